@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What the host reads out of guest memory, running or stopped, without the
+//! guest's help: one root at a known symbol, and one public block per hart.
+
+use core::sync::atomic::{AtomicU64, Ordering};
+
+/// Symbol of the [`InspectRoot`] in the kernel image.
+pub const ROOT_SYMBOL: &str = "SKIMMER_INSPECT";
+
+/// First word of the root once the kernel has filled it in ("SKIMMER1").
+pub const ROOT_MAGIC: u64 = u64::from_le_bytes(*b"SKIMMER1");
+
+/// Where the host finds everything else. All addresses are physical.
+#[derive(Debug)]
+#[repr(C)]
+pub struct InspectRoot {
+    /// [`ROOT_MAGIC`] once the other fields are valid.
+    pub magic: AtomicU64,
+    /// How many entries [`InspectRoot::harts`] points to.
+    pub hart_count: AtomicU64,
+    /// Physical address of the first [`HartInspect`].
+    pub harts: AtomicU64,
+}
+
+impl InspectRoot {
+    /// A root that says nothing yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            magic: AtomicU64::new(0),
+            hart_count: AtomicU64::new(0),
+            harts: AtomicU64::new(0),
+        }
+    }
+
+    /// Publishes `hart_count` blocks at physical address `harts`.
+    pub fn publish(&self, harts: u64, hart_count: u64) {
+        self.harts.store(harts, Ordering::Relaxed);
+        self.hart_count.store(hart_count, Ordering::Relaxed);
+        self.magic.store(ROOT_MAGIC, Ordering::Release);
+    }
+}
+
+impl Default for InspectRoot {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What one hart shows of itself. Written by that hart only; a cache line, so
+/// that showing costs nobody else anything.
+#[derive(Debug, Default)]
+#[repr(C, align(64))]
+pub struct HartInspect {
+    /// The hart's id in the machine (`mhartid`).
+    pub hartid: AtomicU64,
+    /// 0 until the hart runs its idle thread for the first time, then 1.
+    pub online: AtomicU64,
+    /// Thread switches so far.
+    pub switches: AtomicU64,
+    /// Operations taken from inbound rings so far.
+    pub remote_ops: AtomicU64,
+    /// Units of work that a scenario counts as progress.
+    pub work: AtomicU64,
+}
+
+const _: () = assert!(size_of::<HartInspect>() == 64);
+const _: () = assert!(size_of::<InspectRoot>() == 24);
+
+impl HartInspect {
+    /// Bumps a counter that only the calling hart writes.
+    pub fn bump(counter: &AtomicU64) {
+        counter.store(
+            counter.load(Ordering::Relaxed).wrapping_add(1),
+            Ordering::Relaxed,
+        );
+    }
+}

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Typed records from guest to host, one per console line.
+//!
+//! A record travels as `~sk1:HEX~`, where HEX is the lower-case hexadecimal of
+//! a postcard-encoded [`Envelope`] followed by its CRC-32. Anything may stand
+//! before or after it on the line; a line that was cut or damaged fails the
+//! end mark, the hexadecimal or the CRC, and is reported as damaged rather
+//! than believed. Sequence numbers start at 0 and show a record that was lost
+//! whole.
+
+use serde::{Deserialize, Serialize};
+
+use crate::scenario::Scenario;
+
+/// What every record line contains before its hexadecimal.
+pub const MARK: &[u8] = b"~sk1:";
+
+/// What ends the hexadecimal.
+pub const END: u8 = b'~';
+
+/// The most bytes an encoded envelope takes, CRC included.
+pub const MAX_ENCODED: usize = 512;
+
+/// The most bytes a record's line takes: mark, two digits a byte, end mark.
+pub const MAX_LINE: usize = MARK.len() + 2 * MAX_ENCODED + 1;
+
+/// The most frames a panic's backtrace carries.
+pub const MAX_FRAMES: usize = 24;
+
+/// A record with its place in the stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Envelope<'a> {
+    /// Counts the records of one boot from 0.
+    pub seq: u32,
+    /// What it says.
+    #[serde(borrow)]
+    pub record: Record<'a>,
+}
+
+/// Why a hart that the device tree names is not used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SkipReason {
+    /// Its `status` is not "okay".
+    Disabled,
+    /// It names no `mmu-type`, or one without Sv39.
+    NoMmu,
+    /// Its `reg` cannot be read.
+    BadId,
+}
+
+/// How a scenario ended, and the numbers it vouches for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Which workload.
+    pub scenario: Scenario,
+    /// Harts that took part.
+    pub harts: u32,
+    /// Round trips (or units of the scenario's own work) that were verified.
+    pub round_trips: u64,
+    /// Checks that failed. Success means 0.
+    pub errors: u64,
+    /// What the kernel's counters say was sent, over all harts.
+    pub kernel_sends: u64,
+    /// What the kernel's counters say was replied, over all harts.
+    pub kernel_replies: u64,
+    /// Operations that went through a ring between two harts.
+    pub remote_ops: u64,
+    /// Times a sender found a ring full and waited for space.
+    pub ring_waits: u64,
+    /// Doorbells sent.
+    pub doorbells: u64,
+    /// Thread switches.
+    pub switches: u64,
+    /// Stack canaries that were checked at the end, all whole.
+    pub canaries: u64,
+    /// Time the workload took, in nanoseconds of guest time.
+    pub nanos: u64,
+}
+
+/// The machine state a panic reports. Registers are x1 to x31 in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PanicInfo<'a> {
+    /// The hart's id in the machine.
+    pub hartid: u64,
+    /// What went wrong, in words.
+    pub message: &'a str,
+    /// Source file, empty when a trap and not an assertion was the cause.
+    pub file: &'a str,
+    /// Source line.
+    pub line: u32,
+    /// `scause` of the trap, if a trap was the cause.
+    pub scause: Option<u64>,
+    /// Where it happened.
+    pub pc: u64,
+    /// `stval` of the trap, else 0.
+    pub stval: u64,
+    /// Return addresses, innermost first; only the first `depth` count.
+    pub frames: [u64; MAX_FRAMES],
+    /// How many of `frames` count.
+    pub depth: u8,
+}
+
+/// What the guest tells the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Record<'a> {
+    /// The kernel found its device tree and starts the harts.
+    Boot {
+        /// The kernel's version.
+        version: &'a str,
+        /// The hart that booted.
+        boot_hart: u64,
+        /// Usable harts in the device tree, the boot hart included.
+        harts: u32,
+        /// Usable memory in bytes.
+        memory: u64,
+        /// Memory that the rings between all pairs of harts take, in bytes.
+        ring_bytes: u64,
+        /// Firmware's SBI implementation id and version.
+        sbi: (u64, u64),
+        /// The seed that perturbs this boot.
+        seed: u64,
+    },
+    /// A hart of the device tree is not used.
+    HartSkipped {
+        /// Its id, if it could be read.
+        hartid: u64,
+        /// Why.
+        reason: SkipReason,
+    },
+    /// A hart did not start.
+    HartFailed {
+        /// Its id.
+        hartid: u64,
+        /// The SBI error of `hart_start`.
+        error: i64,
+    },
+    /// A hart runs its idle thread.
+    HartUp {
+        /// Its id in the machine.
+        hartid: u64,
+        /// Its place among the harts in use, counted from 0.
+        index: u32,
+    },
+    /// The scenario begins.
+    Start {
+        /// Which.
+        scenario: Scenario,
+        /// Harts that take part.
+        harts: u32,
+        /// Client threads.
+        clients: u32,
+        /// Round trips asked for.
+        rounds: u64,
+    },
+    /// The scenario ended by itself.
+    End(Outcome),
+    /// The command line or the device tree asked for what cannot be done.
+    BadInput {
+        /// What is wrong with it.
+        message: &'a str,
+    },
+    /// The kernel panicked.
+    Panic(PanicInfo<'a>),
+}
+
+/// Why a line with a record's mark is not a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Damaged {
+    /// The end mark is missing or a character is no digit: the line was cut.
+    Cut,
+    /// The checksum or the encoding is wrong.
+    Checksum,
+    /// It is longer than any record.
+    TooLong,
+}
+
+const CRC: crc::Crc<u32> = crc::Crc::<u32>::new(&crc::CRC_32_ISCSI);
+
+/// Writes the line of `envelope` (without a line feed) and returns its bytes.
+///
+/// # Errors
+/// `TooLong` when the texts it borrows do not fit [`MAX_ENCODED`].
+pub fn encode<'b>(
+    envelope: &Envelope<'_>,
+    line: &'b mut [u8; MAX_LINE],
+) -> Result<&'b [u8], Damaged> {
+    let mut raw = [0; MAX_ENCODED];
+    let raw =
+        postcard::to_slice_crc32(envelope, &mut raw, CRC.digest()).map_err(|_| Damaged::TooLong)?;
+    let (mark, rest) = line.split_at_mut(MARK.len());
+    mark.copy_from_slice(MARK);
+    for (pair, byte) in rest.chunks_exact_mut(2).zip(raw.iter()) {
+        pair[0] = digit(byte >> 4);
+        pair[1] = digit(byte & 15);
+    }
+    let end = MARK.len() + 2 * raw.len();
+    line[end] = END;
+    Ok(&line[..=end])
+}
+
+/// The record on a console line, whatever stands around it. `None` when the
+/// line has no record's mark. `scratch` holds what the record borrows.
+#[must_use]
+pub fn decode<'s>(
+    line: &[u8],
+    scratch: &'s mut [u8; MAX_ENCODED],
+) -> Option<Result<Envelope<'s>, Damaged>> {
+    let at = line.windows(MARK.len()).rposition(|w| w == MARK)?;
+    Some(decode_hex(&line[at + MARK.len()..], scratch))
+}
+
+fn decode_hex<'s>(
+    text: &[u8],
+    scratch: &'s mut [u8; MAX_ENCODED],
+) -> Result<Envelope<'s>, Damaged> {
+    let end = text.iter().position(|&c| c == END).ok_or(Damaged::Cut)?;
+    let hex = &text[..end];
+    if hex.len() > 2 * MAX_ENCODED {
+        return Err(Damaged::TooLong);
+    }
+    if !hex.len().is_multiple_of(2) {
+        return Err(Damaged::Cut);
+    }
+    for (byte, pair) in scratch.iter_mut().zip(hex.chunks_exact(2)) {
+        *byte = value(pair[0])? << 4 | value(pair[1])?;
+    }
+    postcard::from_bytes_crc32(&scratch[..hex.len() / 2], CRC.digest())
+        .map_err(|_| Damaged::Checksum)
+}
+
+const fn digit(nibble: u8) -> u8 {
+    match nibble {
+        0..=9 => b'0' + nibble,
+        _ => b'a' + nibble - 10,
+    }
+}
+
+const fn value(digit: u8) -> Result<u8, Damaged> {
+    match digit {
+        b'0'..=b'9' => Ok(digit - b'0'),
+        b'a'..=b'f' => Ok(digit - b'a' + 10),
+        _ => Err(Damaged::Cut),
+    }
+}

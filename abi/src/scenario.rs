@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The names of the boot scenarios, as they stand on the kernel command line.
+
+use serde::{Deserialize, Serialize};
+
+/// One workload that a boot can run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Scenario {
+    /// One server, a client on every other hart, synchronous round trips.
+    Ports,
+    /// Two harts fill each other's rings at once; nothing may be lost.
+    Flood,
+    /// Threads of many priorities on each hart: order, wake, exit, reuse.
+    Threads,
+    /// A deliberate kernel panic: the harness must call it a failure.
+    Panic,
+    /// A deliberate hang: the watchdog must end it.
+    Hang,
+    /// Prints a success record, then exits with the wrong status.
+    LieRecord,
+    /// Exits with the right status, without a record.
+    LieStatus,
+    /// Writes below a thread's stack: the canary must say so.
+    Stomp,
+}
+
+impl Scenario {
+    /// Every scenario, in the order in which help texts list them.
+    pub const ALL: &[Self] = &[
+        Self::Ports,
+        Self::Flood,
+        Self::Threads,
+        Self::Panic,
+        Self::Hang,
+        Self::LieRecord,
+        Self::LieStatus,
+        Self::Stomp,
+    ];
+
+    /// The name on the kernel command line: `scenario=NAME`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ports => "ports",
+            Self::Flood => "flood",
+            Self::Threads => "threads",
+            Self::Panic => "panic",
+            Self::Hang => "hang",
+            Self::LieRecord => "lie-record",
+            Self::LieStatus => "lie-status",
+            Self::Stomp => "stomp",
+        }
+    }
+
+    /// The scenario of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|s| s.name() == name)
+    }
+}

@@ -1,0 +1,3 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A walker for flattened device trees.
+#![no_std]
