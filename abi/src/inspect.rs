@@ -47,8 +47,8 @@ impl Default for InspectRoot {
     }
 }
 
-/// What one hart shows of itself. Written by that hart only; a cache line, so
-/// that showing costs nobody else anything.
+/// What one hart shows of itself. Written by that hart only, in cache lines of
+/// its own, so that showing costs nobody else anything.
 #[derive(Debug, Default)]
 #[repr(C, align(64))]
 pub struct HartInspect {
@@ -56,23 +56,30 @@ pub struct HartInspect {
     pub hartid: AtomicU64,
     /// 0 until the hart runs its idle thread for the first time, then 1.
     pub online: AtomicU64,
-    /// Thread switches so far.
+    /// Thread switches.
     pub switches: AtomicU64,
-    /// Operations taken from inbound rings so far.
+    /// Operations taken from inbound rings.
     pub remote_ops: AtomicU64,
     /// Units of work that a scenario counts as progress.
     pub work: AtomicU64,
+    /// Messages that threads of this hart sent.
+    pub sends: AtomicU64,
+    /// Messages that threads of this hart replied to.
+    pub replies: AtomicU64,
+    /// Times a thread of this hart found a ring full and waited.
+    pub ring_waits: AtomicU64,
+    /// Doorbells that this hart rang.
+    pub doorbells: AtomicU64,
 }
 
-const _: () = assert!(size_of::<HartInspect>() == 64);
+const _: () = assert!(size_of::<HartInspect>() == 128);
 const _: () = assert!(size_of::<InspectRoot>() == 24);
 
-impl HartInspect {
-    /// Bumps a counter that only the calling hart writes.
-    pub fn bump(counter: &AtomicU64) {
-        counter.store(
-            counter.load(Ordering::Relaxed).wrapping_add(1),
-            Ordering::Relaxed,
-        );
-    }
+/// Bumps a counter that only the calling hart writes: a load and a store, no
+/// read-modify-write.
+pub fn bump(counter: &AtomicU64) {
+    counter.store(
+        counter.load(Ordering::Relaxed).wrapping_add(1),
+        Ordering::Relaxed,
+    );
 }

@@ -5,6 +5,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod errno;
 pub mod exit;
 pub mod inspect;
 pub mod record;

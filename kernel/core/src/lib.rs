@@ -1,3 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Policy.
+//! The policy of the kernel: threads, run queues, message ports, the traffic
+//! between harts. No unsafe code and no statics; everything is reached through
+//! arguments, so that several imaginary harts fit in one host test.
+//!
+//! The centre is `hart::Hart`: the state that one hart owns and nobody else
+//! touches. What another hart wants of it arrives as a `remote::Op` in a
+//! ring.
 #![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+pub mod ids;
+pub mod machine;
+pub mod runq;
+pub mod table;

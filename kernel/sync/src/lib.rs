@@ -1,3 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Mechanism.
+//! The mechanisms that policy stands on: rings between harts, doorbell flags,
+//! per-hart cells, owned queues, a lock. `unsafe` is allowed here, and every
+//! protocol is model-checked (`tests/model`, built with `--cfg loom`) from
+//! this very source. Nothing here knows what a thread or a message is.
 #![no_std]
+
+extern crate alloc;
+#[cfg(loom)]
+extern crate std;
+
+pub mod cell;
+pub mod fifo;
+pub mod irq;
+pub mod lock;
+pub mod mailbox;
+pub mod once;
+pub mod order;
+mod shim;
+pub mod spsc;

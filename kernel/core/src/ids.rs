@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Names of kernel objects. Law ids-never-alias: every name carries the
+//! generation of its slot, and a slot whose generations are used up is retired.
+
+use core::fmt;
+
+pub use skimmer_sync::irq::HartIndex;
+
+/// How urgent a thread is: 0 (idle) to 255.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Priority(u8);
+
+impl Priority {
+    /// The idle thread's, below every other.
+    pub const IDLE: Self = Self(0);
+    /// The most urgent.
+    pub const MAX: Self = Self(255);
+
+    /// That priority.
+    #[must_use]
+    pub const fn new(level: u8) -> Self {
+        Self(level)
+    }
+
+    /// As a number, 0 to 255.
+    #[must_use]
+    pub const fn level(self) -> u8 {
+        self.0
+    }
+}
+
+/// A slot in a table together with the generation of what lives in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SlotId {
+    index: u32,
+    generation: u32,
+}
+
+impl SlotId {
+    pub(crate) const fn new(index: u32, generation: u32) -> Self {
+        Self { index, generation }
+    }
+
+    /// The slot.
+    #[must_use]
+    pub const fn index(self) -> u32 {
+        self.index
+    }
+
+    /// Which of the slot's occupants.
+    #[must_use]
+    pub const fn generation(self) -> u32 {
+        self.generation
+    }
+}
+
+/// Names one thread of one hart, for ever: a recycled slot has another name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ThreadId {
+    home: HartIndex,
+    slot: SlotId,
+}
+
+const SLOT_BITS: u32 = 20;
+const HART_BITS: u32 = 12;
+
+impl ThreadId {
+    /// The most threads that one hart can name.
+    pub const MAX_PER_HART: u32 = 1 << SLOT_BITS;
+
+    pub(crate) const fn new(home: HartIndex, slot: SlotId) -> Self {
+        Self { home, slot }
+    }
+
+    /// The hart the thread belongs to.
+    #[must_use]
+    pub const fn home(self) -> HartIndex {
+        self.home
+    }
+
+    pub(crate) const fn slot(self) -> SlotId {
+        self.slot
+    }
+
+    /// In one word, as messages and records carry it: generation, home, slot.
+    #[must_use]
+    pub const fn to_word(self) -> u64 {
+        (self.slot.generation as u64) << (SLOT_BITS + HART_BITS)
+            | (self.home.get() as u64) << SLOT_BITS
+            | self.slot.index as u64
+    }
+
+    /// The name in such a word. Any word is a name; most name nobody.
+    #[must_use]
+    pub const fn from_word(word: u64) -> Self {
+        let slot = SlotId {
+            index: (word & ((1 << SLOT_BITS) - 1)) as u32,
+            generation: (word >> (SLOT_BITS + HART_BITS)) as u32,
+        };
+        let home = (word >> SLOT_BITS & ((1 << HART_BITS) - 1)) as u16;
+        Self {
+            home: HartIndex::new(home),
+            slot,
+        }
+    }
+}
+
+impl fmt::Display for ThreadId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}.{}#{}",
+            self.home, self.slot.index, self.slot.generation
+        )
+    }
+}

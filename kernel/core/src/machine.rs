@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What policy needs of a machine. The kernel's is `skimmer-arch`; tests bring
+//! imaginary ones.
+
+use crate::ids::HartIndex;
+
+/// The machine under one hart.
+pub trait Machine: 'static {
+    /// What a thread runs on: its stack, and its saved registers while it does
+    /// not run. Dropping it frees the stack.
+    type Context: Send + 'static;
+
+    /// What the switch needs of a context: where its stack pointer is kept.
+    type Saved: Copy;
+
+    /// Where the stack pointer of `context` is kept.
+    fn saved(context: &Self::Context) -> Self::Saved;
+
+    /// Makes `hart` look at its mailbox. Takes no lock and does not wait.
+    fn ring_doorbell(&self, hart: HartIndex);
+
+    /// Clears this hart's own doorbell, so that the next one is felt.
+    fn clear_doorbell(&self);
+}

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A table of objects named by slot and generation, owned by one hart.
+//!
+//! It grows by segments, so an object never moves and growth never copies;
+//! memory sets the limit. A freed slot is used again under the next
+//! generation; after the last one it is retired.
+
+use alloc::vec::Vec;
+
+use crate::ids::SlotId;
+
+const SEGMENT: usize = 32;
+
+/// Memory is out; nothing has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutOfMemory;
+
+#[derive(Debug)]
+struct Slot<T> {
+    generation: u32,
+    object: Option<T>,
+}
+
+/// The table.
+#[derive(Debug)]
+pub struct Table<T> {
+    segments: Vec<Vec<Slot<T>>>,
+    free: Vec<u32>,
+    slots: u32,
+    limit: u32,
+    live: u32,
+}
+
+impl<T> Table<T> {
+    /// An empty table that names at most `limit` objects at a time.
+    #[must_use]
+    pub const fn new(limit: u32) -> Self {
+        Self {
+            segments: Vec::new(),
+            free: Vec::new(),
+            slots: 0,
+            limit,
+            live: 0,
+        }
+    }
+
+    /// Objects in the table.
+    #[must_use]
+    pub const fn len(&self) -> u32 {
+        self.live
+    }
+
+    /// Whether the table holds nothing.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.live == 0
+    }
+
+    /// Puts an object in.
+    ///
+    /// # Errors
+    /// Gives `object` back when memory or names are out.
+    pub fn insert(&mut self, object: T) -> Result<SlotId, (OutOfMemory, T)> {
+        if self.free.is_empty() && self.grow().is_err() {
+            return Err((OutOfMemory, object));
+        }
+        let Some(index) = self.free.pop() else {
+            return Err((OutOfMemory, object));
+        };
+        let Some(slot) = self.slot_mut(index) else {
+            return Err((OutOfMemory, object));
+        };
+        slot.object = Some(object);
+        let id = SlotId::new(index, slot.generation);
+        self.live += 1;
+        Ok(id)
+    }
+
+    /// The object of that name, unless it is gone.
+    #[must_use]
+    pub fn get(&self, id: SlotId) -> Option<&T> {
+        let index = id.index() as usize;
+        let slot = self.segments.get(index / SEGMENT)?.get(index % SEGMENT)?;
+        if slot.generation == id.generation() {
+            slot.object.as_ref()
+        } else {
+            None
+        }
+    }
+
+    /// The object of that name, unless it is gone.
+    pub fn get_mut(&mut self, id: SlotId) -> Option<&mut T> {
+        let slot = self.slot_mut(id.index())?;
+        if slot.generation == id.generation() {
+            slot.object.as_mut()
+        } else {
+            None
+        }
+    }
+
+    /// Takes the object out. Its name will never be valid again.
+    pub fn remove(&mut self, id: SlotId) -> Option<T> {
+        let slot = self.slot_mut(id.index())?;
+        if slot.generation != id.generation() {
+            return None;
+        }
+        let object = slot.object.take()?;
+        self.live -= 1;
+        let slot = self.slot_mut(id.index())?;
+        if let Some(next) = slot.generation.checked_add(1) {
+            slot.generation = next;
+            // Room for every slot was reserved when the segment was made.
+            self.free.push(id.index());
+        }
+        Some(object)
+    }
+
+    /// Every object with its name.
+    pub fn iter(&self) -> impl Iterator<Item = (SlotId, &T)> {
+        self.segments
+            .iter()
+            .flatten()
+            .zip(0..)
+            .filter_map(|(slot, index)| {
+                Some((SlotId::new(index, slot.generation), slot.object.as_ref()?))
+            })
+    }
+
+    fn slot_mut(&mut self, index: u32) -> Option<&mut Slot<T>> {
+        let index = index as usize;
+        self.segments
+            .get_mut(index / SEGMENT)?
+            .get_mut(index % SEGMENT)
+    }
+
+    fn grow(&mut self) -> Result<(), OutOfMemory> {
+        let first = self.slots;
+        let size = (self.limit - first).min(SEGMENT as u32);
+        if size == 0 {
+            return Err(OutOfMemory);
+        }
+        let mut segment = Vec::new();
+        segment
+            .try_reserve_exact(SEGMENT)
+            .map_err(|_| OutOfMemory)?;
+        self.segments.try_reserve(1).map_err(|_| OutOfMemory)?;
+        // `remove` must not allocate: every slot may be free at once.
+        self.free
+            .try_reserve(first as usize + SEGMENT)
+            .map_err(|_| OutOfMemory)?;
+        // Generation 0 names nothing, so that a zeroed word is no name.
+        segment.extend((0..size).map(|_| Slot {
+            generation: 1,
+            object: None,
+        }));
+        self.segments.push(segment);
+        self.free.extend((first..first + size).rev());
+        self.slots += size;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stale_names_find_nobody() {
+        let mut table = Table::new(1000);
+        let a = table.insert("a").unwrap();
+        assert_eq!(table.remove(a), Some("a"));
+        let b = table.insert("b").unwrap();
+        assert_eq!(b.index(), a.index(), "the slot is used again");
+        assert_eq!(table.get(a), None);
+        assert_eq!(table.remove(a), None);
+        assert_eq!(table.get(b), Some(&"b"));
+        assert_eq!(table.get(SlotId::new(999, 1)), None);
+    }
+
+    #[test]
+    fn a_slot_out_of_generations_is_retired() {
+        let mut table = Table::new(64);
+        let first = table.insert(0).unwrap();
+        table.slot_mut(first.index()).unwrap().generation = u32::MAX;
+        let last = SlotId::new(first.index(), u32::MAX);
+        assert_eq!(table.remove(last), Some(0));
+        for _ in 0..63 {
+            assert_ne!(table.insert(1).unwrap().index(), first.index());
+        }
+        assert!(table.insert(2).is_err());
+    }
+
+    #[test]
+    fn the_limit_is_an_error_and_changes_nothing() {
+        let mut table = Table::new(33);
+        let ids: Vec<_> = (0..33).map(|n| table.insert(n).unwrap()).collect();
+        assert_eq!(table.insert(33), Err((OutOfMemory, 33)));
+        assert_eq!(table.len(), 33);
+        assert_eq!(table.remove(ids[5]), Some(5));
+        assert!(table.insert(34).is_ok());
+        assert_eq!(table.iter().count(), 33);
+    }
+}

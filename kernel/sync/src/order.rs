@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The memory orderings of every protocol, each with a name.
+//!
+//! In the kernel a site is a constant. Under loom one site at a time can be
+//! weakened to `Relaxed`, so that a test shows of every single ordering that
+//! the protocol fails without it: none is there for comfort.
+
+use core::sync::atomic::Ordering;
+
+/// One atomic access whose ordering a protocol relies on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+pub enum Site {
+    /// Producer publishes a filled slot (`tail` store).
+    RingPublish = 1,
+    /// Consumer sees filled slots (`tail` load).
+    RingSee,
+    /// Consumer hands an emptied slot back (`head` store).
+    RingFree,
+    /// Producer sees emptied slots (`head` load).
+    RingReuse,
+    /// A producer that found the ring full says so, and sees what was freed.
+    StarvedSet,
+    /// The consumer takes that word after it freed slots.
+    StarvedTake,
+    /// A sender marks its ring as non-empty in the target's mailbox.
+    SourceSet,
+    /// The target takes the marks.
+    SourceTake,
+    /// A sender sets the pending flag, and learns whether to ring.
+    PendingSet,
+    /// The target takes the pending flag.
+    PendingTake,
+    /// A lock is taken.
+    LockTake,
+    /// A lock is released.
+    LockRelease,
+}
+
+impl Site {
+    /// Every site.
+    pub const ALL: &[Self] = &[
+        Self::RingPublish,
+        Self::RingSee,
+        Self::RingFree,
+        Self::RingReuse,
+        Self::StarvedSet,
+        Self::StarvedTake,
+        Self::SourceSet,
+        Self::SourceTake,
+        Self::PendingSet,
+        Self::PendingTake,
+        Self::LockTake,
+        Self::LockRelease,
+    ];
+
+    const fn strong(self) -> Ordering {
+        match self {
+            Self::RingPublish | Self::RingFree | Self::LockRelease => Ordering::Release,
+            Self::SourceSet | Self::PendingSet => Ordering::Release,
+            Self::RingSee | Self::RingReuse | Self::LockTake => Ordering::Acquire,
+            Self::SourceTake | Self::PendingTake => Ordering::Acquire,
+            // Both sides write before and read after, so both need both.
+            Self::StarvedSet => Ordering::Acquire,
+            Self::StarvedTake => Ordering::Release,
+        }
+    }
+
+    /// The ordering to use at this site.
+    #[cfg(not(loom))]
+    #[inline]
+    #[must_use]
+    pub const fn ordering(self) -> Ordering {
+        self.strong()
+    }
+
+    /// The ordering to use at this site, `Relaxed` if a test weakened it.
+    #[cfg(loom)]
+    #[must_use]
+    pub fn ordering(self) -> Ordering {
+        if weaken::current() == self as usize {
+            Ordering::Relaxed
+        } else {
+            self.strong()
+        }
+    }
+}
+
+/// Weakens one site for the duration of a model run.
+#[cfg(loom)]
+pub mod weaken {
+    use super::Site;
+    use core::cell::Cell;
+
+    std::thread_local! {
+        static WEAKENED: Cell<usize> = const { Cell::new(0) };
+    }
+
+    /// Which site is weakened in models that this thread runs, 0 for none.
+    pub(super) fn current() -> usize {
+        WEAKENED.with(Cell::get)
+    }
+
+    /// Runs `f` with `site` weakened.
+    pub fn with<R>(site: Site, f: impl FnOnce() -> R) -> R {
+        struct Restore;
+        impl Drop for Restore {
+            fn drop(&mut self) {
+                WEAKENED.with(|w| w.set(0));
+            }
+        }
+        let _restore = Restore;
+        WEAKENED.with(|w| w.set(site as usize));
+        f()
+    }
+}
