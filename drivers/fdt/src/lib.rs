@@ -1,3 +1,61 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A walker for flattened device trees.
+//! A walker for flattened device trees (Devicetree Specification v0.4,
+//! chapter 5) that trusts nothing it reads.
+//!
+//! Role: the kernel's first source of knowledge about the machine: which harts
+//! there are, where memory lies and what in it is taken, the command line, the
+//! devices. It runs before there is an allocator, on whatever bytes firmware
+//! left behind.
+//!
+//! Invariant: no bytes make this crate panic, read outside the blob or run for
+//! longer than a small multiple of the blob's size. Nothing is indexed and no
+//! sum is unchecked, which the lints below enforce; depth, name length and
+//! blob size have the bounds [`MAX_DEPTH`], [`MAX_NAME`] and [`MAX_SIZE`].
+//! [`Fdt::new`] walks the whole structure once, so a malformed tree is refused
+//! with an [`FdtError`] before anybody acts on half of it. What a property
+//! *says* is judged where it is read and comes back as a [`ValueError`].
+//!
+//! Neighbours: the kernel image calls it during boot; nothing here knows about
+//! the kernel. `events` is the state machine, `nodes` and `node` put nodes
+//! with their inherited facts on top, and one module per question answers for
+//! harts, memory, reservations, the chosen node and devices.
 #![no_std]
+#![forbid(unsafe_code)]
+#![deny(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::string_slice
+)]
+
+mod bytes;
+mod chosen;
+mod device;
+mod error;
+mod events;
+mod harts;
+mod header;
+mod isa;
+mod memory;
+mod node;
+mod nodes;
+mod property;
+mod region;
+mod reservations;
+mod tree;
+
+pub use chosen::Chosen;
+pub use device::{Compatible, Mmio};
+pub use error::{BadNode, Block, FdtError, Flaw, ValueError};
+pub use events::{Event, Events, MAX_DEPTH, MAX_NAME};
+pub use harts::{Hart, Harts, Unusable};
+pub use header::{HEADER_SIZE, MAX_SIZE, total_size};
+pub use memory::Memory;
+pub use node::{Node, Properties};
+pub use nodes::{Children, Nodes};
+pub use property::{Property, Strings, Words};
+pub use region::{Cells, Region, Regions};
+pub use reservations::{Reservation, Reservations, ReservedBy};
+pub use tree::Fdt;
