@@ -26,11 +26,7 @@ impl InspectRoot {
     /// A root that says nothing yet.
     #[must_use]
     pub const fn new() -> Self {
-        Self {
-            magic: AtomicU64::new(0),
-            hart_count: AtomicU64::new(0),
-            harts: AtomicU64::new(0),
-        }
+        Self { magic: AtomicU64::new(0), hart_count: AtomicU64::new(0), harts: AtomicU64::new(0) }
     }
 
     /// Publishes `hart_count` blocks at physical address `harts`.
@@ -78,8 +74,5 @@ const _: () = assert!(size_of::<InspectRoot>() == 24);
 /// Bumps a counter that only the calling hart writes: a load and a store, no
 /// read-modify-write.
 pub fn bump(counter: &AtomicU64) {
-    counter.store(
-        counter.load(Ordering::Relaxed).wrapping_add(1),
-        Ordering::Relaxed,
-    );
+    counter.store(counter.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
 }

@@ -98,19 +98,12 @@ impl ThreadId {
             generation: (word >> (SLOT_BITS + HART_BITS)) as u32,
         };
         let home = (word >> SLOT_BITS & ((1 << HART_BITS) - 1)) as u16;
-        Self {
-            home: HartIndex::new(home),
-            slot,
-        }
+        Self { home: HartIndex::new(home), slot }
     }
 }
 
 impl fmt::Display for ThreadId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}.{}#{}",
-            self.home, self.slot.index, self.slot.generation
-        )
+        write!(f, "{}.{}#{}", self.home, self.slot.index, self.slot.generation)
     }
 }

@@ -3,15 +3,25 @@
 //! between harts. No unsafe code and no statics; everything is reached through
 //! arguments, so that several imaginary harts fit in one host test.
 //!
-//! The centre is `hart::Hart`: the state that one hart owns and nobody else
-//! touches. What another hart wants of it arrives as a `remote::Op` in a
+//! The centre is [`hart::Hart`]: the state that one hart owns and nobody else
+//! touches. What another hart wants of it arrives as a [`remote::Op`] in a
 //! ring.
 #![no_std]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
 
+pub mod cmdline;
+pub mod frames;
+pub mod hart;
 pub mod ids;
+pub mod list;
 pub mod machine;
+pub mod memory;
+pub mod message;
+pub mod port;
+pub mod remote;
 pub mod runq;
 pub mod table;
+pub mod thread;
+pub mod thread_port;

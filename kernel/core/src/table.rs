@@ -35,13 +35,7 @@ impl<T> Table<T> {
     /// An empty table that names at most `limit` objects at a time.
     #[must_use]
     pub const fn new(limit: u32) -> Self {
-        Self {
-            segments: Vec::new(),
-            free: Vec::new(),
-            slots: 0,
-            limit,
-            live: 0,
-        }
+        Self { segments: Vec::new(), free: Vec::new(), slots: 0, limit, live: 0 }
     }
 
     /// Objects in the table.
@@ -81,21 +75,13 @@ impl<T> Table<T> {
     pub fn get(&self, id: SlotId) -> Option<&T> {
         let index = id.index() as usize;
         let slot = self.segments.get(index / SEGMENT)?.get(index % SEGMENT)?;
-        if slot.generation == id.generation() {
-            slot.object.as_ref()
-        } else {
-            None
-        }
+        if slot.generation == id.generation() { slot.object.as_ref() } else { None }
     }
 
     /// The object of that name, unless it is gone.
     pub fn get_mut(&mut self, id: SlotId) -> Option<&mut T> {
         let slot = self.slot_mut(id.index())?;
-        if slot.generation == id.generation() {
-            slot.object.as_mut()
-        } else {
-            None
-        }
+        if slot.generation == id.generation() { slot.object.as_mut() } else { None }
     }
 
     /// Takes the object out. Its name will never be valid again.
@@ -115,22 +101,33 @@ impl<T> Table<T> {
         Some(object)
     }
 
+    /// The object in that slot, whatever its generation.
+    pub fn at_mut(&mut self, index: u32) -> Option<&mut T> {
+        self.slot_mut(index)?.object.as_mut()
+    }
+
+    /// The object in that slot, with its name.
+    pub fn entry_mut(&mut self, index: u32) -> Option<(SlotId, &mut T)> {
+        let slot = self.slot_mut(index)?;
+        Some((SlotId::new(index, slot.generation), slot.object.as_mut()?))
+    }
+
+    /// Takes the object out of that slot, whatever its generation.
+    pub fn remove_at(&mut self, index: u32) -> Option<T> {
+        let id = self.entry_mut(index)?.0;
+        self.remove(id)
+    }
+
     /// Every object with its name.
     pub fn iter(&self) -> impl Iterator<Item = (SlotId, &T)> {
-        self.segments
-            .iter()
-            .flatten()
-            .zip(0..)
-            .filter_map(|(slot, index)| {
-                Some((SlotId::new(index, slot.generation), slot.object.as_ref()?))
-            })
+        self.segments.iter().flatten().zip(0..).filter_map(|(slot, index)| {
+            Some((SlotId::new(index, slot.generation), slot.object.as_ref()?))
+        })
     }
 
     fn slot_mut(&mut self, index: u32) -> Option<&mut Slot<T>> {
         let index = index as usize;
-        self.segments
-            .get_mut(index / SEGMENT)?
-            .get_mut(index % SEGMENT)
+        self.segments.get_mut(index / SEGMENT)?.get_mut(index % SEGMENT)
     }
 
     fn grow(&mut self) -> Result<(), OutOfMemory> {
@@ -140,19 +137,12 @@ impl<T> Table<T> {
             return Err(OutOfMemory);
         }
         let mut segment = Vec::new();
-        segment
-            .try_reserve_exact(SEGMENT)
-            .map_err(|_| OutOfMemory)?;
+        segment.try_reserve_exact(SEGMENT).map_err(|_| OutOfMemory)?;
         self.segments.try_reserve(1).map_err(|_| OutOfMemory)?;
         // `remove` must not allocate: every slot may be free at once.
-        self.free
-            .try_reserve(first as usize + SEGMENT)
-            .map_err(|_| OutOfMemory)?;
+        self.free.try_reserve(first as usize + SEGMENT).map_err(|_| OutOfMemory)?;
         // Generation 0 names nothing, so that a zeroed word is no name.
-        segment.extend((0..size).map(|_| Slot {
-            generation: 1,
-            object: None,
-        }));
+        segment.extend((0..size).map(|_| Slot { generation: 1, object: None }));
         self.segments.push(segment);
         self.free.extend((first..first + size).rev());
         self.slots += size;

@@ -42,11 +42,7 @@ unsafe impl<T: Send> Sync for HartCell<T> {}
 impl<T> HartCell<T> {
     /// A cell of hart `home`.
     pub const fn new(home: HartIndex, value: T) -> Self {
-        Self {
-            home,
-            open: Cell::new(false),
-            value: UnsafeCell::new(value),
-        }
+        Self { home, open: Cell::new(false), value: UnsafeCell::new(value) }
     }
 
     /// Opens the cell.
@@ -56,14 +52,8 @@ impl<T> HartCell<T> {
     /// handler that cut in, or a call from inside `f`): both break a law.
     #[inline]
     pub fn with<R>(&self, irq: &IrqOff, f: impl FnOnce(&mut T) -> R) -> R {
-        assert!(
-            irq.hart() == self.home,
-            "home-hart-only: a foreign hart's state"
-        );
-        assert!(
-            !self.open.replace(true),
-            "home-hart-only: hart state opened twice"
-        );
+        assert!(irq.hart() == self.home, "home-hart-only: a foreign hart's state");
+        assert!(!self.open.replace(true), "home-hart-only: hart state opened twice");
         // SAFETY: the token proves that this is `home` with interrupts masked,
         // and `open` that no reference from an earlier `with` is alive.
         let result = f(unsafe { &mut *self.value.get() });

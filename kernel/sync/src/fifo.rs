@@ -42,9 +42,7 @@ impl<T> Default for Fifo<T> {
 
 impl<T> fmt::Debug for Fifo<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Fifo")
-            .field("empty", &self.is_empty())
-            .finish_non_exhaustive()
+        f.debug_struct("Fifo").field("empty", &self.is_empty()).finish_non_exhaustive()
     }
 }
 
@@ -52,11 +50,7 @@ impl<T> Fifo<T> {
     /// An empty queue.
     #[must_use]
     pub const fn new() -> Self {
-        Self {
-            head: None,
-            tail: None,
-            _owns: PhantomData,
-        }
+        Self { head: None, tail: None, _owns: PhantomData }
     }
 
     /// Whether nothing is queued.
@@ -156,10 +150,7 @@ mod tests {
     fn removes_from_every_place() {
         for place in 0..4 {
             let mut fifo = fill(0..4);
-            assert_eq!(
-                fifo.remove_first(|v| *v == place).map(|n| n.value),
-                Some(place)
-            );
+            assert_eq!(fifo.remove_first(|v| *v == place).map(|n| n.value), Some(place));
             fifo.push_back(Box::new(Node::new(9)));
             let mut rest: Vec<u32> = (0..4).filter(|v| *v != place).collect();
             rest.push(9);
@@ -175,10 +166,7 @@ mod tests {
             left.append(&mut right);
             assert!(right.is_empty());
             left.push_back(Box::new(Node::new(99)));
-            assert_eq!(
-                drain(&mut left),
-                (0..a).chain(10..10 + b).chain([99]).collect::<Vec<_>>()
-            );
+            assert_eq!(drain(&mut left), (0..a).chain(10..10 + b).chain([99]).collect::<Vec<_>>());
         }
     }
 }

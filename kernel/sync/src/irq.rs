@@ -56,10 +56,7 @@ impl IrqOff {
     #[inline]
     #[must_use]
     pub const unsafe fn assume(hart: HartIndex) -> Self {
-        Self {
-            hart,
-            _here: PhantomData,
-        }
+        Self { hart, _here: PhantomData }
     }
 
     /// The hart the proof holds on.

@@ -51,21 +51,13 @@ impl<T> SpinLock<T> {
     /// A free lock.
     #[cfg(not(loom))]
     pub const fn new(value: T) -> Self {
-        Self {
-            next: AtomicU32::new(0),
-            serving: AtomicU32::new(0),
-            value: UnsafeCell::new(value),
-        }
+        Self { next: AtomicU32::new(0), serving: AtomicU32::new(0), value: UnsafeCell::new(value) }
     }
 
     /// A free lock.
     #[cfg(loom)]
     pub fn new(value: T) -> Self {
-        Self {
-            next: AtomicU32::new(0),
-            serving: AtomicU32::new(0),
-            value: UnsafeCell::new(value),
-        }
+        Self { next: AtomicU32::new(0), serving: AtomicU32::new(0), value: UnsafeCell::new(value) }
     }
 
     /// Waits for its turn and takes the lock.
@@ -103,8 +95,6 @@ impl<T> DerefMut for Guard<'_, T> {
 impl<T> Drop for Guard<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        self.lock
-            .serving
-            .store(self.ticket.wrapping_add(1), Site::LockRelease.ordering());
+        self.lock.serving.store(self.ticket.wrapping_add(1), Site::LockRelease.ordering());
     }
 }

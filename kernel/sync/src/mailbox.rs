@@ -11,6 +11,7 @@
 //! needs no slot in any ring, so saying it never waits.
 
 use alloc::boxed::Box;
+use core::sync::atomic::Ordering;
 
 use crate::{
     irq::HartIndex,
@@ -26,11 +27,7 @@ struct HartBits(Box<[AtomicU64]>);
 
 impl HartBits {
     fn new(harts: usize) -> Self {
-        Self(
-            (0..harts.div_ceil(BITS))
-                .map(|_| AtomicU64::new(0))
-                .collect(),
-        )
+        Self((0..harts.div_ceil(BITS)).map(|_| AtomicU64::new(0)).collect())
     }
 
     fn set(&self, hart: HartIndex) {
@@ -40,6 +37,11 @@ impl HartBits {
 
     fn take(&self, mut each: impl FnMut(HartIndex)) {
         for (number, word) in self.0.iter().enumerate() {
+            // An empty word costs a load only. What was set before the flag
+            // that the owner took is not missed; what was not, rings again.
+            if word.load(Ordering::Relaxed) == 0 {
+                continue;
+            }
             let mut bits = word.swap(0, Site::SourceTake.ordering());
             while bits != 0 {
                 let place = number * BITS + bits.trailing_zeros() as usize;
@@ -107,7 +109,7 @@ impl Mailbox {
     #[inline]
     #[must_use]
     pub fn is_pending(&self) -> bool {
-        self.pending.load(core::sync::atomic::Ordering::Relaxed)
+        self.pending.load(Ordering::Relaxed)
     }
 
     /// Takes the pending flag: step two of the target, after it has cleared

@@ -31,8 +31,7 @@ impl<T: Sync + 'static> Once<T> {
     pub fn set(&self, value: Box<T>) -> Result<&'static T, Box<T>> {
         let raw = Box::into_raw(value);
         let set =
-            self.0
-                .compare_exchange(ptr::null_mut(), raw, Ordering::AcqRel, Ordering::Acquire);
+            self.0.compare_exchange(ptr::null_mut(), raw, Ordering::AcqRel, Ordering::Acquire);
         match set {
             // SAFETY: `raw` is from `Box::into_raw`, and nobody frees it now.
             Ok(_) => Ok(unsafe { &*raw }),

@@ -35,6 +35,10 @@ pub enum Site {
     LockTake,
     /// A lock is released.
     LockRelease,
+    /// A value is set once.
+    OnceSet,
+    /// A value that was set once is read.
+    OnceGet,
 }
 
 impl Site {
@@ -52,6 +56,8 @@ impl Site {
         Self::PendingTake,
         Self::LockTake,
         Self::LockRelease,
+        Self::OnceSet,
+        Self::OnceGet,
     ];
 
     const fn strong(self) -> Ordering {
@@ -60,7 +66,11 @@ impl Site {
             Self::SourceSet | Self::PendingSet => Ordering::Release,
             Self::RingSee | Self::RingReuse | Self::LockTake => Ordering::Acquire,
             Self::SourceTake | Self::PendingTake => Ordering::Acquire,
-            // Both sides write before and read after, so both need both.
+            Self::OnceSet => Ordering::Release,
+            Self::OnceGet => Ordering::Acquire,
+            // Both are read-modify-writes of one word, so one comes after the
+            // other. If the producer's does, it acquires what the consumer's
+            // released: the freed slots. If not, the consumer reads its word.
             Self::StarvedSet => Ordering::Acquire,
             Self::StarvedTake => Ordering::Release,
         }
@@ -78,11 +88,7 @@ impl Site {
     #[cfg(loom)]
     #[must_use]
     pub fn ordering(self) -> Ordering {
-        if weaken::current() == self as usize {
-            Ordering::Relaxed
-        } else {
-            self.strong()
-        }
+        if weaken::current() == self as usize { Ordering::Relaxed } else { self.strong() }
     }
 }
 

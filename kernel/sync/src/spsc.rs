@@ -10,7 +10,7 @@
 //! takes that word after it has freed slots. Both use a read-modify-write of
 //! the same word, so one of the two sees the other.
 
-use core::mem::MaybeUninit;
+use core::{mem::MaybeUninit, sync::atomic::Ordering};
 
 use crate::{
     order::Site,
@@ -58,17 +58,14 @@ impl<T, const N: usize> Ring<T, N> {
         }
     }
 
-    /// The two ends. The ring stays borrowed, so there are never more.
+    /// The two ends. The ring stays borrowed, so there are never more. Values
+    /// that earlier ends left behind are still there.
     pub fn split(&mut self) -> (Producer<'_, T, N>, Consumer<'_, T, N>) {
+        // The borrow is exclusive: whoever had the ends is done with them.
+        let tail = self.tail.0.load(Ordering::Relaxed);
+        let head = self.head.0.load(Ordering::Relaxed);
         let ring = &*self;
-        (
-            Producer {
-                ring,
-                tail: 0,
-                head: 0,
-            },
-            Consumer { ring, head: 0 },
-        )
+        (Producer { ring, tail, head }, Consumer { ring, head })
     }
 
     fn slot(&self, index: u32) -> &UnsafeCell<MaybeUninit<T>> {
@@ -100,10 +97,7 @@ impl<T, const N: usize> Producer<'_, T, N> {
             unsafe { (*slot).write(value) };
         });
         self.tail = self.tail.wrapping_add(1);
-        self.ring
-            .tail
-            .0
-            .store(self.tail, Site::RingPublish.ordering());
+        self.ring.tail.0.store(self.tail, Site::RingPublish.ordering());
         Ok(())
     }
 
@@ -152,6 +146,13 @@ impl<T, const N: usize> Consumer<'_, T, N> {
         Some(value)
     }
 
+    /// Whether a value is there.
+    #[inline]
+    #[must_use]
+    pub fn has_more(&self) -> bool {
+        self.ring.tail.0.load(Site::RingSee.ordering()) != self.head
+    }
+
     /// Whether the producer waits for space. Clears its word: the caller must
     /// tell it. Call after `pop`.
     #[inline]
@@ -162,13 +163,35 @@ impl<T, const N: usize> Consumer<'_, T, N> {
 
 impl<T, const N: usize> Drop for Ring<T, N> {
     fn drop(&mut self) {
-        let tail = self.tail.0.load(Site::RingSee.ordering());
-        let mut consumer = Consumer {
-            head: self.head.0.load(Site::RingSee.ordering()),
-            ring: self,
-        };
-        while consumer.head != tail {
-            drop(consumer.pop());
+        let (_, mut consumer) = self.split();
+        while let Some(value) = consumer.pop() {
+            drop(value);
         }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use alloc::{rc::Rc, vec::Vec};
+
+    #[test]
+    fn ends_go_on_where_earlier_ends_stopped() {
+        let value = Rc::new(());
+        let mut ring = Ring::<(u32, Rc<()>), 4>::new();
+        let mut sent = 0..;
+        let mut taken = Vec::new();
+        for _ in 0..10 {
+            let (mut producer, mut consumer) = ring.split();
+            while let Some(number) = (producer.backlog() < 4).then(|| sent.next()).flatten() {
+                assert!(producer.push((number, value.clone())).is_ok());
+            }
+            assert!(producer.push((99, value.clone())).is_err());
+            taken.extend((0..3).filter_map(|_| consumer.pop()).map(|v| v.0));
+        }
+        assert_eq!(taken, (0..30).collect::<Vec<_>>());
+        assert_eq!(Rc::strong_count(&value), 2, "one value is still inside");
+        drop(ring);
+        assert_eq!(Rc::strong_count(&value), 1);
     }
 }

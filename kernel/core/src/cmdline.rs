@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The kernel command line: `key=value` words, from the device tree's
+//! `/chosen/bootargs`. What cannot be understood is an error that names it; a
+//! typing mistake must not quietly run something else.
+
+use core::fmt;
+
+use skimmer_abi::scenario::Scenario;
+
+/// What the command line asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CommandLine {
+    /// `scenario=NAME`: which workload to run; `ports` if none is named.
+    pub scenario: Scenario,
+    /// `rounds=N`: round trips in all; each scenario has its own default.
+    pub rounds: Option<u64>,
+    /// `clients=N`: client threads; one on each other hart if not given.
+    pub clients: Option<u32>,
+    /// `seed=N`: perturbs the run.
+    pub seed: u64,
+}
+
+/// A word that cannot be understood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadWord<'a> {
+    /// Not of the form `key=value`.
+    NoValue(&'a str),
+    /// No such key.
+    UnknownKey(&'a str),
+    /// No such scenario.
+    UnknownScenario(&'a str),
+    /// Not a whole number that fits.
+    BadNumber(&'a str),
+    /// The key stands there twice.
+    Twice(&'a str),
+}
+
+impl fmt::Display for BadWord<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoValue(word) => write!(f, "command line: '{word}' is not of the form key=value"),
+            Self::UnknownKey(word) => write!(f, "command line: no such key as in '{word}'"),
+            Self::UnknownScenario(name) => write!(f, "command line: no scenario named '{name}'"),
+            Self::BadNumber(word) => write!(f, "command line: not a number that fits: '{word}'"),
+            Self::Twice(word) => write!(f, "command line: given twice: '{word}'"),
+        }
+    }
+}
+
+impl<'a> TryFrom<&'a str> for CommandLine {
+    type Error = BadWord<'a>;
+
+    fn try_from(text: &'a str) -> Result<Self, BadWord<'a>> {
+        let (mut scenario, mut rounds, mut clients, mut seed) = (None, None, None, None);
+        for word in text.split_ascii_whitespace() {
+            let (key, value) = word.split_once('=').ok_or(BadWord::NoValue(word))?;
+            let was_given = match key {
+                "scenario" => {
+                    let named =
+                        Scenario::from_name(value).ok_or(BadWord::UnknownScenario(value))?;
+                    scenario.replace(named).is_some()
+                }
+                "rounds" => rounds.replace(number(word, value)?).is_some(),
+                "clients" => clients.replace(number(word, value)?).is_some(),
+                "seed" => seed.replace(number(word, value)?).is_some(),
+                _ => return Err(BadWord::UnknownKey(word)),
+            };
+            if was_given {
+                return Err(BadWord::Twice(word));
+            }
+        }
+        Ok(Self {
+            scenario: scenario.unwrap_or(Scenario::Ports),
+            rounds,
+            clients,
+            seed: seed.unwrap_or(0),
+        })
+    }
+}
+
+fn number<'a, T: core::str::FromStr>(word: &'a str, value: &str) -> Result<T, BadWord<'a>> {
+    value.parse().map_err(|_| BadWord::BadNumber(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_is_there() {
+        let line = CommandLine::try_from("scenario=ports  rounds=100000 seed=7").unwrap();
+        assert_eq!(line.rounds, Some(100_000));
+        assert_eq!((line.scenario, line.clients, line.seed), (Scenario::Ports, None, 7));
+        assert_eq!(CommandLine::try_from("").unwrap().scenario, Scenario::Ports);
+    }
+
+    #[test]
+    fn refuses_what_it_cannot_understand() {
+        let refused = [
+            ("rounds", BadWord::NoValue("rounds")),
+            ("rounds=ten", BadWord::BadNumber("rounds=ten")),
+            ("rounds=-1", BadWord::BadNumber("rounds=-1")),
+            ("clients=4294967296", BadWord::BadNumber("clients=4294967296")),
+            ("seed=", BadWord::BadNumber("seed=")),
+            ("scenario=prots", BadWord::UnknownScenario("prots")),
+            ("round=1", BadWord::UnknownKey("round=1")),
+            ("seed=1 seed=1", BadWord::Twice("seed=1")),
+        ];
+        for (text, error) in refused {
+            assert_eq!(CommandLine::try_from(text), Err(error), "{text}");
+        }
+    }
+}

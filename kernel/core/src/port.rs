@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The table of operations that every message port implements (after LWKT's
+//! `lwkt_port`). Thread ports are the first; channels come as another. One
+//! conformance suite (`tests/core`) runs against each implementation.
+//!
+//! No operation blocks by itself. What has to wait returns [`Blocked`]: the
+//! caller is marked blocked, and the only thing left to do is to switch.
+
+use skimmer_sync::irq::IrqOff;
+
+use crate::{
+    hart::{Blocked, Hart},
+    ids::HartIndex,
+    machine::Machine,
+};
+
+/// The ring to another hart was full. Nothing happened; the argument comes
+/// back, to be tried again after waiting for space.
+#[derive(Debug)]
+#[must_use]
+pub struct Full<T> {
+    /// Whose ring.
+    pub target: HartIndex,
+    /// What was not sent.
+    pub value: T,
+}
+
+/// What waiting came to.
+#[derive(Debug)]
+#[must_use]
+pub enum Wait<'h, M: Machine, T, K> {
+    /// It is there.
+    Ready(T),
+    /// Not yet: the caller is blocked, and must switch. The key is for the
+    /// next try.
+    Block(K, Blocked<'h, M>),
+}
+
+/// One kind of message port. `irq` proves that interrupts are masked; the
+/// caller is the current thread of `hart`.
+pub trait MsgPort<M: Machine> {
+    /// Names a port to send to.
+    type Address: Copy;
+    /// Names a port to receive from.
+    type Own: Copy;
+    /// A message at rest.
+    type Idle;
+    /// The sender's ticket.
+    type InFlight;
+    /// A message that was taken and must be answered.
+    type Received;
+    /// A message that came back.
+    type Replied;
+
+    /// Sends without waiting. A port that is gone answers with ESRCH.
+    ///
+    /// # Errors
+    /// [`Full`] with the message.
+    fn send(
+        hart: &mut Hart<M>,
+        irq: &IrqOff,
+        to: Self::Address,
+        message: Self::Idle,
+    ) -> Result<Self::InFlight, Full<Self::Idle>>;
+
+    /// Takes the next message, if one is there.
+    fn get(hart: &mut Hart<M>, irq: &IrqOff, port: Self::Own) -> Option<Self::Received>;
+
+    /// Takes the next message, or blocks the caller until there may be one.
+    fn wait<'h>(
+        hart: &'h mut Hart<M>,
+        irq: &IrqOff,
+        port: Self::Own,
+    ) -> Wait<'h, M, Self::Received, ()>;
+
+    /// Answers. The message is the sender's again.
+    ///
+    /// # Errors
+    /// [`Full`] with the message.
+    fn reply(
+        hart: &mut Hart<M>,
+        irq: &IrqOff,
+        message: Self::Received,
+        status: i64,
+    ) -> Result<(), Full<Self::Received>>;
+
+    /// Claims the reply, or blocks the caller until it may be there. With
+    /// `send` before it this is `domsg`.
+    fn wait_reply<'h>(
+        hart: &'h mut Hart<M>,
+        irq: &IrqOff,
+        ticket: Self::InFlight,
+    ) -> Wait<'h, M, Self::Replied, Self::InFlight>;
+
+    /// What an abort request takes along.
+    type Note;
+
+    /// Asks for the message back. One that nobody has taken comes back with
+    /// ECANCELED; one that was taken is the receiver's to answer, who can see
+    /// the request. Either way the caller still waits for the reply.
+    ///
+    /// # Errors
+    /// [`Full`] with the note.
+    fn abort(
+        hart: &mut Hart<M>,
+        irq: &IrqOff,
+        ticket: &Self::InFlight,
+        note: Self::Note,
+    ) -> Result<(), Full<Self::Note>>;
+
+    /// Whether the sender of a message asked for it back.
+    fn is_aborted(hart: &mut Hart<M>, irq: &IrqOff, message: &Self::Received) -> bool;
+}

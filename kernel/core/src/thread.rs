@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A thread (LWKT) as its home hart sees it. Law home-hart-only: it lives in
+//! that hart's table, and nobody else has a way to it.
+
+use core::fmt;
+
+use crate::{
+    ids::{HartIndex, Priority},
+    list::Link,
+    machine::Machine,
+    thread_port::PortState,
+};
+
+/// A thread that has no home yet: everything that takes memory is done.
+pub struct NewThread<M: Machine> {
+    /// For people.
+    pub name: &'static str,
+    /// How urgent.
+    pub priority: Priority,
+    /// Its stack, set up to begin.
+    pub context: M::Context,
+}
+
+impl<M: Machine> fmt::Debug for NewThread<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "NewThread {}", self.name)
+    }
+}
+
+/// What a blocked thread waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// A `schedule` that names it.
+    Stopped,
+    /// A message at its port.
+    Receive,
+    /// The reply with that sequence number.
+    Reply(u64),
+    /// Space in the ring to that hart.
+    Space(HartIndex),
+}
+
+/// Whether a thread runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It stands in the run queue.
+    Ready,
+    /// It is its hart's current thread.
+    Running,
+    /// It waits.
+    Blocked(Why),
+    /// It has exited and waits to be buried.
+    Dead,
+}
+
+/// A thread.
+pub struct Thread<M: Machine> {
+    pub(crate) name: &'static str,
+    pub(crate) priority: Priority,
+    pub(crate) state: State,
+    pub(crate) link: Link,
+    pub(crate) port: PortState<M>,
+    pub(crate) next_sequence: u64,
+    pub(crate) context: M::Context,
+}
+
+impl<M: Machine> Thread<M> {
+    pub(crate) fn new(new: NewThread<M>) -> Self {
+        Self {
+            name: new.name,
+            priority: new.priority,
+            state: State::Blocked(Why::Stopped),
+            link: Link::new(),
+            port: PortState::new(),
+            next_sequence: 1,
+            context: new.context,
+        }
+    }
+
+    /// For people.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// How urgent.
+    #[must_use]
+    pub const fn priority(&self) -> Priority {
+        self.priority
+    }
+
+    /// Whether it runs.
+    #[must_use]
+    pub const fn state(&self) -> State {
+        self.state
+    }
+
+    /// Its stack and saved registers.
+    #[must_use]
+    pub const fn context(&self) -> &M::Context {
+        &self.context
+    }
+}
+
+impl<M: Machine> fmt::Debug for Thread<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({:?}, {:?})", self.name, self.priority, self.state)
+    }
+}
