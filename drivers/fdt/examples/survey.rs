@@ -22,8 +22,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         );
     }
     tree.memory().for_each(|bank| println!("memory {bank:x?}"));
-    tree.reservations()
-        .for_each(|taken| println!("reserved {taken:x?}"));
+    tree.reservations().for_each(|taken| println!("reserved {taken:x?}"));
     let chosen = tree.chosen();
     println!("bootargs {:?}", chosen.bootargs());
     println!("stdout {:?}", chosen.stdout_path());

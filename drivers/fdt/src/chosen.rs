@@ -59,8 +59,6 @@ impl<'a> Chosen<'a> {
 impl<'a> Fdt<'a> {
     /// What firmware chose; a tree without `/chosen` chose nothing.
     pub fn chosen(&self) -> Chosen<'a> {
-        Chosen {
-            node: self.find("/chosen"),
-        }
+        Chosen { node: self.find("/chosen") }
     }
 }

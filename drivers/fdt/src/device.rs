@@ -38,8 +38,7 @@ impl<'a> Iterator for Compatible<'a, '_> {
 
     fn next(&mut self) -> Option<Node<'a>> {
         let name = self.name;
-        self.nodes
-            .find(|node| node.is_available() && node.is_compatible(name))
+        self.nodes.find(|node| node.is_available() && node.is_compatible(name))
     }
 }
 
@@ -47,10 +46,9 @@ impl<'a> Fdt<'a> {
     /// The registers of the device that ends the machine when written to
     /// (compatible with `sifive,test1` or `sifive,test0`), if there is one.
     pub fn test_device(&self) -> Option<Region> {
-        let is_test = |node: &Node<'_>| TEST_DEVICES.iter().any(|name| node.is_compatible(name));
         self.nodes()
-            .filter(|node| node.is_available() && is_test(node))
-            .find_map(|node| node.mmio().ok()?.next()?.ok())
+            .filter(|node| node.is_device(&TEST_DEVICES))
+            .find_map(|node| node.registers().ok())
     }
 }
 
@@ -77,7 +75,7 @@ impl Iterator for Mmio<'_> {
 }
 
 /// Takes a region of `node`'s bus up to the root's addresses.
-fn to_root(node: &Node<'_>, region: Region) -> Result<Region, ValueError> {
+pub(crate) fn to_root(node: &Node<'_>, region: Region) -> Result<Region, ValueError> {
     // The buses are the node's ancestors below the root, nearest first.
     let buses = 1..node.depth;
     buses.rev().try_fold(region, |region, depth| {

@@ -78,10 +78,7 @@ impl fmt::Display for FdtError {
                 write!(out, "device tree cut short: {have} bytes of {need}")
             }
             FdtError::BadMagic(word) => write!(out, "not a device tree: magic {word:#010x}"),
-            FdtError::BadVersion {
-                version,
-                last_compatible,
-            } => write!(
+            FdtError::BadVersion { version, last_compatible } => write!(
                 out,
                 "device tree version {version}, compatible back to {last_compatible}, is not supported"
             ),
@@ -95,10 +92,7 @@ impl fmt::Display for FdtError {
                 write!(out, "device tree's {name} block is out of place")
             }
             FdtError::BadStructure { at, flaw } => {
-                write!(
-                    out,
-                    "device tree broken at structure offset {at:#x}: {flaw}"
-                )
+                write!(out, "device tree broken at structure offset {at:#x}: {flaw}")
             }
         }
     }
@@ -139,6 +133,8 @@ pub enum ValueError {
     Wraps,
     /// A bus on the way to the root has no mapping for the address.
     NotMapped,
+    /// A phandle that no node has, or that comes after too many others.
+    BadPhandle,
 }
 
 impl fmt::Display for ValueError {
@@ -151,6 +147,7 @@ impl fmt::Display for ValueError {
             ValueError::OutOfRange => "value out of range",
             ValueError::Wraps => "address and size exceed 64 bits",
             ValueError::NotMapped => "address not mapped by its bus",
+            ValueError::BadPhandle => "reference to no node",
         })
     }
 }

@@ -70,15 +70,7 @@ pub struct Events<'a> {
 impl<'a> Events<'a> {
     /// A walk from the beginning.
     pub(crate) fn new(structure: &'a [u8], strings: &'a [u8]) -> Self {
-        Events {
-            structure,
-            strings,
-            at: 0,
-            open: 0,
-            in_head: false,
-            rooted: false,
-            over: false,
-        }
+        Events { structure, strings, at: 0, open: 0, in_head: false, rooted: false, over: false }
     }
 
     /// A walk that starts among the properties of the node at `depth`, whose
@@ -184,8 +176,7 @@ impl<'a> Iterator for Events<'a> {
         let mut tag_at = self.at;
         let step = self.step(&mut tag_at);
         self.over = !matches!(step, Ok(Some(_)));
-        step.map_err(|flaw| FdtError::BadStructure { at: tag_at, flaw })
-            .transpose()
+        step.map_err(|flaw| FdtError::BadStructure { at: tag_at, flaw }).transpose()
     }
 }
 

@@ -145,9 +145,7 @@ impl<'a> Fdt<'a> {
     /// The harts in the order of the tree, unusable ones included; none if
     /// there is no `/cpus`.
     pub fn harts(&self) -> Harts<'a> {
-        Harts {
-            children: self.find("/cpus").map(|cpus| cpus.children()),
-        }
+        Harts { children: self.find("/cpus").map(|cpus| cpus.children()) }
     }
 
     /// How often the time counter ticks in a second: `timebase-frequency` of
@@ -159,9 +157,8 @@ impl<'a> Fdt<'a> {
         const NAME: &str = "timebase-frequency";
         let cpus = self.find("/cpus").ok_or(ValueError::Missing)?;
         let mut harts = self.harts().filter(Hart::is_okay);
-        let property = cpus
-            .property(NAME)
-            .or_else(|| harts.find_map(|hart| hart.node.property(NAME)));
+        let property =
+            cpus.property(NAME).or_else(|| harts.find_map(|hart| hart.node.property(NAME)));
         match property.ok_or(ValueError::Missing)?.number() {
             Ok(0) => Err(ValueError::OutOfRange),
             other => other,

@@ -36,10 +36,7 @@ pub fn total_size(header: &[u8; HEADER_SIZE]) -> Result<usize, FdtError> {
     }
     let (version, last_compatible) = (field(20), field(24));
     if version < OLDEST || last_compatible > VERSION {
-        return Err(FdtError::BadVersion {
-            version,
-            last_compatible,
-        });
+        return Err(FdtError::BadVersion { version, last_compatible });
     }
     let claimed = field(4);
     let size = usize::try_from(claimed).map_err(|_| FdtError::BadSize(claimed))?;
@@ -61,13 +58,8 @@ pub(crate) struct Header<'a> {
 impl<'a> Header<'a> {
     /// Checks the header of `bytes` and finds the blocks.
     pub(crate) fn read(bytes: &'a [u8]) -> Result<Self, FdtError> {
-        let too_short = |need| FdtError::TooShort {
-            need,
-            have: bytes.len(),
-        };
-        let (header, _) = bytes
-            .split_first_chunk::<HEADER_SIZE>()
-            .ok_or(too_short(HEADER_SIZE))?;
+        let too_short = |need| FdtError::TooShort { need, have: bytes.len() };
+        let (header, _) = bytes.split_first_chunk::<HEADER_SIZE>().ok_or(too_short(HEADER_SIZE))?;
         let total_size = total_size(header)?;
         let blob = bytes.get(..total_size).ok_or(too_short(total_size))?;
         let field = |at| be32(header, at).unwrap_or(0);
@@ -108,9 +100,6 @@ fn reservations(blob: &[u8], offset: u32) -> Result<&[u8], FdtError> {
         return Err(bad);
     }
     let (entries, _) = blob.get(start..).ok_or(bad)?.as_chunks::<16>();
-    let used = entries
-        .iter()
-        .position(|entry| entry == &[0; 16])
-        .ok_or(bad)?;
+    let used = entries.iter().position(|entry| entry == &[0; 16]).ok_or(bad)?;
     Ok(entries.get(..used).ok_or(bad)?.as_flattened())
 }

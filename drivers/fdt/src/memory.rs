@@ -58,9 +58,6 @@ fn is_memory_by_name(node: &Node<'_>) -> bool {
 impl<'a> Fdt<'a> {
     /// The banks of RAM.
     pub fn memory(&self) -> Memory<'a> {
-        Memory {
-            nodes: self.nodes(),
-            current: None,
-        }
+        Memory { nodes: self.nodes(), current: None }
     }
 }

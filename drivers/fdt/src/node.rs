@@ -8,9 +8,10 @@
 use crate::device::Mmio;
 use crate::error::{BadNode, ValueError};
 use crate::events::{Event, Events};
+use crate::interrupts::Interrupts;
 use crate::nodes::{Children, Level, Lineage, Nodes, is_okay};
 use crate::property::{Property, Strings};
-use crate::region::Regions;
+use crate::region::{Region, Regions};
 use crate::tree::Fdt;
 
 /// A node of a tree. It is a copyable place in the blob, with the facts it
@@ -85,8 +86,18 @@ impl<'a> Node<'a> {
     /// (section 2.3.1). Names are compared without regard to case, as Linux
     /// does.
     pub fn is_compatible(&self, name: &str) -> bool {
+        self.is_compatible_with_any(&[name])
+    }
+
+    /// Whether it is an available device compatible with any of `names`.
+    pub(crate) fn is_device(&self, names: &[&str]) -> bool {
+        self.is_available() && self.is_compatible_with_any(names)
+    }
+
+    fn is_compatible_with_any(&self, names: &[&str]) -> bool {
+        let is_wanted = |one: &str| names.iter().any(|name| one.eq_ignore_ascii_case(name));
         match self.strings("compatible") {
-            Ok(mut names) => names.any(|one| one.eq_ignore_ascii_case(name)),
+            Ok(mut own) => own.any(is_wanted),
             Err(_) => false,
         }
     }
@@ -94,8 +105,7 @@ impl<'a> Node<'a> {
     /// Whether the node itself is enabled: no `status`, or `okay` (section
     /// 2.3.4).
     pub fn is_okay(&self) -> bool {
-        self.property("status")
-            .is_none_or(|status| is_okay(&status))
+        self.property("status").is_none_or(|status| is_okay(&status))
     }
 
     /// Whether the node and every node above it are enabled.
@@ -107,9 +117,7 @@ impl<'a> Node<'a> {
     pub fn phandle(&self) -> Option<u32> {
         let phandle = self.u32("phandle");
         let phandle = phandle.or_else(|_| self.u32("linux,phandle"));
-        phandle
-            .ok()
-            .filter(|&phandle| phandle != 0 && phandle != u32::MAX)
+        phandle.ok().filter(|&phandle| phandle != 0 && phandle != u32::MAX)
     }
 
     /// The addresses in `reg` as its bus counts them (section 2.3.6).
@@ -128,6 +136,23 @@ impl<'a> Node<'a> {
     /// As [`Node::reg`]; each region can fail by itself as well.
     pub fn mmio(&self) -> Result<Mmio<'a>, ValueError> {
         self.reg().map(|regions| Mmio::new(*self, regions))
+    }
+
+    /// Its first addresses as a hart counts them.
+    ///
+    /// # Errors
+    /// When there are none, they are empty, or cannot be read or reached.
+    pub fn registers(&self) -> Result<Region, ValueError> {
+        match self.mmio()?.next() {
+            Some(Ok(region)) if region.is_empty() => Err(ValueError::OutOfRange),
+            Some(region) => region,
+            None => Err(ValueError::BadLength),
+        }
+    }
+
+    /// Its interrupts, each with the controller it goes to.
+    pub fn interrupts(&self) -> Interrupts<'a> {
+        Interrupts::of(self)
     }
 
     /// Its children.
@@ -151,10 +176,7 @@ impl<'a> Node<'a> {
 
     /// The node with what is wrong with it.
     pub(crate) fn bad(&self, why: ValueError) -> BadNode<'a> {
-        BadNode {
-            name: self.name,
-            why,
-        }
+        BadNode { name: self.name, why }
     }
 
     /// A walk that begins among its properties.

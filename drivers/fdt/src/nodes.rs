@@ -25,7 +25,7 @@ pub(crate) struct Level {
     pub(crate) widths: Widths,
     /// Whether it and all above it are enabled.
     pub(crate) available: bool,
-    /// The phandle of the interrupt parent, its own or inherited; 0 is none.
+    /// The phandle of its children's interrupt parent; 0 is none.
     pub(crate) interrupt_parent: u32,
     /// Where its properties begin in the structure block.
     pub(crate) head: u32,
@@ -43,41 +43,72 @@ impl Level {
         ranges: None,
     };
 
-    /// The facts of a node whose parent passes on `above`.
-    fn read(above: Level, head: u32, properties: Properties<'_>) -> Level {
-        let mut level = Level {
-            widths: Widths::DEFAULT,
+    /// The facts of a node at `head` whose parent passes on `above`.
+    fn below(above: Level, head: u32, own: &Head<'_>) -> Level {
+        let inherited =
+            own.interrupt_parent.map_or(above.interrupt_parent, |parent| parent.u32().unwrap_or(0));
+        // Interrupts of the children go to the node itself if it takes any
+        // (section 2.4.1).
+        let itself = own.phandle.and_then(|phandle| phandle.u32().ok());
+        Level {
+            widths: Widths {
+                address: width(own.address_cells, Widths::DEFAULT.address),
+                size: width(own.size_cells, Widths::DEFAULT.size),
+            },
+            available: above.available && own.status.is_none_or(|status| is_okay(&status)),
+            interrupt_parent: match own.interrupt_cells {
+                Some(_) => itself.unwrap_or(0),
+                None => inherited,
+            },
             head,
-            ranges: None,
-            ..above
-        };
-        for property in properties {
-            level.learn(&property);
-        }
-        level
-    }
-
-    fn learn(&mut self, property: &Property<'_>) {
-        match property.name {
-            "#address-cells" => self.widths.address = width(property),
-            "#size-cells" => self.widths.size = width(property),
-            "interrupt-parent" => self.interrupt_parent = property.u32().unwrap_or(0),
-            "ranges" => self.ranges = place(property),
-            "status" => self.available &= is_okay(property),
-            _ => {}
+            ranges: own.ranges.and_then(place),
         }
     }
 }
 
-fn place(property: &Property<'_>) -> Option<NonZeroU32> {
+/// What a node says of itself that concerns those below it. Of several
+/// properties with one name the first counts, here as everywhere.
+#[derive(Default)]
+struct Head<'a> {
+    address_cells: Option<Property<'a>>,
+    size_cells: Option<Property<'a>>,
+    ranges: Option<Property<'a>>,
+    status: Option<Property<'a>>,
+    interrupt_parent: Option<Property<'a>>,
+    interrupt_cells: Option<Property<'a>>,
+    phandle: Option<Property<'a>>,
+}
+
+impl<'a> Head<'a> {
+    fn read(properties: Properties<'a>) -> Self {
+        let mut head = Head::default();
+        for property in properties {
+            let slot = match property.name {
+                "#address-cells" => &mut head.address_cells,
+                "#size-cells" => &mut head.size_cells,
+                "ranges" => &mut head.ranges,
+                "status" => &mut head.status,
+                "interrupt-parent" => &mut head.interrupt_parent,
+                "#interrupt-cells" => &mut head.interrupt_cells,
+                "phandle" => &mut head.phandle,
+                _ => continue,
+            };
+            slot.get_or_insert(property);
+        }
+        head
+    }
+}
+
+fn place(property: Property<'_>) -> Option<NonZeroU32> {
     NonZeroU32::new(u32::try_from(property.at).ok()?)
 }
 
-fn width(property: &Property<'_>) -> u8 {
+fn width(property: Option<Property<'_>>, default: u8) -> u8 {
+    let Some(property) = property else {
+        return default;
+    };
     let cells = property.u32().ok();
-    cells
-        .and_then(|cells| u8::try_from(cells).ok())
-        .unwrap_or(UNREADABLE)
+    cells.and_then(|cells| u8::try_from(cells).ok()).unwrap_or(UNREADABLE)
 }
 
 /// Whether a `status` says that the node is in working order (section 2.3.4).
@@ -93,9 +124,7 @@ pub(crate) struct Lineage {
 
 impl Lineage {
     /// Nothing known yet.
-    pub(crate) const EMPTY: Lineage = Lineage {
-        levels: [Level::TOP; MAX_DEPTH],
-    };
+    pub(crate) const EMPTY: Lineage = Lineage { levels: [Level::TOP; MAX_DEPTH] };
 
     /// The facts at `depth`; those above the root for `None`.
     pub(crate) fn at(&self, depth: Option<usize>) -> &Level {
@@ -123,12 +152,7 @@ pub struct Nodes<'a> {
 impl<'a> Nodes<'a> {
     /// All nodes of a tree.
     pub(crate) fn all(tree: Fdt<'a>) -> Self {
-        Nodes {
-            tree,
-            events: tree.events(),
-            lineage: Lineage::EMPTY,
-            within: None,
-        }
+        Nodes { tree, events: tree.events(), lineage: Lineage::EMPTY, within: None }
     }
 
     /// The nodes below `node`.
@@ -144,15 +168,9 @@ impl<'a> Nodes<'a> {
     fn begin(&mut self, name: &'a str, depth: usize) -> Option<Node<'a>> {
         let head = u32::try_from(self.events.offset()).ok()?;
         let above = *self.lineage.at(depth.checked_sub(1));
-        let properties = Properties::new(self.events.clone());
-        self.lineage
-            .set(depth, Level::read(above, head, properties));
-        Some(Node {
-            tree: self.tree,
-            name,
-            depth,
-            lineage: self.lineage,
-        })
+        let own = Head::read(Properties::new(self.events.clone()));
+        self.lineage.set(depth, Level::below(above, head, &own));
+        Some(Node { tree: self.tree, name, depth, lineage: self.lineage })
     }
 }
 
@@ -181,10 +199,7 @@ pub struct Children<'a> {
 
 impl<'a> Children<'a> {
     pub(crate) fn of(node: &Node<'a>) -> Self {
-        Children {
-            below: Nodes::below(node),
-            depth: node.depth.saturating_add(1),
-        }
+        Children { below: Nodes::below(node), depth: node.depth.saturating_add(1) }
     }
 }
 

@@ -77,9 +77,7 @@ impl<'a> Property<'a> {
     /// When its length is not a multiple of four.
     pub fn words(&self) -> Result<Words<'a>, ValueError> {
         match self.value.as_chunks::<4>() {
-            (words, []) => Ok(Words {
-                words: words.iter(),
-            }),
+            (words, []) => Ok(Words { words: words.iter() }),
             _ => Err(ValueError::BadLength),
         }
     }

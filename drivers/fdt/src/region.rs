@@ -75,6 +75,18 @@ impl<'a> Cells<'a> {
         Ok(word)
     }
 
+    /// Takes `count` cells as they are.
+    ///
+    /// # Errors
+    /// When fewer are left.
+    pub fn take(&mut self, count: u32) -> Result<Cells<'a>, ValueError> {
+        let bytes = usize::try_from(count).ok().and_then(|count| count.checked_mul(4));
+        let split = bytes.and_then(|bytes| self.rest.split_at_checked(bytes));
+        let (taken, rest) = split.ok_or(ValueError::BadLength)?;
+        self.rest = rest;
+        Ok(Cells { rest: taken })
+    }
+
     /// Takes a number of `cells` cells; of none it is 0.
     ///
     /// # Errors
@@ -101,10 +113,7 @@ pub(crate) struct Widths {
 
 impl Widths {
     /// What holds where a bus says nothing (section 2.3.5).
-    pub(crate) const DEFAULT: Widths = Widths {
-        address: 2,
-        size: 1,
-    };
+    pub(crate) const DEFAULT: Widths = Widths { address: 2, size: 1 };
 
     /// Bytes in one address and one size.
     fn pair(self) -> usize {
@@ -128,10 +137,7 @@ impl<'a> Regions<'a> {
         }
         match value.len().checked_rem(widths.pair()) {
             None => Err(ValueError::BadCells),
-            Some(0) => Ok(Regions {
-                cells: Cells::new(value),
-                widths,
-            }),
+            Some(0) => Ok(Regions { cells: Cells::new(value), widths }),
             Some(_) => Err(ValueError::BadLength),
         }
     }

@@ -65,10 +65,7 @@ impl<'a> Reservations<'a> {
     /// Goes on to the next node that takes memory.
     fn open(&mut self) -> Option<Result<(), BadNode<'a>>> {
         let node = self.children.as_mut()?.find(takes_memory)?;
-        let by = ReservedBy::Node {
-            name: node.name(),
-            no_map: node.property("no-map").is_some(),
-        };
+        let by = ReservedBy::Node { name: node.name(), no_map: node.property("no-map").is_some() };
         Some(match node.reg() {
             Ok(regions) => {
                 self.current = Some((by, regions));
@@ -118,9 +115,7 @@ impl<'a> Fdt<'a> {
     pub fn reservations(&self) -> Reservations<'a> {
         Reservations {
             block: self.reserved,
-            children: self
-                .find("/reserved-memory")
-                .map(|parent| parent.children()),
+            children: self.find("/reserved-memory").map(|parent| parent.children()),
             current: None,
         }
     }
