@@ -1,0 +1,346 @@
+// SPDX-License-Identifier: Apache-2.0
+//! One boot from start to verdict.
+//!
+//! State: the emulator, its console, its monitor, the watchdog. Invariant:
+//! whatever happens, the emulator is gone at the end and exactly one
+//! [`Verdict`] says how it went; nothing is ever tried again.
+
+use std::fs::File;
+use std::io::{Read, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+use skimmer_abi::exit::ExitStatus;
+use skimmer_abi::inspect::ROOT_SYMBOL;
+
+use crate::console::{Console, Line};
+use crate::evidence::{self, file};
+use crate::inspect::{self, HartCounters};
+use crate::process;
+use crate::qemu::{Qemu, qmp::Qmp};
+use crate::record::Record;
+use crate::spec::{Machine, Workload};
+use crate::symbols;
+use crate::verdict::{self, Ending, Expected, Seen, Verdict};
+use crate::watchdog::{Progress, SAMPLE_EVERY, Sample, Watchdog};
+
+/// How long the loop waits for the console before it looks around.
+const TURN: Duration = Duration::from_millis(20);
+
+/// How long the rest of the console may take once the emulator has gone.
+const DRAIN_LIMIT: Duration = Duration::from_secs(2);
+
+/// A boot to be made.
+#[derive(Clone, Debug)]
+pub struct Boot<'a> {
+    /// The machine.
+    pub machine: &'a Machine,
+    /// The kernel.
+    pub elf: &'a Path,
+    /// The debugger, for evidence.
+    pub gdb: &'a Path,
+    /// What the guest is asked.
+    pub workload: &'a Workload,
+    /// Where its files go; made if it is not there.
+    pub dir: &'a Path,
+    /// The backstop.
+    pub timeout: Duration,
+    /// Wait for a debugger: no watchdog, no backstop.
+    pub wait: bool,
+    /// The command that does the same again.
+    pub reproduce: &'a str,
+}
+
+/// A boot that was made.
+#[derive(Clone, Debug)]
+pub struct Booted {
+    /// How it went.
+    pub verdict: Verdict,
+    /// How it ended.
+    pub ending: Ending,
+    /// What the guest told.
+    pub records: Vec<Record>,
+    /// Wall-clock time.
+    pub took: Duration,
+    /// The counters of the last sample.
+    pub harts: Vec<HartCounters>,
+    /// Evidence files that were written.
+    pub evidence: Vec<PathBuf>,
+}
+
+/// What a boot tells while it runs.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// The emulator runs and a debugger may attach with this command.
+    Waiting(&'a str),
+    /// A console line.
+    Line(&'a Line),
+}
+
+/// Makes a boot; `show` sees what happens as it happens.
+///
+/// # Errors
+/// When the boot could not be made at all (no directory, no emulator). What
+/// goes wrong in a boot is its verdict, not an error.
+pub fn boot(spec: &Boot<'_>, show: &mut dyn FnMut(Event<'_>)) -> Result<Booted> {
+    std::fs::create_dir_all(spec.dir)
+        .with_context(|| format!("cannot make {}", spec.dir.display()))?;
+    let bootargs = spec.workload.bootargs();
+    let root = symbols::physical_address(spec.elf, ROOT_SYMBOL)?;
+    let mut qemu = Qemu::start(spec.machine, spec.elf, &bootargs, spec.wait)?;
+    evidence::write(spec.dir, file::QEMU, &format!("{}\n", qemu.command()))?;
+    evidence::write(spec.dir, file::REPRODUCE, &format!("{}\n", spec.reproduce))?;
+    if spec.wait {
+        show(Event::Waiting(&evidence::attach_line(spec.gdb, spec.elf, &qemu.gdb_socket())));
+    }
+    let pipe = qemu.take_console().context("the emulator has no console")?;
+    let log = File::create(spec.dir.join(file::CONSOLE))?;
+    let mut run = Running {
+        spec,
+        input: read_in_background(pipe),
+        log,
+        console: Console::default(),
+        qemu,
+        qmp: None,
+        root,
+        watchdog: Watchdog::default(),
+        start: Instant::now(),
+        sampled: Instant::now(),
+        harts: Vec::new(),
+        evidence: Vec::new(),
+    };
+    let ending = run.until_it_ends(show)?;
+    run.finish(ending, show)
+}
+
+/// Reads the console on a thread of its own, so that a guest that prints
+/// nothing does not stop the clock.
+fn read_in_background(mut pipe: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        while let Ok(count @ 1..) = pipe.read(&mut buffer) {
+            if sender.send(buffer[..count].to_vec()).is_err() {
+                break;
+            }
+        }
+    });
+    receiver
+}
+
+/// A boot under way.
+struct Running<'a> {
+    spec: &'a Boot<'a>,
+    input: Receiver<Vec<u8>>,
+    log: File,
+    console: Console,
+    qemu: Qemu,
+    qmp: Option<Qmp>,
+    root: Option<u64>,
+    watchdog: Watchdog,
+    start: Instant,
+    sampled: Instant,
+    harts: Vec<HartCounters>,
+    evidence: Vec<PathBuf>,
+}
+
+impl Running<'_> {
+    fn until_it_ends(&mut self, show: &mut dyn FnMut(Event<'_>)) -> Result<Ending> {
+        loop {
+            match self.input.recv_timeout(TURN) {
+                Ok(bytes) => self.take_in(&bytes, show)?,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => std::thread::sleep(TURN),
+            }
+            if process::interrupted() {
+                return Ok(Ending::Interrupted);
+            }
+            if let Some(status) = self.qemu.try_wait()? {
+                self.drain(show)?;
+                return Ok(self.how_it_exited(status));
+            }
+            if !self.spec.machine.has_exit_device() && self.is_over() {
+                return Ok(Ending::EndedAfterOutcome);
+            }
+            if self.qmp.is_none() {
+                self.qmp = self.qemu.connect();
+            }
+            if self.spec.wait {
+                continue;
+            }
+            if let Some(ending) = self.look()? {
+                self.save_harts();
+                return Ok(ending);
+            }
+        }
+    }
+
+    /// What stands on the console when the emulator has gone.
+    fn drain(&mut self, show: &mut dyn FnMut(Event<'_>)) -> Result<()> {
+        while let Ok(bytes) = self.input.recv_timeout(DRAIN_LIMIT) {
+            self.take_in(&bytes, show)?;
+        }
+        Ok(())
+    }
+
+    fn take_in(&mut self, bytes: &[u8], show: &mut dyn FnMut(Event<'_>)) -> Result<()> {
+        self.log.write_all(bytes).context("cannot write the console log")?;
+        for line in self.console.push(bytes) {
+            self.take_line(&line, show);
+        }
+        Ok(())
+    }
+
+    fn take_line(&mut self, line: &Line, show: &mut dyn FnMut(Event<'_>)) {
+        if matches!(line, Line::Record(Record::Panic(_))) && self.evidence.is_empty() {
+            self.catch_panic();
+        }
+        show(Event::Line(line));
+    }
+
+    /// A panicking guest ends itself soon: stop it before it does, save its
+    /// harts, and let it go on to its exit status.
+    fn catch_panic(&mut self) {
+        if self.qmp.is_none() {
+            self.qmp = self.qemu.connect();
+        }
+        let Some(qmp) = &mut self.qmp else { return };
+        if qmp.execute("stop", None).is_err() {
+            return;
+        }
+        self.save_harts();
+        if let Some(qmp) = &mut self.qmp {
+            // If it cannot go on, the backstop ends it.
+            let _ = qmp.execute("cont", None);
+        }
+    }
+
+    fn save_harts(&mut self) {
+        let spec = self.spec;
+        let socket = self.qemu.gdb_socket();
+        let saved = evidence::save_harts(spec.dir, spec.gdb, spec.elf, &socket, self.qmp.as_mut());
+        self.evidence.extend(saved);
+        self.sampled = Instant::now();
+    }
+
+    /// Whether a machine without an exit device has told its end.
+    fn is_over(&self) -> bool {
+        let ends =
+            |r: &Record| matches!(r, Record::End(_) | Record::Panic(_) | Record::BadInput { .. });
+        self.console.records.iter().any(ends)
+    }
+
+    fn how_it_exited(&self, status: std::process::ExitStatus) -> Ending {
+        use std::os::unix::process::ExitStatusExt as _;
+        if process::interrupted() {
+            return Ending::Interrupted;
+        }
+        match (status.code(), status.signal()) {
+            (Some(code), _) => {
+                let guests = ExitStatus::from_code(code).is_some();
+                if self.console.bytes == 0 && !guests {
+                    // `finish` fills in what it said.
+                    Ending::QemuFailed(String::new())
+                } else {
+                    Ending::Exited(code)
+                }
+            }
+            (None, signal) => Ending::Signalled(signal.unwrap_or(0)),
+        }
+    }
+
+    /// Samples the guest when it is time; `Some` when it must be ended.
+    fn look(&mut self) -> Result<Option<Ending>> {
+        if self.start.elapsed() >= self.spec.timeout {
+            return Ok(Some(Ending::Timeout(self.spec.timeout.as_secs())));
+        }
+        let elapsed = self.sampled.elapsed();
+        if elapsed < SAMPLE_EVERY {
+            return Ok(None);
+        }
+        self.sampled = Instant::now();
+        let progress = self.progress();
+        let Some(cpu) = inspect::cpu_time(self.qemu.id()) else { return Ok(None) };
+        Ok(self.watchdog.observe(Sample { progress, cpu, elapsed }).map(Ending::Hang))
+    }
+
+    fn progress(&mut self) -> Progress {
+        let counters = match (&mut self.qmp, self.root) {
+            (Some(qmp), Some(root)) => inspect::counters(qmp, root).ok().flatten(),
+            _ => None,
+        };
+        match counters {
+            Some(harts) => {
+                let sum = inspect::sum(&harts);
+                self.harts = harts;
+                Progress::Guest(sum)
+            }
+            None => Progress::Console(self.console.bytes),
+        }
+    }
+
+    fn finish(mut self, mut ending: Ending, show: &mut dyn FnMut(Event<'_>)) -> Result<Booted> {
+        let took = self.start.elapsed();
+        self.qemu.kill();
+        self.drain(show)?;
+        if let Some(line) = self.console.finish() {
+            self.take_line(&line, show);
+        }
+        let said = self.qemu.errors();
+        if !said.is_empty() {
+            evidence::write(self.spec.dir, file::QEMU_ERRORS, &format!("{said}\n"))?;
+        }
+        if let Ending::QemuFailed(text) = &mut ending {
+            *text = if said.is_empty() { "it ended without a word".to_owned() } else { said };
+        }
+        let verdict = self.judge(&ending);
+        self.save_rest(&verdict)?;
+        Ok(Booted {
+            verdict,
+            ending,
+            records: self.console.records,
+            took,
+            harts: self.harts,
+            evidence: self.evidence,
+        })
+    }
+
+    fn judge(&self, ending: &Ending) -> Verdict {
+        let Boot { machine, workload, .. } = self.spec;
+        let expected = Expected {
+            scenario: workload.scenario,
+            rounds: workload.rounds(),
+            harts: machine.expected_harts(),
+            exit_checked: machine.has_exit_device(),
+            seed: workload.seed,
+        };
+        let Console { records, damaged, gaps, .. } = &self.console;
+        verdict::judge(&expected, &Seen { records, damaged: *damaged, gaps, ending })
+    }
+
+    fn save_rest(&mut self, verdict: &Verdict) -> Result<()> {
+        if verdict.passed() {
+            return Ok(());
+        }
+        let dir = self.spec.dir;
+        if !self.harts.is_empty() {
+            let table = evidence::counters_table(&self.harts);
+            self.evidence.push(evidence::write(dir, file::COUNTERS, &table)?);
+        }
+        let symbols = symbols::Symbols::load(self.spec.elf).ok();
+        let reports: Vec<String> = self
+            .console
+            .records
+            .iter()
+            .filter_map(|r| if let Record::Panic(panic) = r { Some(panic) } else { None })
+            .map(|panic| evidence::panic_report(panic, symbols.as_ref()))
+            .collect();
+        if !reports.is_empty() {
+            self.evidence.push(evidence::write(dir, file::PANIC, &reports.join("\n"))?);
+        }
+        Ok(())
+    }
+}

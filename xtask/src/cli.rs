@@ -1,0 +1,365 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The command line: what can be asked, and what of it is refused before
+//! anything is started.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use clap::builder::PossibleValuesParser;
+use clap::{Args, Parser, Subcommand};
+use skimmer_abi::scenario::Scenario;
+
+use crate::build::Profile;
+use crate::process;
+use crate::setup::{self, Tools, Wishes};
+use crate::spec::{Machine, MemorySize, Workload};
+use crate::watchdog::DEFAULT_TIMEOUT;
+
+/// The most harts that QEMU's `virt` takes.
+const MOST_HARTS: u32 = 512;
+
+/// Skimmer's host tool: builds the kernel, boots it in QEMU, and says whether
+/// it passed. Sets up what is missing.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", max_term_width = 90)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Boots the kernel once and shows what happens.
+    ///
+    /// Sets up what is missing, builds, boots QEMU, runs a scenario and ends
+    /// with a summary. Exits with 0 only if the guest reported success as a
+    /// record and as an exit status.
+    Run(Box<RunArgs>),
+    /// Sets up what is missing (run, soak and test do this by themselves).
+    Setup(SetupArgs),
+}
+
+/// Options of `setup`.
+#[derive(Debug, Args)]
+pub struct SetupArgs {
+    /// This emulator in place of the one on the search path.
+    #[arg(long, value_name = "PATH")]
+    pub qemu: Option<PathBuf>,
+    /// Install nothing: say what is missing and fail.
+    #[arg(long)]
+    pub no_install: bool,
+}
+
+/// Options of `run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// The workload.
+    #[command(flatten)]
+    pub workload: WorkloadArgs,
+    /// The machine.
+    #[command(flatten)]
+    pub machine: MachineArgs,
+    /// The build.
+    #[command(flatten)]
+    pub build: BuildArgs,
+    /// Wait for a debugger before the first instruction.
+    #[arg(long)]
+    pub gdb: bool,
+    /// Show the firmware's lines too.
+    #[arg(long, short)]
+    pub verbose: bool,
+}
+
+impl RunArgs {
+    /// The command that does the same again.
+    #[must_use]
+    pub fn command_line(&self) -> String {
+        let mut words = vec!["cargo".to_owned(), "xtask".to_owned(), "run".to_owned()];
+        words.extend(self.workload.words(self.workload.seed));
+        words.extend(self.machine.words());
+        words.extend(self.build.words());
+        words.iter().map(|w| process::quote(w)).collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// What the guest is asked to do.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Workload")]
+pub struct WorkloadArgs {
+    /// The scenario to run.
+    #[arg(long, value_name = "NAME", default_value = "ports", value_parser = scenario_names())]
+    pub scenario: String,
+    /// How much of it (for `ports`: round trips; 14 unless told).
+    #[arg(long, value_name = "N")]
+    pub rounds: Option<u64>,
+    /// What perturbs delays, sizes and orders.
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub seed: u64,
+    /// One more `key=value` for the kernel's command line (repeatable).
+    #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
+    pub append: Vec<String>,
+}
+
+impl WorkloadArgs {
+    /// The workload with that seed.
+    #[must_use]
+    pub fn workload(&self, seed: u64) -> Workload {
+        Workload {
+            // The parser admits the names of scenarios only.
+            scenario: Scenario::from_name(&self.scenario).unwrap_or(Scenario::Ports),
+            rounds: self.rounds,
+            seed,
+            append: self.append.clone(),
+        }
+    }
+
+    /// The words that ask for it with that seed.
+    #[must_use]
+    pub fn words(&self, seed: u64) -> Vec<String> {
+        let mut words = vec!["--scenario".to_owned(), self.scenario.clone()];
+        if let Some(rounds) = self.rounds {
+            words.extend(["--rounds".to_owned(), rounds.to_string()]);
+        }
+        words.extend(["--seed".to_owned(), seed.to_string()]);
+        for more in &self.append {
+            words.extend(["--append".to_owned(), more.clone()]);
+        }
+        words
+    }
+}
+
+/// The machine that QEMU is asked for.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Machine")]
+pub struct MachineArgs {
+    /// How many harts.
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = harts)]
+    pub harts: u32,
+    /// How much memory: 256M, 1G.
+    #[arg(long, value_name = "SIZE", default_value = "256M")]
+    pub memory: MemorySize,
+    /// QEMU's `-cpu` (for `virt`: rv64 unless told).
+    #[arg(long, value_name = "CPU")]
+    pub cpu: Option<String>,
+    /// QEMU's `-machine`.
+    #[arg(long, value_name = "MACHINE", default_value = "virt")]
+    pub machine: String,
+    /// This emulator in place of the one on the search path.
+    #[arg(long, value_name = "PATH")]
+    pub qemu: Option<PathBuf>,
+    /// One more argument for QEMU (repeatable).
+    #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
+    pub qemu_arg: Vec<String>,
+    /// A device tree blob in place of QEMU's own.
+    #[arg(long, value_name = "FILE")]
+    pub dtb: Option<PathBuf>,
+    /// End a boot after this many seconds whatever it does. (A boot that
+    /// makes no progress is ended sooner.)
+    #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_TIMEOUT.as_secs(),
+          value_parser = clap::value_parser!(u64).range(1..))]
+    pub timeout: u64,
+    /// Install nothing: say what is missing and fail.
+    #[arg(long)]
+    pub no_install: bool,
+}
+
+impl MachineArgs {
+    /// Refuses what can be seen to be wrong before anything starts.
+    ///
+    /// # Errors
+    /// When the device tree cannot be read.
+    pub fn check(&self) -> Result<()> {
+        if let Some(dtb) = &self.dtb {
+            std::fs::read(dtb)
+                .with_context(|| format!("--dtb {}: cannot read it", dtb.display()))?;
+        }
+        Ok(())
+    }
+
+    /// What set-up must know.
+    #[must_use]
+    pub fn wishes(&self) -> Wishes {
+        Wishes { qemu: self.qemu.clone(), no_install: self.no_install }
+    }
+
+    /// The machine, with the tools that were found.
+    #[must_use]
+    pub fn machine(&self, tools: &Tools) -> Machine {
+        let mut machine = Machine {
+            qemu: tools.qemu.clone(),
+            machine: self.machine.clone(),
+            cpu: self.cpu.clone(),
+            harts: self.harts,
+            memory: self.memory,
+            dtb: self.dtb.clone(),
+            extra: self.qemu_arg.clone(),
+        };
+        if machine.cpu.is_none() && machine.name() == "virt" {
+            machine.cpu = Some("rv64".to_owned());
+        }
+        machine
+    }
+
+    /// The backstop.
+    #[must_use]
+    pub fn timeout(&self) -> Duration {
+        Duration::from_secs(self.timeout)
+    }
+
+    /// The words that ask for this machine.
+    #[must_use]
+    pub fn words(&self) -> Vec<String> {
+        let mut words = Vec::new();
+        let mut put = |name: &str, value: String| words.extend([format!("--{name}"), value]);
+        put("harts", self.harts.to_string());
+        put("memory", self.memory.to_string());
+        put("machine", self.machine.clone());
+        if let Some(cpu) = &self.cpu {
+            put("cpu", cpu.clone());
+        }
+        if let Some(qemu) = &self.qemu {
+            put("qemu", qemu.display().to_string());
+        }
+        if let Some(dtb) = &self.dtb {
+            put("dtb", dtb.display().to_string());
+        }
+        put("timeout", self.timeout.to_string());
+        for arg in &self.qemu_arg {
+            words.push(format!("--qemu-arg={arg}"));
+        }
+        words
+    }
+}
+
+/// How the kernel is built.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Build")]
+pub struct BuildArgs {
+    /// Optimised (the default).
+    #[arg(long, conflicts_with = "debug")]
+    pub release: bool,
+    /// Not optimised.
+    #[arg(long)]
+    pub debug: bool,
+    /// A feature of the kernel (repeatable).
+    #[arg(long, value_name = "FEATURE")]
+    pub features: Vec<String>,
+}
+
+impl BuildArgs {
+    /// The same as a profile.
+    #[must_use]
+    pub fn profile(&self) -> Profile {
+        Profile { debug: self.debug, features: self.features.clone() }
+    }
+
+    /// The words that ask for it.
+    #[must_use]
+    pub fn words(&self) -> Vec<String> {
+        let mut words = Vec::new();
+        if self.debug {
+            words.push("--debug".to_owned());
+        }
+        for feature in &self.features {
+            words.extend(["--features".to_owned(), feature.clone()]);
+        }
+        words
+    }
+}
+
+fn scenario_names() -> PossibleValuesParser {
+    PossibleValuesParser::new(Scenario::ALL.iter().map(|s| s.name()))
+}
+
+fn harts(text: &str) -> Result<u32, String> {
+    match text.parse::<u32>() {
+        Ok(0) => Err("a machine needs at least one hart".to_owned()),
+        Ok(count) if count > MOST_HARTS => Err(format!("QEMU has at most {MOST_HARTS} harts")),
+        Ok(count) => Ok(count),
+        Err(_) => Err("not a number of harts".to_owned()),
+    }
+}
+
+fn key_value(text: &str) -> Result<String, String> {
+    match text.split_once('=') {
+        Some((key, _)) if !key.is_empty() && !text.contains(char::is_whitespace) => {
+            Ok(text.to_owned())
+        }
+        _ => Err("write it as key=value, without spaces".to_owned()),
+    }
+}
+
+/// Does what was asked. `true` for a pass.
+///
+/// # Errors
+/// When it could not be done.
+pub fn dispatch(cli: Cli) -> Result<bool> {
+    match cli.command {
+        Command::Run(args) => crate::run::run(&args),
+        Command::Setup(args) => {
+            let wishes = Wishes { qemu: args.qemu, no_install: args.no_install };
+            setup::ensure(&wishes).map(|_| true)
+        }
+    }
+}
+
+/// Parses a command line, for tests.
+///
+/// # Errors
+/// As `clap` words them.
+pub fn parse(
+    words: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+) -> Result<Cli, clap::Error> {
+    Cli::try_parse_from(words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(words: &[&str]) -> String {
+        let all = ["cargo xtask"].iter().chain(words).copied();
+        parse(all).map(|_| ()).expect_err("must be refused").to_string()
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory as _;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn bad_input_is_refused_with_a_reason() {
+        let said = refused(&["run", "--scenario", "nonsense"]);
+        for scenario in Scenario::ALL {
+            assert!(said.contains(scenario.name()), "{said}");
+        }
+        assert!(refused(&["run", "--harts", "0"]).contains("at least one hart"));
+        assert!(refused(&["run", "--harts", "many"]).contains("not a number"));
+        assert!(refused(&["run", "--memory", "12Q"]).contains("no unit"));
+        assert!(refused(&["run", "--rounds", "ten"]).contains("invalid digit"));
+        assert!(refused(&["run", "--timeout", "0"]).contains("timeout"));
+        assert!(refused(&["run", "--append", "a b"]).contains("key=value"));
+    }
+
+    #[test]
+    fn the_command_to_reproduce_parses_to_the_same() {
+        let words = "run --scenario flood --rounds 5 --seed 7 --harts 3 --memory 1G \
+                     --qemu-arg=-icount --qemu-arg shift=0 --append x=1 --debug";
+        let parse_run = |line: &str| {
+            let words = std::iter::once("cargo xtask").chain(line.split_whitespace());
+            match parse(words).expect("parses").command {
+                Command::Run(args) => args,
+                other => panic!("{other:?}"),
+            }
+        };
+        let line = parse_run(words).command_line();
+        let again = line.strip_prefix("cargo xtask ").expect("prefix");
+        assert_eq!(parse_run(again).command_line(), line);
+        assert!(line.contains("--seed 7") && line.contains("--qemu-arg=-icount"), "{line}");
+    }
+}

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Looks into a running guest from outside: the counters it publishes (see
+//! `skimmer_abi::inspect`), read as physical memory through the monitor, and
+//! the CPU time that the emulator has used.
+
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use serde::{Deserialize, Serialize};
+use skimmer_abi::inspect::{HartInspect, InspectRoot, ROOT_MAGIC};
+
+use crate::qemu::qmp::Qmp;
+
+/// Words of the root.
+const ROOT_WORDS: usize = size_of::<InspectRoot>() / 8;
+
+/// Words of a hart's block.
+const HART_WORDS: usize = size_of::<HartInspect>() / 8;
+
+/// More harts than any machine has: a root that says so is not believed.
+const MOST_HARTS: u64 = 4096;
+
+/// Clock ticks a second in `/proc/PID/stat`: 100 on every Linux.
+const TICKS_PER_SECOND: u64 = 100;
+
+/// What one hart shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HartCounters {
+    /// Its id in the machine.
+    pub hartid: u64,
+    /// Whether it runs its idle thread.
+    pub online: bool,
+    /// Thread switches.
+    pub switches: u64,
+    /// Operations taken from rings.
+    pub remote_ops: u64,
+    /// Units of the scenario's work.
+    pub work: u64,
+}
+
+/// The counters of all harts, or `None` while the guest has not published
+/// them.
+///
+/// # Errors
+/// When the monitor does not answer.
+pub fn counters(qmp: &mut Qmp, root: u64) -> Result<Option<Vec<HartCounters>>> {
+    let words = read_words(qmp, root, ROOT_WORDS)?;
+    let &[magic, count, harts] = words.as_slice() else {
+        bail!("the monitor gave {} words of a root of {ROOT_WORDS}", words.len());
+    };
+    if magic != ROOT_MAGIC || count == 0 || count > MOST_HARTS {
+        return Ok(None);
+    }
+    let words = read_words(qmp, harts, usize::try_from(count)? * HART_WORDS)?;
+    Ok(Some(words.chunks_exact(HART_WORDS).map(hart).collect()))
+}
+
+fn hart(words: &[u64]) -> HartCounters {
+    HartCounters {
+        hartid: words[0],
+        online: words[1] != 0,
+        switches: words[2],
+        remote_ops: words[3],
+        work: words[4],
+    }
+}
+
+/// One number that changes whenever any hart does anything that counts.
+#[must_use]
+pub fn sum(harts: &[HartCounters]) -> u64 {
+    harts
+        .iter()
+        .flat_map(|h| [h.switches, h.remote_ops, h.work, u64::from(h.online)])
+        .fold(0, u64::wrapping_add)
+}
+
+fn read_words(qmp: &mut Qmp, address: u64, count: usize) -> Result<Vec<u64>> {
+    let text = qmp.monitor(&format!("xp /{count}gx {address:#x}"))?;
+    let words = parse_words(&text);
+    if words.len() != count {
+        bail!("the monitor gave {} words, {count} were asked: {text}", words.len());
+    }
+    Ok(words)
+}
+
+/// The words of `xp` output: lines of `ADDRESS: 0xWORD 0xWORD`.
+fn parse_words(text: &str) -> Vec<u64> {
+    text.lines()
+        .filter_map(|line| line.split_once(':'))
+        .flat_map(|(_, words)| words.split_whitespace())
+        .filter_map(|word| u64::from_str_radix(word.strip_prefix("0x")?, 16).ok())
+        .collect()
+}
+
+/// The CPU time that process `pid` has used, all threads together; `None`
+/// where the system does not say.
+#[must_use]
+pub fn cpu_time(pid: u32) -> Option<Duration> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    parse_stat(&stat)
+}
+
+/// User and system time of a `/proc/PID/stat` line (fields 14 and 15; the
+/// name in field 2 may contain anything, so count from its closing bracket).
+fn parse_stat(stat: &str) -> Option<Duration> {
+    let (_, rest) = stat.rsplit_once(')')?;
+    let mut fields = rest.split_whitespace().skip(11);
+    let user: u64 = fields.next()?.parse().ok()?;
+    let system: u64 = fields.next()?.parse().ok()?;
+    Some(Duration::from_millis((user + system) * 1000 / TICKS_PER_SECOND))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_the_monitor() {
+        let text = "0000000080200000: 0x3152454d4d494b53 0x0000000000000008\r\n\
+                    0000000080200010: 0x0000000080300000\r\n";
+        assert_eq!(parse_words(text), [ROOT_MAGIC, 8, 0x8030_0000]);
+        assert_eq!(parse_words("Cannot access memory"), [0_u64; 0]);
+    }
+
+    #[test]
+    fn stat_lines_with_strange_names() {
+        let stat = "12 (a) b (c)) S 1 2 3 4 5 6 7 8 9 10 150 50 0 0 20 0";
+        assert_eq!(parse_stat(stat), Some(Duration::from_secs(2)));
+        assert_eq!(parse_stat("nonsense"), None);
+        assert!(cpu_time(std::process::id()).is_some());
+    }
+}

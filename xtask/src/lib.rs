@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The host tool as a library: set-up, build, boot, judge, and the checks.
+//! `main.rs` only parses the command line and calls in here, so that the
+//! tests of the harness itself can use every module.
+//!
+//! A boot passes from left to right through [`setup`] → [`build`] → [`qemu`]
+//! → [`console`] and [`watchdog`] → [`verdict`] → [`evidence`]. Only
+//! [`verdict`] says what counts as a pass.
+#![forbid(unsafe_code)]
+
+pub mod boot;
+pub mod build;
+pub mod cli;
+pub mod console;
+pub mod evidence;
+pub mod inspect;
+pub mod process;
+pub mod qemu;
+pub mod record;
+pub mod run;
+pub mod setup;
+pub mod show;
+pub mod spec;
+pub mod symbols;
+pub mod verdict;
+pub mod watchdog;
+pub mod workspace;

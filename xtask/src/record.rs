@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Result records as the host keeps them: the same as in `skimmer_abi`, but
+//! owning their texts, so that they outlive the console line.
+
+use serde::{Deserialize, Serialize};
+use skimmer_abi::record as abi;
+pub use skimmer_abi::record::{Outcome, SkipReason};
+use skimmer_abi::scenario::Scenario;
+
+/// The machine state of a panic.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PanicInfo {
+    /// The hart's id in the machine.
+    pub hartid: u64,
+    /// What went wrong.
+    pub message: String,
+    /// Source file, or empty.
+    pub file: String,
+    /// Source line.
+    pub line: u32,
+    /// `scause`, if a trap was the cause.
+    pub scause: Option<u64>,
+    /// Where it happened.
+    pub pc: u64,
+    /// `stval`.
+    pub stval: u64,
+    /// Return addresses, innermost first.
+    pub frames: Vec<u64>,
+}
+
+/// What the guest told the host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Record {
+    /// The kernel found its device tree and starts the harts.
+    Boot {
+        /// The kernel's version.
+        version: String,
+        /// The hart that booted.
+        boot_hart: u64,
+        /// Usable harts.
+        harts: u32,
+        /// Usable memory in bytes.
+        memory: u64,
+        /// Memory that the rings take, in bytes.
+        ring_bytes: u64,
+        /// SBI implementation id and version.
+        sbi: (u64, u64),
+        /// The seed of this boot.
+        seed: u64,
+    },
+    /// A hart of the device tree is not used.
+    HartSkipped {
+        /// Its id.
+        hartid: u64,
+        /// Why.
+        reason: SkipReason,
+    },
+    /// A hart did not start.
+    HartFailed {
+        /// Its id.
+        hartid: u64,
+        /// The SBI error.
+        error: i64,
+    },
+    /// A hart runs its idle thread.
+    HartUp {
+        /// Its id in the machine.
+        hartid: u64,
+        /// Its place among the harts in use.
+        index: u32,
+    },
+    /// The scenario begins.
+    Start {
+        /// Which.
+        scenario: Scenario,
+        /// Harts that take part.
+        harts: u32,
+        /// Client threads.
+        clients: u32,
+        /// Round trips asked for.
+        rounds: u64,
+    },
+    /// The scenario ended by itself.
+    End(Outcome),
+    /// What was asked for cannot be done.
+    BadInput {
+        /// What is wrong.
+        message: String,
+    },
+    /// The kernel panicked.
+    Panic(PanicInfo),
+}
+
+impl From<&abi::PanicInfo<'_>> for PanicInfo {
+    fn from(info: &abi::PanicInfo<'_>) -> Self {
+        let depth = usize::from(info.depth).min(info.frames.len());
+        Self {
+            hartid: info.hartid,
+            message: info.message.to_owned(),
+            file: info.file.to_owned(),
+            line: info.line,
+            scause: info.scause,
+            pc: info.pc,
+            stval: info.stval,
+            frames: info.frames[..depth].to_vec(),
+        }
+    }
+}
+
+impl From<&abi::Record<'_>> for Record {
+    fn from(record: &abi::Record<'_>) -> Self {
+        match *record {
+            abi::Record::Boot { version, boot_hart, harts, memory, ring_bytes, sbi, seed } => {
+                let version = version.to_owned();
+                Self::Boot { version, boot_hart, harts, memory, ring_bytes, sbi, seed }
+            }
+            abi::Record::HartSkipped { hartid, reason } => Self::HartSkipped { hartid, reason },
+            abi::Record::HartFailed { hartid, error } => Self::HartFailed { hartid, error },
+            abi::Record::HartUp { hartid, index } => Self::HartUp { hartid, index },
+            abi::Record::Start { scenario, harts, clients, rounds } => {
+                Self::Start { scenario, harts, clients, rounds }
+            }
+            abi::Record::End(outcome) => Self::End(outcome),
+            abi::Record::BadInput { message } => Self::BadInput { message: message.to_owned() },
+            abi::Record::Panic(ref info) => Self::Panic(info.into()),
+        }
+    }
+}

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `cargo xtask run`: one boot, shown as it happens.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use crate::boot::{self, Boot, Booted, Event};
+use crate::build;
+use crate::cli::RunArgs;
+use crate::console::Line;
+use crate::evidence::file;
+use crate::record::Record;
+use crate::setup;
+use crate::show;
+use crate::symbols::Symbols;
+use crate::workspace::{short, target_dir};
+
+/// Lines of the console that a failure without a boot record shows.
+const TAIL: usize = 25;
+
+/// Builds, boots, shows, judges. `true` only for a pass.
+///
+/// # Errors
+/// When the boot could not be made.
+pub fn run(args: &RunArgs) -> Result<bool> {
+    args.machine.check()?;
+    let tools = setup::ensure(&args.machine.wishes())?;
+    let kernel = build::kernel(&tools.compiler, &args.build.profile())?;
+    let machine = args.machine.machine(&tools);
+    let workload = args.workload.workload(args.workload.seed);
+    let dir = target_dir().join("run").join(workload.scenario.name());
+    clear(&dir)?;
+    let symbols = Symbols::load(&kernel.elf).ok();
+    let spec = Boot {
+        machine: &machine,
+        elf: &kernel.elf,
+        gdb: &tools.gdb,
+        workload: &workload,
+        dir: &dir,
+        timeout: args.machine.timeout(),
+        wait: args.gdb,
+        reproduce: &args.command_line(),
+    };
+    println!("boot: {} hart(s), {} · {}", machine.harts, machine.memory, workload.bootargs());
+    let mut viewer = Viewer { all: args.verbose, kernel_speaks: false, symbols };
+    let booted = boot::boot(&spec, &mut |event| viewer.see(&event))?;
+    report(&booted, &dir, viewer.kernel_speaks || args.verbose);
+    Ok(booted.verdict.passed())
+}
+
+/// An empty directory.
+fn clear(dir: &Path) -> Result<()> {
+    if dir.exists() {
+        std::fs::remove_dir_all(dir).with_context(|| format!("cannot clear {}", dir.display()))?;
+    }
+    std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))
+}
+
+/// Prints a boot while it runs. The firmware's banner is left out unless all
+/// is asked for.
+struct Viewer {
+    all: bool,
+    kernel_speaks: bool,
+    symbols: Option<Symbols>,
+}
+
+impl Viewer {
+    fn see(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Waiting(command) => println!("waiting for a debugger:\n  {command}"),
+            Event::Line(Line::Record(record)) => {
+                self.kernel_speaks |= matches!(record, Record::Boot { .. });
+                println!("  {}", show::record(record, self.symbols.as_ref()).replace('\n', "\n  "));
+            }
+            Event::Line(Line::Text(text)) => {
+                if (self.kernel_speaks || self.all) && !text.trim().is_empty() {
+                    println!("  | {text}");
+                }
+            }
+            Event::Line(Line::Damaged(text)) => println!("  ! damaged record: {text}"),
+        }
+    }
+}
+
+fn report(booted: &Booted, dir: &Path, shown: bool) {
+    if !booted.verdict.passed() && !shown {
+        print_tail(&dir.join(file::CONSOLE));
+    }
+    println!("\n{}", show::summary(booted));
+    if booted.verdict.passed() {
+        return;
+    }
+    for problem in &booted.verdict.problems {
+        println!("  {problem}");
+    }
+    println!("evidence in {}:", short(dir));
+    for path in &booted.evidence {
+        println!("  {}", short(path));
+    }
+    println!("  {}", short(&dir.join(file::CONSOLE)));
+}
+
+/// The end of the console, when nothing of it was shown.
+fn print_tail(log: &Path) {
+    let text = std::fs::read(log).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let lines: Vec<&str> = text.lines().collect();
+    println!("the console ends with:");
+    for line in &lines[lines.len().saturating_sub(TAIL)..] {
+        println!("  | {line}");
+    }
+}

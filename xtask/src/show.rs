@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Records, verdicts and boots in words, for people who watch.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use crate::boot::Booted;
+use crate::record::{Outcome, Record, SkipReason};
+use crate::symbols::Symbols;
+use crate::verdict::Ending;
+
+/// A record as a line (a panic: as several).
+#[must_use]
+pub fn record(record: &Record, symbols: Option<&Symbols>) -> String {
+    match record {
+        Record::Boot { version, boot_hart, harts, memory, ring_bytes, sbi, seed } => format!(
+            "boot: Skimmer {version} on hart {boot_hart}, {harts} hart(s), {} of memory \
+             ({} for rings), {}, seed {seed}",
+            bytes(*memory),
+            bytes(*ring_bytes),
+            firmware(*sbi),
+        ),
+        Record::HartSkipped { hartid, reason } => {
+            let why = match reason {
+                SkipReason::Disabled => "the device tree disables it",
+                SkipReason::NoMmu => "it has no Sv39",
+                SkipReason::BadId => "its id cannot be read",
+            };
+            format!("hart {hartid}: not used, {why}")
+        }
+        Record::HartFailed { hartid, error } => {
+            format!("hart {hartid}: did not start, SBI error {error}")
+        }
+        Record::HartUp { hartid, index } => format!("hart {hartid}: up, number {index}"),
+        Record::Start { scenario, harts, clients, rounds } => format!(
+            "start: {}, {harts} hart(s), {clients} client(s), {rounds} round(s)",
+            scenario.name()
+        ),
+        Record::End(outcome) => end(outcome),
+        Record::BadInput { message } => format!("bad input: {message}"),
+        Record::Panic(panic) => crate::evidence::panic_report(panic, symbols).trim_end().to_owned(),
+    }
+}
+
+fn end(outcome: &Outcome) -> String {
+    let Outcome { scenario, round_trips, errors, nanos, .. } = outcome;
+    format!(
+        "end: {}, {round_trips} round trip(s), {errors} error(s), {:.3} s of guest time",
+        scenario.name(),
+        Duration::from_nanos(*nanos).as_secs_f64()
+    )
+}
+
+/// SBI's implementation in words.
+#[must_use]
+pub fn firmware((id, version): (u64, u64)) -> String {
+    let name = match id {
+        0 => "Berkeley Boot Loader",
+        1 => return format!("OpenSBI {}.{}", version >> 16, version & 0xffff),
+        3 => "KVM",
+        4 => "RustSBI",
+        _ => return format!("SBI implementation {id} version {version:#x}"),
+    };
+    format!("{name} {version:#x}")
+}
+
+/// An amount of bytes in the largest unit that keeps it whole enough.
+#[must_use]
+pub fn bytes(count: u64) -> String {
+    match count {
+        0..1024 => format!("{count} B"),
+        1024..1_048_576 => format!("{} KiB", count / 1024),
+        _ => format!("{} MiB", count / 1_048_576),
+    }
+}
+
+/// The summary that closes a run.
+#[must_use]
+pub fn summary(booted: &Booted) -> String {
+    let mut rows: Vec<(&str, String)> = Vec::new();
+    for record in &booted.records {
+        match record {
+            Record::Boot { sbi, .. } => rows.push(("firmware", firmware(*sbi))),
+            Record::End(outcome) => rows.extend(outcome_rows(outcome)),
+            _ => {}
+        }
+    }
+    rows.push(("time of the boot", format!("{:.2} s", booted.took.as_secs_f64())));
+    rows.push(("how it ended", ending(&booted.ending)));
+    let verdict = if booted.verdict.passed() { "PASS".to_owned() } else { "FAIL".to_owned() };
+    rows.push(("verdict", verdict));
+    let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    let mut text = String::new();
+    for (name, value) in rows {
+        let _ = writeln!(text, "  {name:width$}  {value}");
+    }
+    text
+}
+
+fn outcome_rows(outcome: &Outcome) -> Vec<(&'static str, String)> {
+    let Outcome { harts, round_trips, errors, .. } = *outcome;
+    let mut rows =
+        vec![("scenario", outcome.scenario.name().to_owned()), ("harts", harts.to_string())];
+    if harts == 1 && round_trips == 0 {
+        rows.push(("round trips", "0: one hart has no clients".to_owned()));
+    } else {
+        rows.push(("round trips", format!("{round_trips} verified, {errors} error(s)")));
+    }
+    rows.extend([
+        ("messages", format!("{} sent, {} replied", outcome.kernel_sends, outcome.kernel_replies)),
+        ("ring operations", format!("{}, {} waits", outcome.remote_ops, outcome.ring_waits)),
+        ("doorbells", outcome.doorbells.to_string()),
+        ("thread switches", outcome.switches.to_string()),
+        ("stack canaries", format!("{} whole", outcome.canaries)),
+        ("guest time", format!("{:.3} ms", outcome.nanos as f64 / 1e6)),
+    ]);
+    rows
+}
+
+/// How a boot ended, in words.
+#[must_use]
+pub fn ending(ending: &Ending) -> String {
+    match ending {
+        Ending::Exited(code) => format!("QEMU exited with {code}"),
+        Ending::Signalled(signal) => format!("signal {signal} ended QEMU"),
+        Ending::EndedAfterOutcome => {
+            "ended by the host: the machine has no exit device, status not checked".to_owned()
+        }
+        Ending::Hang(_) => "ended by the watchdog".to_owned(),
+        Ending::Timeout(seconds) => format!("ended after {seconds} s"),
+        Ending::Interrupted => "stopped by the user".to_owned(),
+        Ending::QemuFailed(_) => "QEMU did not start".to_owned(),
+    }
+}

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What a boot is asked to do: the workload that the guest reads from its
+//! command line, and the machine that it runs on. Plain values: the same
+//! specification always gives the same QEMU command line.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use skimmer_abi::scenario::Scenario;
+
+/// Round trips of the `ports` scenario when nothing else is asked.
+pub const DEMO_ROUNDS: u64 = 14;
+
+/// What the guest is asked to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Workload {
+    /// Which scenario.
+    pub scenario: Scenario,
+    /// How much of it; the scenario's own default when `None`.
+    pub rounds: Option<u64>,
+    /// What perturbs it.
+    pub seed: u64,
+    /// More `key=value` words for the guest.
+    pub append: Vec<String>,
+}
+
+impl Workload {
+    /// The round trips that the guest must vouch for, where they are known.
+    #[must_use]
+    pub fn rounds(&self) -> Option<u64> {
+        match (self.rounds, self.scenario) {
+            (None, Scenario::Ports) => Some(DEMO_ROUNDS),
+            (rounds, _) => rounds,
+        }
+    }
+
+    /// The guest's command line.
+    #[must_use]
+    pub fn bootargs(&self) -> String {
+        let mut words = vec![format!("scenario={}", self.scenario.name())];
+        words.extend(self.rounds().map(|rounds| format!("rounds={rounds}")));
+        words.push(format!("seed={}", self.seed));
+        words.extend(self.append.iter().cloned());
+        words.join(" ")
+    }
+}
+
+/// An amount of memory, as QEMU and people write it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemorySize {
+    /// In MiB.
+    pub mib: u64,
+}
+
+/// The least memory that firmware and kernel fit into.
+const LEAST_MIB: u64 = 16;
+
+/// More than any emulated machine takes; guards the arithmetic.
+const MOST_MIB: u64 = 1 << 24;
+
+impl fmt::Display for MemorySize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}M", self.mib)
+    }
+}
+
+impl FromStr for MemorySize {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let say = |why: &str| format!("{why}; write memory like 256M or 1G");
+        let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+        let scale = match text[digits.len()..].to_ascii_uppercase().as_str() {
+            "" | "M" | "MB" | "MIB" => 1,
+            "G" | "GB" | "GIB" => 1024,
+            unit => return Err(say(&format!("`{unit}` is no unit of memory"))),
+        };
+        let number: u64 = digits.parse().map_err(|_| say(&format!("`{digits}` is no number")))?;
+        let mib = number.checked_mul(scale).filter(|&mib| mib <= MOST_MIB);
+        match mib {
+            None => Err(say("that is more than any machine has")),
+            Some(mib) if mib < LEAST_MIB => Err(say(&format!(
+                "{mib} MiB is less than the {LEAST_MIB} MiB that firmware and kernel need"
+            ))),
+            Some(mib) => Ok(Self { mib }),
+        }
+    }
+}
+
+/// The machine that QEMU is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Machine {
+    /// The emulator.
+    pub qemu: PathBuf,
+    /// `-machine`.
+    pub machine: String,
+    /// `-cpu`; the machine's own default when `None`.
+    pub cpu: Option<String>,
+    /// `-smp`.
+    pub harts: u32,
+    /// `-m`.
+    pub memory: MemorySize,
+    /// `-dtb`: a device tree in place of QEMU's own.
+    pub dtb: Option<PathBuf>,
+    /// Passed through as they are.
+    pub extra: Vec<String>,
+}
+
+impl Machine {
+    /// The machine's name without its options.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.machine.split(',').next().unwrap_or_default()
+    }
+
+    /// Whether a status can leave it: `virt` has a `sifive_test` device.
+    #[must_use]
+    pub fn has_exit_device(&self) -> bool {
+        self.name() == "virt"
+    }
+
+    /// How many harts must come up, where that is known beforehand: a tree
+    /// of the user's may disable some, and `sifive_u` has one without an MMU.
+    #[must_use]
+    pub fn expected_harts(&self) -> Option<u32> {
+        (self.name() == "virt" && self.dtb.is_none()).then_some(self.harts)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_sizes() {
+        assert_eq!("256M".parse(), Ok(MemorySize { mib: 256 }));
+        assert_eq!("256".parse(), Ok(MemorySize { mib: 256 }));
+        assert_eq!("2g".parse(), Ok(MemorySize { mib: 2048 }));
+        for bad in ["", "M", "12Q", "-1", "4", "1.5G", "99999999999999999999", "99999999G", "é"] {
+            assert!(bad.parse::<MemorySize>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn bootargs_carry_everything() {
+        let mut workload = Workload {
+            scenario: Scenario::Ports,
+            rounds: None,
+            seed: 7,
+            append: vec!["x=1".to_owned()],
+        };
+        assert_eq!(workload.bootargs(), "scenario=ports rounds=14 seed=7 x=1");
+        workload.scenario = Scenario::Hang;
+        assert_eq!(workload.bootargs(), "scenario=hang seed=7 x=1");
+    }
+}

@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The one place that says whether a boot passed.
+//!
+//! A pure function of what was seen and what was asked. Invariant: a pass
+//! needs the guest's own success record *and* the exit status that only
+//! success gives *and* numbers that the host checked again; whatever is
+//! missing, doubled, damaged or different is a failure with a kind.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use skimmer_abi::exit::ExitStatus;
+use skimmer_abi::scenario::Scenario;
+
+use crate::console::Gap;
+use crate::record::{Outcome, Record};
+use crate::watchdog::Hang;
+
+/// How the machine came to its end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Ending {
+    /// QEMU exited with this status.
+    Exited(i32),
+    /// QEMU was ended by this signal, and not by us.
+    Signalled(i32),
+    /// We ended it because its outcome had arrived and the machine has no
+    /// device to exit through.
+    EndedAfterOutcome,
+    /// The watchdog ended it.
+    Hang(Hang),
+    /// It took longer than this many seconds.
+    Timeout(u64),
+    /// The user interrupted.
+    Interrupted,
+    /// QEMU did not run the guest at all, and said this.
+    QemuFailed(String),
+}
+
+/// What a boot was asked for.
+#[derive(Clone, Debug)]
+pub struct Expected {
+    /// The scenario.
+    pub scenario: Scenario,
+    /// Verified round trips, where the number is known.
+    pub rounds: Option<u64>,
+    /// Harts that must come up, where the number is known.
+    pub harts: Option<u32>,
+    /// Whether the machine can tell an exit status.
+    pub exit_checked: bool,
+    /// The seed that the guest must have read.
+    pub seed: u64,
+}
+
+/// What a boot showed.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen<'a> {
+    /// The records, in order.
+    pub records: &'a [Record],
+    /// Lines that had a record's mark and were none.
+    pub damaged: u32,
+    /// Sequence numbers that did not follow each other.
+    pub gaps: &'a [Gap],
+    /// How it ended.
+    pub ending: &'a Ending,
+}
+
+/// What kind of failure, for counting. In order of precedence: the first
+/// that applies names the boot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// The user stopped it.
+    Interrupted,
+    /// QEMU did not start.
+    QemuFailed,
+    /// The kernel panicked.
+    Panic,
+    /// The guest could not do what was asked.
+    BadInput,
+    /// The watchdog saw no progress.
+    Hang,
+    /// The backstop of wall-clock time.
+    Timeout,
+    /// QEMU was killed.
+    Killed,
+    /// A record was damaged.
+    Damaged,
+    /// A record is missing between others.
+    RecordLost,
+    /// No outcome was reported.
+    NoRecord,
+    /// Records that contradict each other.
+    Contradiction,
+    /// The outcome is of another scenario.
+    WrongScenario,
+    /// The guest found errors.
+    GuestErrors,
+    /// The guest's numbers do not add up.
+    NumbersWrong,
+    /// The exit status is not the one of success.
+    WrongExit,
+}
+
+impl Kind {
+    /// Its name in tables.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Interrupted => "interrupted",
+            Self::QemuFailed => "qemu-failed",
+            Self::Panic => "panic",
+            Self::BadInput => "bad-input",
+            Self::Hang => "hang",
+            Self::Timeout => "timeout",
+            Self::Killed => "killed",
+            Self::Damaged => "damaged",
+            Self::RecordLost => "record-lost",
+            Self::NoRecord => "no-record",
+            Self::Contradiction => "contradiction",
+            Self::WrongScenario => "wrong-scenario",
+            Self::GuestErrors => "guest-errors",
+            Self::NumbersWrong => "numbers-wrong",
+            Self::WrongExit => "wrong-exit",
+        }
+    }
+}
+
+/// One thing that is wrong with a boot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// Its kind.
+    pub kind: Kind,
+    /// In words.
+    pub what: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.kind.name(), self.what)
+    }
+}
+
+/// The judgement: no problems is a pass.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// Everything that is wrong, the most telling first.
+    pub problems: Vec<Problem>,
+}
+
+impl Verdict {
+    /// Whether the boot passed.
+    #[must_use]
+    pub fn passed(&self) -> bool {
+        self.problems.is_empty()
+    }
+
+    /// The kind of the failure, if it is one.
+    #[must_use]
+    pub fn kind(&self) -> Option<Kind> {
+        self.problems.first().map(|p| p.kind)
+    }
+}
+
+/// Judges a boot.
+#[must_use]
+pub fn judge(expected: &Expected, seen: &Seen<'_>) -> Verdict {
+    let mut problems = Vec::new();
+    let mut add = |kind, what: String| problems.push(Problem { kind, what });
+    for record in seen.records {
+        match record {
+            Record::Panic(panic) => add(Kind::Panic, panic.message.clone()),
+            Record::BadInput { message } => add(Kind::BadInput, message.clone()),
+            _ => {}
+        }
+    }
+    check_ending(expected, seen, &mut add);
+    if seen.damaged > 0 {
+        add(Kind::Damaged, format!("{} damaged record(s)", seen.damaged));
+    }
+    for Gap { due, came } in seen.gaps {
+        add(Kind::RecordLost, format!("record {due} was due, {came} came"));
+    }
+    check_outcome(expected, seen, &mut add);
+    problems.sort_by_key(|p| p.kind);
+    Verdict { problems }
+}
+
+fn check_ending(expected: &Expected, seen: &Seen<'_>, add: &mut impl FnMut(Kind, String)) {
+    match seen.ending {
+        Ending::Exited(code) => {
+            if *code != ExitStatus::Success as i32 {
+                add(Kind::WrongExit, exit_in_words(*code));
+            }
+        }
+        Ending::EndedAfterOutcome if !expected.exit_checked => {}
+        Ending::EndedAfterOutcome => {
+            add(Kind::WrongExit, "the machine reported an outcome and did not end".to_owned());
+        }
+        Ending::Signalled(signal) => add(Kind::Killed, format!("signal {signal} ended QEMU")),
+        Ending::Hang(hang) => add(Kind::Hang, hang.to_string()),
+        Ending::Timeout(seconds) => add(Kind::Timeout, format!("no end after {seconds} s")),
+        Ending::Interrupted => add(Kind::Interrupted, "stopped by the user".to_owned()),
+        Ending::QemuFailed(said) => add(Kind::QemuFailed, said.clone()),
+    }
+}
+
+fn exit_in_words(code: i32) -> String {
+    let meaning = match ExitStatus::from_code(code) {
+        Some(ExitStatus::Success) => "success",
+        Some(ExitStatus::Failure) => "the guest says failure",
+        Some(ExitStatus::Panic) => "the guest says panic",
+        Some(ExitStatus::BadInput) => "the guest says bad input",
+        None => "no status of the guest's",
+    };
+    format!("QEMU exited with {code} ({meaning}), {} was due", ExitStatus::Success as i32)
+}
+
+fn check_outcome(expected: &Expected, seen: &Seen<'_>, add: &mut impl FnMut(Kind, String)) {
+    let outcomes: Vec<(usize, &Outcome)> = seen
+        .records
+        .iter()
+        .enumerate()
+        .filter_map(|(at, r)| if let Record::End(o) = r { Some((at, o)) } else { None })
+        .collect();
+    let (at, outcome) = match outcomes.as_slice() {
+        [] => return add(Kind::NoRecord, "the guest reported no outcome".to_owned()),
+        [one] => *one,
+        [one, ..] => {
+            add(Kind::Contradiction, format!("{} outcomes of one boot", outcomes.len()));
+            *one
+        }
+    };
+    if at + 1 != seen.records.len() {
+        add(Kind::Contradiction, "records came after the outcome".to_owned());
+    }
+    if outcome.scenario != expected.scenario {
+        let (got, asked) = (outcome.scenario.name(), expected.scenario.name());
+        add(Kind::WrongScenario, format!("an outcome of `{got}`, `{asked}` was asked"));
+    }
+    if outcome.errors > 0 {
+        add(Kind::GuestErrors, format!("the guest counted {} errors", outcome.errors));
+    }
+    check_beginning(expected, &seen.records[..at], add);
+    check_numbers(expected, outcome, seen.records, add);
+}
+
+/// What must come before an outcome: one boot, the harts, one start.
+fn check_beginning(expected: &Expected, before: &[Record], add: &mut impl FnMut(Kind, String)) {
+    let wrong = Kind::Contradiction;
+    match before.first() {
+        Some(Record::Boot { seed, .. }) if *seed != expected.seed => {
+            let asked = expected.seed;
+            add(wrong, format!("the guest read seed {seed}, {asked} was given"));
+        }
+        Some(Record::Boot { .. }) => {}
+        _ => add(wrong, "the first record is not the boot's".to_owned()),
+    }
+    let boots = before.iter().filter(|r| matches!(r, Record::Boot { .. })).count();
+    if boots > 1 {
+        add(wrong, format!("the guest booted {boots} times"));
+    }
+    let starts: Vec<Scenario> = before
+        .iter()
+        .filter_map(|r| if let Record::Start { scenario, .. } = r { Some(*scenario) } else { None })
+        .collect();
+    if starts != [expected.scenario] {
+        add(wrong, format!("one start of `{}` was due, got {starts:?}", expected.scenario.name()));
+    }
+}
+
+fn check_numbers(
+    expected: &Expected,
+    outcome: &Outcome,
+    records: &[Record],
+    add: &mut impl FnMut(Kind, String),
+) {
+    let mut check = |holds: bool, what: String| {
+        if !holds {
+            add(Kind::NumbersWrong, what);
+        }
+    };
+    let up = count(records, |r| matches!(r, Record::HartUp { .. }));
+    let failed = count(records, |r| matches!(r, Record::HartFailed { .. }));
+    let mut ids: Vec<u64> = records
+        .iter()
+        .filter_map(|r| if let Record::HartUp { hartid, .. } = r { Some(*hartid) } else { None })
+        .collect();
+    ids.sort_unstable();
+    ids.dedup();
+    check(ids.len() as u64 == up, "a hart came up twice".to_owned());
+    for record in records {
+        if let Record::Boot { harts, .. } = record {
+            let told = up + failed == u64::from(*harts);
+            check(told, format!("{harts} harts found, {up} came up, {failed} failed"));
+        }
+    }
+    if let Some(asked) = expected.harts {
+        check(up == u64::from(asked), format!("{up} harts came up, {asked} were asked"));
+    }
+    if expected.scenario == Scenario::Ports {
+        check_ports(expected, outcome, up, &mut check);
+    }
+}
+
+/// The demo's numbers, checked against what was asked and against each other.
+fn check_ports(
+    expected: &Expected,
+    outcome: &Outcome,
+    up: u64,
+    check: &mut impl FnMut(bool, String),
+) {
+    let Outcome { harts, round_trips, kernel_sends, kernel_replies, remote_ops, .. } = *outcome;
+    check(u64::from(harts) == up, format!("{harts} harts took part, {up} came up"));
+    if let Some(asked) = expected.rounds {
+        let due = if harts > 1 { asked } else { 0 };
+        check(round_trips == due, format!("{round_trips} round trips, {due} were due"));
+    }
+    let covers = |n: u64| n >= round_trips;
+    check(covers(kernel_sends), format!("{kernel_sends} sends, {round_trips} round trips"));
+    check(covers(kernel_replies), format!("{kernel_replies} replies, {round_trips} round trips"));
+    check(
+        remote_ops >= round_trips,
+        format!("{remote_ops} ring operations for {round_trips} round trips between harts"),
+    );
+    check(outcome.canaries > 0, "no stack canary was checked".to_owned());
+}
+
+fn count(records: &[Record], which: impl Fn(&Record) -> bool) -> u64 {
+    records.iter().filter(|r| which(r)).count() as u64
+}
+
+#[cfg(test)]
+#[path = "verdict_tests.rs"]
+mod tests;
