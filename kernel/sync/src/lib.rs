@@ -17,4 +17,5 @@ pub mod mailbox;
 pub mod once;
 pub mod order;
 mod shim;
+pub mod slab;
 pub mod spsc;
