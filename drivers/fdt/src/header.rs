@@ -84,8 +84,9 @@ fn block(blob: &[u8], offset: u32, size: Option<u32>, align: usize) -> Option<&[
         Some(size) => start.checked_add(usize::try_from(size).ok()?)?,
         None => blob.len(),
     };
-    let aligned = start.is_multiple_of(align) && end.is_multiple_of(align);
-    if start < HEADER_SIZE || (size.is_some() && !aligned) {
+    // Version 16 gives no size, and what follows the block need not be aligned.
+    let aligned = start.is_multiple_of(align) && (size.is_none() || end.is_multiple_of(align));
+    if start < HEADER_SIZE || !aligned {
         return None;
     }
     blob.get(start..end)

@@ -1,0 +1,360 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Breaks blobs at random, from a seed, and asks the walker everything.
+//!
+//! The tests and the example `damage` share it. A panic, an overflow (checks
+//! are on) or a broken promise ends the run.
+
+use crate::builder::item;
+use skimmer_fdt::{Fdt, FdtError, Node, PciAddress, PciHost, Plic, Region, Uart};
+
+/// SplitMix64: a number that is different each time and the same for a seed.
+pub(crate) struct Random(u64);
+
+impl Random {
+    pub(crate) fn new(seed: u64) -> Self {
+        Random(seed)
+    }
+
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// A number below `bound`, or 0.
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
+        let bound = u64::try_from(bound.max(1)).expect("fits");
+        usize::try_from(self.next() % bound).expect("fits")
+    }
+
+    fn word(&mut self) -> u32 {
+        const TELLING: [u32; 16] = [
+            0,
+            1,
+            2,
+            3,
+            4,
+            5,
+            8,
+            9,
+            12,
+            16,
+            32,
+            0x7fff_ffff,
+            0x8000_0000,
+            0xffff_fffc,
+            0xffff_fffe,
+            0xffff_ffff,
+        ];
+        match self.below(4) {
+            0 => u32::try_from(self.next() >> 32).expect("32 bits"),
+            1 => u32::try_from(self.below(0x4000)).expect("small"),
+            _ => TELLING[self.below(TELLING.len())],
+        }
+    }
+}
+
+/// The trees that are broken: real ones, and one in which every byte counts.
+pub(crate) fn victims() -> Vec<Vec<u8>> {
+    let mut victims = vec![dense(); 6];
+    victims.extend([
+        include_bytes!("../trees/qemu-virt-8.dtb").to_vec(),
+        include_bytes!("../trees/qemu-virt-numa-4.dtb").to_vec(),
+        include_bytes!("../trees/qemu-sifive-u-5.dtb").to_vec(),
+        include_bytes!("../trees/hifive-unleashed-a00.dtb").to_vec(),
+    ]);
+    victims
+}
+
+/// A small tree with something of everything.
+fn dense() -> Vec<u8> {
+    let intc = item("intc")
+        .text("compatible", "riscv,cpu-intc")
+        .word("#interrupt-cells", 1)
+        .word("phandle", 2);
+    let cpu = item("cpu@0")
+        .text("status", "okay")
+        .word("reg", 0)
+        .text("riscv,isa", "rv64imac_sstc")
+        .text("mmu-type", "riscv,sv39")
+        .child(intc);
+    let cpus = item("cpus").widths(1, 0).word("timebase-frequency", 10).child(cpu);
+    let plic = item("plic@4")
+        .text("compatible", "riscv,plic0")
+        .words("reg", &[4, 4])
+        .word("riscv,ndev", 9)
+        .word("#interrupt-cells", 1)
+        .word("phandle", 1)
+        .words("interrupts-extended", &[2, 11, 2, 9]);
+    let uart = item("uart@8")
+        .text("compatible", "ns16550a")
+        .words("reg", &[8, 8])
+        .word("reg-shift", 2)
+        .word("interrupts", 3);
+    let pci = item("pci@10")
+        .text("compatible", "pci-host-ecam-generic")
+        .widths(3, 2)
+        .words("reg", &[16, 16])
+        .words("bus-range", &[0, 3])
+        .words("ranges", &[0x0200_0000, 0, 64, 64, 0, 64])
+        .word("#interrupt-cells", 1)
+        .words("interrupt-map-mask", &[0, 0, 0, 7])
+        .words("interrupt-map", &[0, 0, 0, 1, 1, 5]);
+    let soc = item("soc")
+        .widths(1, 1)
+        .words("ranges", &[0, 0, 0x1000, 0x100])
+        .word("interrupt-parent", 1)
+        .child(plic)
+        .child(uart)
+        .child(pci)
+        .child(item("test@20").text("compatible", "sifive,test0").words("reg", &[32, 4]));
+    let reserved = item("reserved-memory")
+        .widths(2, 1)
+        .child(item("fw@0").words("reg", &[0, 0x8000, 2]).bytes("no-map", &[]));
+    item("")
+        .widths(2, 1)
+        .child(cpus)
+        .child(item("memory@8000").words("reg", &[0, 0x8000, 0x100, 1, 0, 0x100]))
+        .child(soc)
+        .child(reserved)
+        .child(item("aliases").text("s0", "/soc/uart@8"))
+        .child(
+            item("chosen")
+                .text("stdout-path", "s0:9600")
+                .text("bootargs", "x=1")
+                .word("linux,initrd-start", 1)
+                .words("linux,initrd-end", &[0, 2]),
+        )
+        .blob()
+}
+
+fn get(blob: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_be_bytes(*blob.get(at..)?.first_chunk()?))
+}
+
+fn put(blob: &mut [u8], at: usize, word: u32) {
+    if let Some(place) = blob.get_mut(at..).and_then(|rest| rest.first_chunk_mut::<4>()) {
+        *place = word.to_be_bytes();
+    }
+}
+
+/// Breaks a blob in one to three places.
+pub(crate) fn damage(blob: &mut Vec<u8>, random: &mut Random) {
+    for _ in 0..=random.below(3) {
+        let place = 4 * random.below(blob.len() / 4);
+        match random.below(10) {
+            0 => flip_bits(blob, random),
+            1 => put(blob, 4 * random.below(10), random.word()),
+            2 => put(blob, place, random.word()),
+            3 => cut(blob, random),
+            4 => copy_chunk(blob, random),
+            5 => resize(blob, random),
+            _ => damage_property(blob, random),
+        }
+    }
+}
+
+fn flip_bits(blob: &mut [u8], random: &mut Random) {
+    for _ in 0..=random.below(8) {
+        let at = random.below(blob.len());
+        if let Some(byte) = blob.get_mut(at) {
+            *byte ^= 1 << random.below(8);
+        }
+    }
+}
+
+/// Shortens the blob; half the time the header admits it.
+fn cut(blob: &mut Vec<u8>, random: &mut Random) {
+    blob.truncate(random.below(blob.len()));
+    if random.below(2) == 0 {
+        let size = u32::try_from(blob.len()).expect("small");
+        put(blob, 4, size);
+    }
+}
+
+fn copy_chunk(blob: &mut [u8], random: &mut Random) {
+    let words = blob.len() / 4;
+    let length = 4 * (1 + random.below(16));
+    let (from, to) = (4 * random.below(words), 4 * random.below(words));
+    if from + length <= blob.len() && to + length <= blob.len() {
+        blob.copy_within(from..from + length, to);
+    }
+}
+
+/// Puts a word into the structure block or takes one out, and moves what
+/// follows along, so that the rest stays readable.
+fn resize(blob: &mut Vec<u8>, random: &mut Random) {
+    let Some([total, structure, strings, size]) = layout(blob) else {
+        return;
+    };
+    let at = structure + 4 * random.below(size / 4);
+    if at + 4 > blob.len() || strings < at {
+        return;
+    }
+    let grow = random.below(2) == 0;
+    if grow {
+        blob.splice(at..at, random.word().to_be_bytes());
+    } else {
+        blob.drain(at..at + 4);
+    }
+    for (field, old) in [(4, total), (12, strings), (36, size)] {
+        let new = if grow { old + 4 } else { old.saturating_sub(4) };
+        put(blob, field, u32::try_from(new).unwrap_or(u32::MAX));
+    }
+}
+
+/// Total size, offsets of structure and strings, size of the structure.
+fn layout(blob: &[u8]) -> Option<[usize; 4]> {
+    let field = |at| usize::try_from(get(blob, at)?).ok();
+    Some([field(4)?, field(8)?, field(12)?, field(36)?])
+}
+
+/// Changes a property's length, its name or, mostly, its value, which leaves
+/// the tree's shape alone and its meaning not.
+fn damage_property(blob: &mut [u8], random: &mut Random) {
+    let start = 4 * random.below(blob.len() / 4);
+    let places = (start..blob.len()).step_by(4);
+    let Some(tag) = places.take(64).find(|&at| get(blob, at) == Some(3)) else {
+        return;
+    };
+    let length = get(blob, tag + 4).unwrap_or(0);
+    match random.below(8) {
+        0 => put(blob, tag + 4, length.wrapping_add(random.word() % 9).wrapping_sub(4)),
+        1 => put(blob, tag + 4, random.word()),
+        2 => put(blob, tag + 8, random.word()),
+        _ => {
+            let words = usize::try_from(length / 4).unwrap_or(0).clamp(1, 32);
+            put(blob, tag + 12 + 4 * random.below(words), random.word());
+        }
+    }
+}
+
+/// Asks everything of a blob; the number of answers if it is a tree.
+pub(crate) fn exercise(blob: &[u8]) -> Result<usize, FdtError> {
+    let tree = Fdt::new(blob)?;
+    let events = tree.events().inspect(|event| assert!(event.is_ok(), "{event:?}")).count();
+    let mut answers = events;
+    for node in tree.nodes() {
+        answers += ask_node(&node);
+    }
+    answers += ask_machine(&tree);
+    answers += tree.plics().map(|plic| ask_plic(&plic)).sum::<usize>();
+    answers += tree.pci_hosts().map(|host| ask_pci(&host)).sum::<usize>();
+    answers += tree.uarts().map(|uart| ask_uart(&uart)).sum::<usize>();
+    Ok(answers)
+}
+
+/// A region that was handed out keeps its promise.
+fn check(region: Region) -> usize {
+    assert_eq!(region.base().checked_add(region.size()), Some(region.end()));
+    1
+}
+
+fn check_taken(region: Region) -> usize {
+    assert!(!region.is_empty());
+    check(region)
+}
+
+fn ask_node(node: &Node<'_>) -> usize {
+    let properties = node.properties().map(|property| {
+        let texts = property.strings().map_or(0, |texts| texts.map(str::len).sum());
+        let words = property.words().map_or(0, Iterator::count);
+        texts + words + usize::from(property.number().is_ok())
+    });
+    let mut answers = properties.sum::<usize>();
+    if let Ok(regions) = node.mmio() {
+        answers += regions.flatten().map(check).sum::<usize>();
+    }
+    answers += node.interrupts().flatten().filter(|one| one.source().is_ok()).count();
+    answers += usize::from(node.is_available()) + usize::from(node.phandle().is_some());
+    answers
+}
+
+fn ask_machine(tree: &Fdt<'_>) -> usize {
+    let mut answers = usize::from(tree.timebase_frequency().is_ok());
+    for hart in tree.harts() {
+        answers += usize::from(hart.usable().is_ok()) + usize::from(hart.has_extension("sstc"));
+        answers += usize::from(hart.intc_phandle().is_some());
+    }
+    answers += tree.memory().flatten().map(check_taken).sum::<usize>();
+    answers += tree.reservations().flatten().map(|one| check_taken(one.region)).sum::<usize>();
+    let chosen = tree.chosen();
+    answers += usize::from(chosen.bootargs().is_ok()) + usize::from(chosen.stdout().is_some());
+    answers += chosen.initrd().map_or(0, check_taken);
+    answers + tree.test_device().map_or(0, check_taken)
+}
+
+fn ask_plic(plic: &Plic<'_>) -> usize {
+    let contexts = plic.contexts().map_or(0, |list| list.flatten().count());
+    let registers = plic.registers().map_or(0, check_taken);
+    contexts + registers + usize::from(plic.sources().is_ok())
+}
+
+fn ask_pci(host: &PciHost<'_>) -> usize {
+    let mut answers = host.config().map_or(0, check_taken);
+    if let Ok((first, last)) = host.buses() {
+        assert!(first <= last);
+        answers += 1;
+    }
+    if let Ok(windows) = host.windows() {
+        answers += windows.flatten().map(|one| check(one.bus) + check(one.hart)).sum::<usize>();
+    }
+    for pin in 1..=4 {
+        let function = PciAddress { bus: 0, device: pin, function: 0 };
+        answers += usize::from(host.interrupt(function, pin).is_ok());
+    }
+    answers
+}
+
+fn ask_uart(uart: &Uart<'_>) -> usize {
+    let shift = uart.register_shift();
+    assert!(shift.is_err() || shift.is_ok_and(|shift| shift <= 3));
+    uart.registers().map_or(0, check_taken) + usize::from(uart.clock().is_ok())
+}
+
+/// What came of a run.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) blobs: u64,
+    pub(crate) refused_by_header: u64,
+    pub(crate) refused_by_structure: u64,
+    pub(crate) walked: u64,
+}
+
+impl Tally {
+    pub(crate) fn add(&mut self, outcome: &Result<usize, FdtError>) {
+        self.blobs += 1;
+        match outcome {
+            Ok(_) => self.walked += 1,
+            Err(FdtError::BadStructure { .. }) => self.refused_by_structure += 1,
+            Err(_) => self.refused_by_header += 1,
+        }
+    }
+}
+
+impl std::fmt::Display for Tally {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            out,
+            "{} damaged blobs without a panic: {} refused by header, {} by structure, {} walked",
+            self.blobs, self.refused_by_header, self.refused_by_structure, self.walked
+        )
+    }
+}
+
+/// Breaks and asks `count` times; `look` sees every broken blob.
+pub(crate) fn run(count: u64, seed: u64, mut look: impl FnMut(&[u8])) -> Tally {
+    let victims = victims();
+    let mut random = Random::new(seed);
+    let mut tally = Tally::default();
+    let mut blob = Vec::new();
+    for _ in 0..count {
+        blob.clear();
+        blob.extend(&victims[random.below(victims.len())]);
+        damage(&mut blob, &mut random);
+        tally.add(&exercise(&blob));
+        look(&blob);
+    }
+    tally
+}

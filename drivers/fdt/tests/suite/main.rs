@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What the device tree walker must do, and what it must survive.
+//!
+//! `grammar` and `header` break blobs by hand, `machine`, `devices` and `isa`
+//! ask about trees made for the question, `boards` reads real ones,
+//! `differential` compares generated trees with another parser, and `damaged`
+//! goes through blobs that a seeded generator broke.
+
+mod boards;
+mod builder;
+mod damage;
+mod damaged;
+mod devices;
+mod differential;
+mod generated;
+mod grammar;
+mod header;
+mod isa;
+mod machine;
+mod oracle;
