@@ -39,6 +39,12 @@ pub enum Command {
     /// with a summary. Exits with 0 only if the guest reported success as a
     /// record and as an exit status.
     Run(Box<RunArgs>),
+    /// Boots the kernel many times, each time with another seed, and counts.
+    ///
+    /// Each boot's record is kept under target/soak, so that --resume can go
+    /// on with an interrupted soak of the same build and arguments. The last
+    /// line says `N boots, P passed, F failed`.
+    Soak(Box<SoakArgs>),
     /// Sets up what is missing (run, soak and test do this by themselves).
     Setup(SetupArgs),
 }
@@ -78,12 +84,72 @@ impl RunArgs {
     /// The command that does the same again.
     #[must_use]
     pub fn command_line(&self) -> String {
-        let mut words = vec!["cargo".to_owned(), "xtask".to_owned(), "run".to_owned()];
+        run_line(&self.workload, &self.machine, &self.build, self.workload.seed)
+    }
+}
+
+/// Options of `soak`.
+#[derive(Debug, Args)]
+pub struct SoakArgs {
+    /// The workload; its seed is the base of the boots' seeds.
+    #[command(flatten)]
+    pub workload: WorkloadArgs,
+    /// The machine.
+    #[command(flatten)]
+    pub machine: MachineArgs,
+    /// The build.
+    #[command(flatten)]
+    pub build: BuildArgs,
+    /// How many boots.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub boots: u32,
+    /// How many boots at a time.
+    #[arg(long, value_name = "J", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub jobs: u32,
+    /// Go on with an interrupted soak of this build and these arguments.
+    #[arg(long)]
+    pub resume: bool,
+    /// Write the summary as markdown, for docs/evidence.
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+}
+
+impl SoakArgs {
+    /// The command that does this soak again.
+    #[must_use]
+    pub fn command_line(&self) -> String {
+        let mut words = ["cargo", "xtask", "soak", "--boots"].map(ToOwned::to_owned).to_vec();
+        words.extend([self.boots.to_string(), "--jobs".to_owned(), self.jobs.to_string()]);
         words.extend(self.workload.words(self.workload.seed));
         words.extend(self.machine.words());
         words.extend(self.build.words());
-        words.iter().map(|w| process::quote(w)).collect::<Vec<_>>().join(" ")
+        quoted(&words)
     }
+
+    /// The command that does the boot with that seed again, alone.
+    #[must_use]
+    pub fn reproduce_line(&self, seed: u64) -> String {
+        run_line(&self.workload, &self.machine, &self.build, seed)
+    }
+}
+
+/// The `run` command for one boot.
+#[must_use]
+pub fn run_line(
+    workload: &WorkloadArgs,
+    machine: &MachineArgs,
+    build: &BuildArgs,
+    seed: u64,
+) -> String {
+    let mut words = ["cargo", "xtask", "run"].map(ToOwned::to_owned).to_vec();
+    words.extend(workload.words(seed));
+    words.extend(machine.words());
+    words.extend(build.words());
+    quoted(&words)
+}
+
+fn quoted(words: &[String]) -> String {
+    words.iter().map(|w| process::quote(w)).collect::<Vec<_>>().join(" ")
 }
 
 /// What the guest is asked to do.
@@ -300,6 +366,7 @@ fn key_value(text: &str) -> Result<String, String> {
 pub fn dispatch(cli: Cli) -> Result<bool> {
     match cli.command {
         Command::Run(args) => crate::run::run(&args),
+        Command::Soak(args) => crate::soak::soak(&args),
         Command::Setup(args) => {
             let wishes = Wishes { qemu: args.qemu, no_install: args.no_install };
             setup::ensure(&wishes).map(|_| true)

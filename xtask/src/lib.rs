@@ -20,6 +20,7 @@ pub mod record;
 pub mod run;
 pub mod setup;
 pub mod show;
+pub mod soak;
 pub mod spec;
 pub mod symbols;
 pub mod verdict;

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What a soak keeps of each boot: one JSON file, written whole or not at
+//! all, so that a soak can be interrupted anywhere and go on later.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::boot::Booted;
+use crate::record::{Outcome, Record};
+use crate::verdict::{Ending, Verdict};
+
+/// One boot of a soak.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BootRecord {
+    /// Its number, from 0.
+    pub boot: u32,
+    /// Its seed.
+    pub seed: u64,
+    /// The kernel that was booted.
+    pub build: String,
+    /// How it went.
+    pub verdict: Verdict,
+    /// How it ended.
+    pub ending: Ending,
+    /// Wall-clock milliseconds.
+    pub millis: u64,
+    /// What the guest vouched for.
+    pub outcome: Option<Outcome>,
+    /// The firmware's SBI implementation id and version.
+    pub firmware: Option<(u64, u64)>,
+    /// The command that does the same again.
+    pub reproduce: String,
+}
+
+impl BootRecord {
+    /// The record of a boot that was made.
+    #[must_use]
+    pub fn new(boot: u32, seed: u64, build: &str, reproduce: &str, booted: &Booted) -> Self {
+        let outcome = booted.records.iter().find_map(|r| match r {
+            Record::End(outcome) => Some(*outcome),
+            _ => None,
+        });
+        let firmware = booted.records.iter().find_map(|r| match r {
+            Record::Boot { sbi, .. } => Some(*sbi),
+            _ => None,
+        });
+        Self {
+            boot,
+            seed,
+            build: build.to_owned(),
+            verdict: booted.verdict.clone(),
+            ending: booted.ending.clone(),
+            millis: u64::try_from(booted.took.as_millis()).unwrap_or(u64::MAX),
+            outcome,
+            firmware,
+            reproduce: reproduce.to_owned(),
+        }
+    }
+
+    /// How long it took.
+    #[must_use]
+    pub const fn took(&self) -> Duration {
+        Duration::from_millis(self.millis)
+    }
+
+    /// Writes it into `dir`.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn save(&self, dir: &Path) -> Result<()> {
+        let path = path(dir, self.boot);
+        write_whole(&path, &serde_json::to_string_pretty(self)?)
+    }
+
+    /// Reads boot `boot` of `build` from `dir`; `None` when it is not there
+    /// or is of another build.
+    #[must_use]
+    pub fn load(dir: &Path, boot: u32, build: &str) -> Option<Self> {
+        let text = std::fs::read_to_string(path(dir, boot)).ok()?;
+        let record: Self = serde_json::from_str(&text).ok()?;
+        (record.boot == boot && record.build == build).then_some(record)
+    }
+}
+
+/// The name of a boot's files and directory.
+#[must_use]
+pub fn name(boot: u32) -> String {
+    format!("boot-{boot:04}")
+}
+
+fn path(dir: &Path, boot: u32) -> PathBuf {
+    dir.join(format!("{}.json", name(boot)))
+}
+
+/// Writes a file so that it is there whole or not at all.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_whole(path: &Path, text: &str) -> Result<()> {
+    use std::io::Write as _;
+    let dir = path.parent().context("a file has a directory")?;
+    let mut file = tempfile::NamedTempFile::new_in(dir)?;
+    file.write_all(text.as_bytes())?;
+    file.persist(path).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(())
+}
+
+/// The seed of boot number `boot` in a soak with base seed `seed`: different
+/// for each boot, the same every time.
+#[must_use]
+pub const fn derive_seed(seed: u64, boot: u32) -> u64 {
+    mix(seed ^ mix(boot as u64 + 1))
+}
+
+/// The finisher of SplitMix64: a permutation that spreads every bit.
+const fn mix(seed: u64) -> u64 {
+    let mut z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::verdict::{Kind, Problem};
+
+    /// A boot that passed, or failed with `kind`.
+    pub(in crate::soak) fn sample(boot: u32, millis: u64, kind: Option<Kind>) -> BootRecord {
+        let problems = kind.map(|kind| Problem { kind, what: "so".to_owned() });
+        BootRecord {
+            boot,
+            seed: 1,
+            build: "abc".to_owned(),
+            verdict: Verdict { problems: problems.into_iter().collect() },
+            ending: Ending::Exited(85),
+            millis,
+            outcome: None,
+            firmware: Some((1, 0x1_0001)),
+            reproduce: "cargo xtask run".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_record_survives_the_disk() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let record = sample(7, 12, Some(Kind::Hang));
+        record.save(dir.path()).expect("writable");
+        assert_eq!(BootRecord::load(dir.path(), 7, "abc"), Some(record));
+        assert_eq!(BootRecord::load(dir.path(), 7, "another build"), None);
+        assert_eq!(BootRecord::load(dir.path(), 8, "abc"), None);
+    }
+
+    #[test]
+    fn a_damaged_record_is_no_record() {
+        let dir = tempfile::tempdir().expect("a directory");
+        std::fs::write(dir.path().join("boot-0001.json"), "{\"boot\": 1").expect("writable");
+        assert_eq!(BootRecord::load(dir.path(), 1, "abc"), None);
+    }
+
+    #[test]
+    fn seeds_differ_and_repeat() {
+        let mut seeds: Vec<u64> = (0..1000).map(|boot| derive_seed(1, boot)).collect();
+        assert_eq!(seeds[5], derive_seed(1, 5));
+        assert_ne!(seeds[5], derive_seed(2, 5));
+        seeds.sort_unstable();
+        seeds.dedup();
+        assert_eq!(seeds.len(), 1000);
+    }
+}

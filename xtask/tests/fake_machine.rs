@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The harness against a fake emulator: a shell script that prints what a
+//! guest would print and ends as a machine would end. Shows that each way to
+//! fail is a failure, without a kernel.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use skimmer_abi::record::{Envelope, MAX_LINE, Outcome, Record, encode};
+use skimmer_abi::scenario::Scenario;
+use tempfile::TempDir;
+use xtask::boot::{Boot, Booted, boot};
+use xtask::spec::{Machine, Workload};
+use xtask::verdict::{Ending, Kind};
+
+const SEED: u64 = 3;
+
+fn line(seq: u32, record: Record<'_>) -> String {
+    let mut buffer = [0; MAX_LINE];
+    let line = encode(&Envelope { seq, record }, &mut buffer).expect("fits");
+    String::from_utf8(line.to_vec()).expect("ASCII")
+}
+
+fn good_outcome() -> Outcome {
+    Outcome {
+        scenario: Scenario::Ports,
+        harts: 2,
+        round_trips: 14,
+        errors: 0,
+        kernel_sends: 14,
+        kernel_replies: 14,
+        remote_ops: 28,
+        ring_waits: 0,
+        doorbells: 0,
+        switches: 40,
+        canaries: 4,
+        nanos: 1000,
+    }
+}
+
+/// The console of a boot that goes well.
+fn good_console() -> Vec<String> {
+    let records = [
+        Record::Boot {
+            version: "0.1.0",
+            boot_hart: 0,
+            harts: 2,
+            memory: 1 << 28,
+            ring_bytes: 64,
+            sbi: (1, 1),
+            seed: SEED,
+        },
+        Record::HartUp { hartid: 0, index: 0 },
+        Record::HartUp { hartid: 1, index: 1 },
+        Record::Start { scenario: Scenario::Ports, harts: 2, clients: 1, rounds: 14 },
+        Record::End(good_outcome()),
+    ];
+    (0..).zip(records).map(|(seq, record)| line(seq, record)).collect()
+}
+
+struct Fake {
+    dir: TempDir,
+    machine: Machine,
+}
+
+impl Fake {
+    /// An emulator that prints `console` and then does `ending`.
+    fn new(console: &[String], ending: &str) -> Self {
+        let dir = TempDir::new().expect("a directory");
+        // A fixed program that reads a script: a program that was just
+        // written may still be open in a child of another test.
+        let script = dir.path().join("script");
+        let mut text = String::new();
+        for line in console {
+            writeln!(text, "echo '{line}'").expect("a string");
+        }
+        writeln!(text, "{ending}").expect("a string");
+        std::fs::write(&script, text).expect("writable");
+        let machine = Machine {
+            qemu: Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fake-qemu.sh"),
+            machine: "virt".to_owned(),
+            cpu: None,
+            harts: 2,
+            memory: "128M".parse().expect("a size"),
+            dtb: None,
+            extra: vec![script.display().to_string()],
+        };
+        Self { dir, machine }
+    }
+
+    fn evidence(&self) -> PathBuf {
+        self.dir.path().join("boot")
+    }
+
+    fn boot(&self, timeout: Duration) -> Booted {
+        let workload =
+            Workload { scenario: Scenario::Ports, rounds: None, seed: SEED, append: vec![] };
+        let spec = Boot {
+            machine: &self.machine,
+            // Any ELF does: it has no inspection root, so the console counts.
+            elf: Path::new("/proc/self/exe"),
+            gdb: Path::new("/bin/false"),
+            workload: &workload,
+            dir: &self.evidence(),
+            timeout,
+            wait: false,
+            reproduce: "cargo xtask run",
+        };
+        boot(&spec, &mut |_| {}).expect("a boot")
+    }
+}
+
+fn kind(console: &[String], ending: &str) -> Option<Kind> {
+    Fake::new(console, ending).boot(Duration::from_secs(30)).verdict.kind()
+}
+
+#[test]
+fn a_good_boot_passes() {
+    assert_eq!(kind(&good_console(), "exit 85"), None);
+}
+
+#[test]
+fn a_boot_killed_half_way_fails() {
+    let half = &good_console()[..3];
+    assert_eq!(kind(half, "kill -9 $$"), Some(Kind::Killed));
+    assert_eq!(kind(half, "kill -15 $$"), Some(Kind::Killed));
+    assert_eq!(kind(half, "exit 0"), Some(Kind::NoRecord));
+}
+
+#[test]
+fn a_success_record_with_a_wrong_exit_fails() {
+    assert_eq!(kind(&good_console(), "exit 0"), Some(Kind::WrongExit));
+    assert_eq!(kind(&good_console(), "exit 86"), Some(Kind::WrongExit));
+    assert_eq!(kind(&good_console(), "kill -9 $$"), Some(Kind::Killed));
+}
+
+#[test]
+fn a_right_exit_without_a_record_fails() {
+    assert_eq!(kind(&good_console()[..4], "exit 85"), Some(Kind::NoRecord));
+    assert_eq!(kind(&[], "exit 85"), Some(Kind::NoRecord));
+}
+
+#[test]
+fn a_record_cut_by_the_end_fails() {
+    let mut console = good_console();
+    let last = console.last_mut().expect("not empty");
+    last.truncate(last.len() - 10);
+    assert_eq!(kind(&console, "exit 85"), Some(Kind::Damaged));
+}
+
+#[test]
+fn a_lost_record_fails() {
+    let mut console = good_console();
+    console.remove(2);
+    assert_eq!(kind(&console, "exit 85"), Some(Kind::RecordLost));
+}
+
+#[test]
+fn a_guest_that_never_ends_meets_the_backstop_and_leaves_evidence() {
+    let fake = Fake::new(&good_console()[..4], "sleep 1000");
+    let start = Instant::now();
+    let booted = fake.boot(Duration::from_secs(2));
+    assert_eq!(booted.verdict.kind(), Some(Kind::Timeout));
+    assert!(start.elapsed() < Duration::from_secs(20));
+    for name in ["console.log", "qemu-command.txt", "reproduce.txt", "harts-gdb.txt"] {
+        assert!(fake.evidence().join(name).is_file(), "{name}");
+    }
+}
+
+#[test]
+fn an_emulator_that_does_not_start_is_told_in_its_own_words() {
+    let fake = Fake::new(&[], "echo 'qemu: bad option' >&2; exit 1");
+    let booted = fake.boot(Duration::from_secs(30));
+    assert_eq!(booted.ending, Ending::QemuFailed("qemu: bad option".to_owned()));
+    assert_eq!(booted.verdict.kind(), Some(Kind::QemuFailed));
+}
+
+#[test]
+fn nothing_is_left_behind() {
+    let fake = Fake::new(&[], "sleep 4242 & echo $! ; echo $$; sleep 1000");
+    fake.boot(Duration::from_secs(1));
+    let console = std::fs::read_to_string(fake.evidence().join("console.log")).expect("a log");
+    for pid in console.lines() {
+        let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let gone = state.is_empty() || state.contains(") Z ");
+        assert!(gone, "process {pid} is still there: {state}");
+    }
+}
+
+#[test]
+fn without_an_exit_device_the_host_ends_the_machine_when_the_outcome_came() {
+    let mut fake = Fake::new(&good_console(), "sleep 1000");
+    fake.machine.machine = "sifive_u".to_owned();
+    let start = Instant::now();
+    let booted = fake.boot(Duration::from_secs(60));
+    assert_eq!(booted.ending, Ending::EndedAfterOutcome);
+    assert_eq!(booted.verdict.kind(), None);
+    assert!(start.elapsed() < Duration::from_secs(20));
+}
