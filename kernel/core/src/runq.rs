@@ -52,13 +52,17 @@ impl RunQueue {
     /// Queues `slot` behind its equals. A slot that is queued already stays
     /// where it is (law enqueue-idempotent).
     pub fn push_back(&mut self, _: &IrqOff, links: &mut impl Links, slot: u32, level: Priority) {
-        self.mark(level).push_back(links, slot);
+        if links.link(slot).queue().is_none() {
+            self.mark(level).push_back(links, slot);
+        }
     }
 
     /// Queues `slot` before its equals: where a thread goes that lost the hart
-    /// without giving it up.
+    /// without giving it up. A slot that is queued already stays where it is.
     pub fn push_front(&mut self, _: &IrqOff, links: &mut impl Links, slot: u32, level: Priority) {
-        self.mark(level).push_front(links, slot);
+        if links.link(slot).queue().is_none() {
+            self.mark(level).push_front(links, slot);
+        }
     }
 
     /// Takes `slot` out, wherever it stands. Nothing if it is not queued.
@@ -92,6 +96,7 @@ impl RunQueue {
         Some(Priority::new((word * WORD + bit) as u8))
     }
 
+    /// The queue of that level, which is about to get a slot.
     fn mark(&mut self, level: Priority) -> &mut List {
         let level = usize::from(level.level());
         self.ready[level / WORD] |= 1 << (level % WORD);
