@@ -1,3 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The RISC-V machine.
+//! The RISC-V machine: boot, traps, the switch, firmware calls, registers,
+//! console, heap. `unsafe` is allowed here, in small blocks; there is no
+//! policy. Of `core`'s state it knows only that each hart has one, which it
+//! keeps and lends out under the proof of masked interrupts.
 #![no_std]
+
+extern crate alloc;
+
+pub mod addr;
+pub mod boot;
+pub mod console;
+pub mod cpu;
+pub mod csr;
+pub mod heap;
+pub mod irq;
+pub mod memory;
+pub mod panic;
+pub mod power;
+pub mod sbi;
+pub mod stack;
+pub mod time;
+pub mod trap;

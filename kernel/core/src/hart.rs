@@ -42,10 +42,17 @@ const FIRST_SPACE: u16 = 257;
 #[derive(Debug)]
 #[must_use = "the current thread has changed; the machine must follow"]
 pub struct Switch<M: Machine> {
-    /// Where the old thread's stack pointer is to be kept.
-    pub from: M::Saved,
-    /// Where the new thread's is kept.
-    pub to: M::Saved,
+    from: M::Saved,
+    to: M::Saved,
+}
+
+impl<M: Machine> Switch<M> {
+    /// Where the old thread's stack pointer is to be kept, and where the new
+    /// thread's is. For the machine, which switches at once.
+    #[must_use]
+    pub fn into_parts(self) -> (M::Saved, M::Saved) {
+        (self.from, self.to)
+    }
 }
 
 /// The current thread is blocked or dead. All that can be done is to switch.
@@ -143,7 +150,7 @@ impl<M: Machine> Hart<M> {
             machine,
             inspect,
             threads,
-            runq: RunQueue::new(),
+            runq: RunQueue::new()?,
             current: ThreadId::new(index, slot),
             service: None,
             lines,
@@ -298,18 +305,21 @@ impl<M: Machine> Hart<M> {
         Some(self.block(irq, Why::Space(target)))
     }
 
+    /// Takes what other harts have sent, if anything. For a thread that is about
+    /// to give up the hart, or has run for a while.
+    pub fn poll_mail(&mut self, irq: &IrqOff) {
+        if self.has_mail() {
+            self.answer_doorbell(irq);
+        }
+    }
+
     /// Takes what other harts have sent. The order is the protocol: clear the
     /// doorbell, take the flag, drain. At most a ring's length is taken from
     /// each source, so that a busy source cannot hold the hart.
-    pub fn take_mail(&mut self, irq: &IrqOff) {
-        let mailboxes = self.lines.mailboxes;
-        let Some(mailbox) = mailboxes.get(self.index.index()) else {
-            return;
-        };
-        if !mailbox.is_pending() {
-            return;
-        }
+    pub fn answer_doorbell(&mut self, irq: &IrqOff) {
         self.machine.clear_doorbell();
+        let mailboxes = self.lines.mailboxes;
+        let Some(mailbox) = mailboxes.get(self.index.index()) else { return };
         mailbox.take_pending();
         mailbox.take_sources(|source| self.drain(irq, source));
         mailbox.take_space(|target| self.wake_space_waiters(irq, target));

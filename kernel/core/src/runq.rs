@@ -5,11 +5,14 @@
 //! Every operation takes the proof that interrupts are masked (law
 //! runq-irq-off: the doorbell handler inserts into the same queue).
 
+use alloc::{boxed::Box, vec::Vec};
+
 use skimmer_sync::irq::IrqOff;
 
 use crate::{
     ids::Priority,
     list::{Links, List},
+    table::OutOfMemory,
 };
 
 const LEVELS: usize = 256;
@@ -26,27 +29,22 @@ const WORD: usize = u64::BITS as usize;
 /// ```
 #[derive(Debug)]
 pub struct RunQueue {
-    levels: [List; LEVELS],
+    // On the heap: six kilobytes that a kernel stack has no room to build.
+    levels: Box<[List; LEVELS]>,
     ready: [u64; LEVELS / WORD],
-}
-
-impl Default for RunQueue {
-    fn default() -> Self {
-        Self::new()
-    }
 }
 
 impl RunQueue {
     /// An empty queue. Its lists are numbered by their priority.
-    #[must_use]
-    pub const fn new() -> Self {
-        let mut levels = [List::new(0); LEVELS];
-        let mut level = 0;
-        while level < LEVELS {
-            levels[level] = List::new(level as u16);
-            level += 1;
-        }
-        Self { levels, ready: [0; LEVELS / WORD] }
+    ///
+    /// # Errors
+    /// When memory is out.
+    pub fn new() -> Result<Self, OutOfMemory> {
+        let mut levels = Vec::new();
+        levels.try_reserve_exact(LEVELS).map_err(|_| OutOfMemory)?;
+        levels.extend((0..).take(LEVELS).map(List::new));
+        let levels = levels.into_boxed_slice().try_into().map_err(|_| OutOfMemory)?;
+        Ok(Self { levels, ready: [0; LEVELS / WORD] })
     }
 
     /// Queues `slot` behind its equals. A slot that is queued already stays

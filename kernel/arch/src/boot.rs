@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+//! From firmware to Rust: the boot page tables, the first stack, the start of
+//! the other harts. Beside boot.S.
+
+use alloc::boxed::Box;
+use core::{
+    arch::{asm, global_asm},
+    cell::UnsafeCell,
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+use crate::{addr, cpu, csr, sbi, stack::STACK_SIZE, trap::TrapStack};
+
+global_asm!(include_str!("boot.S"));
+
+unsafe extern "C" {
+    fn _start_secondary();
+    static __image_start: u8;
+}
+
+const ENTRIES: usize = 512;
+const GIGAPAGES: usize = 254;
+/// Leaf entry: dirty, accessed, global, writable, readable, valid.
+const LINEAR_LEAF: usize = 0b1110_0111;
+
+/// A page table while boot.S fills it; afterwards only the hardware reads it.
+#[repr(C, align(4096))]
+struct BootTable([AtomicUsize; ENTRIES]);
+
+const fn linear_root() -> BootTable {
+    let mut table = [const { AtomicUsize::new(0) }; ENTRIES];
+    let mut gigapage = 0;
+    while gigapage < GIGAPAGES {
+        // The page number of a gigapage is a multiple of 2^18; it stands at bit 10.
+        table[ENTRIES / 2 + gigapage] = AtomicUsize::new(gigapage << 28 | LINEAR_LEAF);
+        gigapage += 1;
+    }
+    BootTable(table)
+}
+
+#[unsafe(no_mangle)]
+static SKIMMER_BOOT_ROOT: BootTable = linear_root();
+
+#[unsafe(no_mangle)]
+static SKIMMER_BOOT_KERNEL_TABLE: BootTable = BootTable([const { AtomicUsize::new(0) }; ENTRIES]);
+
+/// Bytes of the boot stack: device trees are walked on it, before there is a
+/// heap to put anything else on.
+const BOOT_STACK_SIZE: usize = 4 * STACK_SIZE;
+
+/// The lowest word of the boot stack, as long as nothing ran off it.
+const BOOT_CANARY: u64 = 0xb007_57ac_c0de_ca11;
+
+#[repr(C, align(16384))]
+struct BootStack(UnsafeCell<[u64; BOOT_STACK_SIZE / 8]>);
+
+// SAFETY: used as the boot hart's stack only, through boot.S, and its lowest
+// word by the boot hart alone.
+unsafe impl Sync for BootStack {}
+
+static BOOT_STACK: BootStack = BootStack(UnsafeCell::new([0; BOOT_STACK_SIZE / 8]));
+
+impl BootStack {
+    fn set_canary(&self) {
+        // SAFETY: the lowest word, far below what runs.
+        unsafe { self.0.get().cast::<u64>().write_volatile(BOOT_CANARY) };
+    }
+
+    fn is_whole(&self) -> bool {
+        // SAFETY: as above.
+        let word = unsafe { self.0.get().cast::<u64>().read_volatile() };
+        word == BOOT_CANARY
+    }
+}
+
+/// boot.S reads its stack pointer here.
+#[unsafe(no_mangle)]
+static SKIMMER_BOOT_STACK_TOP: SyncPointer = SyncPointer(
+    // SAFETY: one past the end of the static.
+    unsafe { BOOT_STACK.0.get().cast::<u8>().add(BOOT_STACK_SIZE) },
+);
+
+#[repr(transparent)]
+struct SyncPointer(*mut u8);
+
+// SAFETY: an address that nobody changes.
+unsafe impl Sync for SyncPointer {}
+
+static LOAD_ADDRESS: AtomicUsize = AtomicUsize::new(0);
+
+/// The physical address that the image was loaded at.
+pub(crate) fn load_address() -> usize {
+    LOAD_ADDRESS.load(Ordering::Relaxed)
+}
+
+/// What firmware handed over.
+#[derive(Clone, Copy, Debug)]
+pub struct BootArgs {
+    /// The hart that booted.
+    pub hartid: u64,
+    /// The device tree's physical address.
+    pub device_tree: addr::PhysAddr,
+}
+
+/// Bytes of a device tree's header.
+const HEADER_SIZE: usize = 40;
+
+impl BootArgs {
+    /// The first bytes of the device tree, if firmware passed an address that
+    /// can be one (not zero, aligned to 8 as the specification asks, mapped).
+    #[must_use]
+    pub fn device_tree_header(&self) -> Option<[u8; HEADER_SIZE]> {
+        self.device_tree(HEADER_SIZE)?.try_into().ok()
+    }
+
+    /// The device tree, `size` bytes long as its header says. Firmware's word
+    /// is all there is for its address.
+    #[must_use]
+    pub fn device_tree(&self, size: usize) -> Option<&'static [u8]> {
+        let start = self.device_tree.get();
+        let is_plausible = start != 0 && start.is_multiple_of(8) && size <= 64 << 20;
+        if !is_plausible || start >= GIGAPAGES << 30 {
+            return None;
+        }
+        let bytes = core::ptr::with_exposed_provenance(addr::to_virtual(self.device_tree));
+        // SAFETY: linearly mapped; the tree is reserved by whoever hands memory
+        // out, so nothing writes it while the kernel lives.
+        Some(unsafe { core::slice::from_raw_parts(bytes, size) })
+    }
+}
+
+// Defined by the image; the other end of the wiring.
+unsafe extern "Rust" {
+    /// Runs on the boot stack, on the boot hart.
+    safe fn skimmer_main(boot: BootArgs) -> !;
+    /// Runs on the stack of each hart's idle thread.
+    safe fn skimmer_idle() -> !;
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn skimmer_boot_hart(hartid: u64, device_tree: usize) -> ! {
+    let kernel_page = SKIMMER_BOOT_KERNEL_TABLE.0[1].load(Ordering::Relaxed) >> 10 << 12;
+    LOAD_ADDRESS.store(kernel_page, Ordering::Relaxed);
+    cpu::EARLY.set_hartid(hartid);
+    cpu::EARLY.install();
+    TrapStack::early().install();
+    csr::enable_software_interrupt();
+    BOOT_STACK.set_canary();
+    let device_tree = addr::PhysAddr::new(device_tree);
+    skimmer_main(BootArgs { hartid, device_tree })
+}
+
+/// Leaves the boot stack for the stack of the boot hart's idle thread.
+///
+/// # Panics
+/// When the boot stack was overrun.
+pub fn become_idle(stack_top: usize) -> ! {
+    assert!(BOOT_STACK.is_whole(), "canaries-everywhere: the boot stack was overrun");
+    // SAFETY: the caller passes the end of its idle thread's stack, which
+    // nothing runs on yet; nothing returns to the old one.
+    unsafe {
+        asm!(
+            "mv sp, {top}",
+            "mv s0, zero",
+            "call skimmer_idle",
+            "unimp",
+            top = in(reg) stack_top,
+            options(noreturn)
+        )
+    }
+}
+
+/// What a secondary hart finds in its opaque argument.
+#[repr(C)]
+struct SecondaryBoot {
+    /// boot.S reads this.
+    stack_top: usize,
+    local: &'static cpu::HartLocal,
+    traps: TrapStack,
+}
+
+/// Starts the hart with that index on the stack of its idle thread.
+///
+/// # Errors
+/// The SBI error code, as firmware gives it; `SBI_ERR_FAILED` (-1) when memory
+/// is out.
+pub fn start_secondary(local: &'static cpu::HartLocal, stack_top: usize) -> Result<(), i64> {
+    let traps = TrapStack::new().map_err(|_| -1)?;
+    let boot = Box::leak(Box::new(SecondaryBoot { stack_top, local, traps }));
+    let entry = addr::to_physical(_start_secondary as *const () as usize).get();
+    // The heap is linearly mapped, so the hart can use the pointer once it has
+    // turned paging on.
+    sbi::start_hart(local.hartid(), entry, core::ptr::from_mut(boot).expose_provenance())
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn skimmer_boot_secondary(_hartid: u64, boot: &'static SecondaryBoot) -> ! {
+    boot.local.install();
+    boot.traps.install();
+    csr::enable_software_interrupt();
+    skimmer_idle()
+}

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The control and status registers that the kernel uses, a function each
+//! (RISC-V Privileged Architecture, chapter "Supervisor-Level ISA").
+
+use core::arch::asm;
+
+/// `sstatus.SIE`: interrupts are taken in S-mode.
+const SSTATUS_SIE: usize = 1 << 1;
+/// `sie.SSIE`, `sip.SSIP`: supervisor software interrupt.
+const SOFT: usize = 1 << 1;
+
+/// Masks interrupts; returns whether they were open.
+#[inline]
+pub(crate) fn mask_interrupts() -> bool {
+    let before: usize;
+    // SAFETY: clearing SIE has no effect on memory that Rust knows of; as a
+    // compiler barrier it keeps the section's accesses inside.
+    unsafe { asm!("csrrci {}, sstatus, {}", out(reg) before, const SSTATUS_SIE) };
+    before & SSTATUS_SIE != 0
+}
+
+/// Opens interrupts.
+#[inline]
+pub(crate) fn open_interrupts() {
+    // SAFETY: handlers reach hart state only through cells that are closed
+    // outside masked sections.
+    unsafe { asm!("csrsi sstatus, {}", const SSTATUS_SIE) };
+}
+
+/// Lets a supervisor software interrupt end `wfi` (it is taken only where
+/// interrupts are open).
+#[inline]
+pub(crate) fn enable_software_interrupt() {
+    // SAFETY: changes which interrupts can be pending, not whether they are taken.
+    unsafe { asm!("csrs sie, {}", in(reg) SOFT) };
+}
+
+/// Clears `sip.SSIP`, this hart's doorbell.
+#[inline]
+pub(crate) fn clear_software_interrupt() {
+    // SAFETY: SSIP is writable by S-mode and means only "look at your mailbox".
+    unsafe { asm!("csrc sip, {}", in(reg) SOFT) };
+}
+
+/// Waits until an enabled interrupt is pending, or a while (the instruction may
+/// return for no reason).
+#[inline]
+pub(crate) fn wait_for_interrupt() {
+    // SAFETY: has no effect but time.
+    unsafe { asm!("wfi") };
+}
+
+/// Sets the trap vector (direct mode).
+#[inline]
+pub(crate) fn set_trap_vector(entry: usize) {
+    // SAFETY: the caller passes the entry of trap.S, which is 4-byte aligned.
+    unsafe { asm!("csrw stvec, {}", in(reg) entry) };
+}
+
+/// Sets the word that the trap entry finds its stack by.
+#[inline]
+pub(crate) fn set_scratch(value: usize) {
+    // SAFETY: only trap.S reads sscratch.
+    unsafe { asm!("csrw sscratch, {}", in(reg) value) };
+}
+
+/// Reads the `time` register: ticks of the timebase.
+#[inline]
+#[must_use]
+pub fn time() -> u64 {
+    let ticks: u64;
+    // SAFETY: reads a counter.
+    unsafe { asm!("rdtime {}", out(reg) ticks, options(nomem, nostack)) };
+    ticks
+}
+
+/// The frame pointer of the caller, when inlined.
+#[inline(always)]
+#[must_use]
+pub(crate) fn frame_pointer() -> usize {
+    let fp: usize;
+    // SAFETY: reads a register.
+    unsafe { asm!("mv {}, s0", out(reg) fp, options(nomem, nostack)) };
+    fp
+}

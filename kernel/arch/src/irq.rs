@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Sections with interrupts masked, and the token that proves one.
+
+use skimmer_sync::irq::IrqOff;
+
+use crate::{cpu, csr};
+
+/// Runs `f` with interrupts masked on this hart, and puts them back as they
+/// were. Sections nest.
+#[inline]
+pub fn masked<R>(f: impl FnOnce(&IrqOff) -> R) -> R {
+    let were_open = csr::mask_interrupts();
+    // SAFETY: interrupts are masked until the end of this function, and a
+    // thread stays on its hart. If `f` switches threads, it returns on this
+    // stack with interrupts masked again (law switch-window-closed).
+    let irq = unsafe { IrqOff::assume(cpu::this_hart()) };
+    let result = f(&irq);
+    if were_open {
+        csr::open_interrupts();
+    }
+    result
+}

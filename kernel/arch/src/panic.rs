@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The end of a kernel that found itself wrong: every other hart stops, the
+//! cause goes to the host as a record and to people as text, and the machine
+//! ends with a failure status.
+
+use core::{
+    fmt::Write,
+    panic::PanicInfo,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use skimmer_abi::{
+    exit::ExitStatus,
+    record::{MAX_FRAMES, PanicInfo as PanicRecord, Record},
+};
+
+use crate::{
+    console, cpu, csr, power, println, sbi, stack,
+    trap::{TrapFrame, cause_name},
+};
+
+/// The id of the hart that panicked first, plus one; 0 while all is well.
+static PANICKING: AtomicU64 = AtomicU64::new(0);
+
+/// Parks this hart if another one has panicked.
+#[inline]
+pub(crate) fn stop_if_panicking() {
+    if PANICKING.load(Ordering::Relaxed) != 0 {
+        park();
+    }
+}
+
+#[cold]
+fn park() -> ! {
+    loop {
+        csr::wait_for_interrupt();
+    }
+}
+
+/// Lets one hart through. A panic while panicking ends the machine at once.
+fn begin() {
+    csr::mask_interrupts();
+    let me = cpu::this_hartid().wrapping_add(1);
+    match PANICKING.compare_exchange(0, me, Ordering::AcqRel, Ordering::Acquire) {
+        Ok(_) => {}
+        Err(first) if first == me => power::exit(ExitStatus::Panic),
+        Err(_) => park(),
+    }
+    console::enter_panic();
+    for hart in cpu::harts().iter().filter(|hart| hart.hartid() != cpu::this_hartid()) {
+        sbi::send_ipi(hart.hartid());
+    }
+}
+
+/// A trap that nobody handles.
+pub(crate) fn trap(frame: &TrapFrame) -> ! {
+    begin();
+    let name = cause_name(frame.scause);
+    let mut trace = Backtrace::from(frame.registers[8]);
+    trace.push_front(frame.registers[1]);
+    println!(
+        "PANIC on hart {}: {name} at {:#x}, address {:#x}, sstatus {:#x}",
+        cpu::this_hartid(),
+        frame.sepc,
+        frame.stval,
+        frame.sstatus
+    );
+    for (row, registers) in frame.registers.chunks_exact(4).enumerate() {
+        println!(
+            "  x{:<2} {:#018x} {:#018x} {:#018x} {:#018x}",
+            4 * row,
+            registers[0],
+            registers[1],
+            registers[2],
+            registers[3]
+        );
+    }
+    finish(&PanicRecord {
+        hartid: cpu::this_hartid(),
+        message: name,
+        file: "",
+        line: 0,
+        scause: Some(frame.scause),
+        pc: frame.sepc,
+        stval: frame.stval,
+        frames: trace.frames,
+        depth: trace.depth,
+    })
+}
+
+#[panic_handler]
+fn assertion(info: &PanicInfo<'_>) -> ! {
+    begin();
+    let mut text = Text { bytes: [0; 160], length: 0 };
+    // Text that does not fit is cut.
+    let _ = write!(text, "{}", info.message());
+    let (file, line) = info.location().map_or(("", 0), |l| (l.file(), l.line()));
+    let trace = Backtrace::from(csr::frame_pointer() as u64);
+    println!("PANIC on hart {} at {file}:{line}: {}", cpu::this_hartid(), info.message());
+    finish(&PanicRecord {
+        hartid: cpu::this_hartid(),
+        message: text.as_str(),
+        file,
+        line,
+        scause: None,
+        pc: trace.frames[0],
+        stval: 0,
+        frames: trace.frames,
+        depth: trace.depth,
+    })
+}
+
+fn finish(record: &PanicRecord<'_>) -> ! {
+    for frame in &record.frames[..usize::from(record.depth)] {
+        println!("  from {frame:#x}");
+    }
+    console::send(Record::Panic(*record));
+    power::exit(ExitStatus::Panic)
+}
+
+/// Return addresses, innermost first.
+struct Backtrace {
+    frames: [u64; MAX_FRAMES],
+    depth: u8,
+}
+
+impl Backtrace {
+    /// Walks the frame pointers from `fp`. Every step must stay on the same
+    /// stack and go up, so that a damaged chain ends the walk.
+    fn from(fp: u64) -> Self {
+        let mut trace = Self { frames: [0; MAX_FRAMES], depth: 0 };
+        let Ok(mut fp) = usize::try_from(fp) else { return trace };
+        let (low, high) = stack::bounds(fp.wrapping_sub(16));
+        while fp > low + 16 && fp <= high && fp.is_multiple_of(8) && fp != 0 {
+            let Some(place) = trace.frames.get_mut(usize::from(trace.depth)) else { break };
+            let (Some(ra), Some(next)) = (read_stack(fp - 8), read_stack(fp - 16)) else { break };
+            if ra == 0 {
+                break;
+            }
+            *place = ra as u64;
+            trace.depth += 1;
+            if next <= fp {
+                break;
+            }
+            fp = next;
+        }
+        trace
+    }
+
+    /// Puts the return address of a leaf function, which has no frame, first.
+    fn push_front(&mut self, ra: u64) {
+        if self.frames[0] == ra {
+            return;
+        }
+        self.frames.rotate_right(1);
+        self.frames[0] = ra;
+        self.depth = (self.depth + 1).min(MAX_FRAMES as u8);
+    }
+}
+
+/// Reads a word of a stack in the linear map or the image.
+fn read_stack(address: usize) -> Option<usize> {
+    if address < crate::addr::LINEAR_BASE {
+        return None;
+    }
+    let word = core::ptr::with_exposed_provenance::<usize>(address);
+    // SAFETY: inside a kernel stack's bounds, aligned; at worst it is stale.
+    Some(unsafe { word.read_volatile() })
+}
+
+struct Text {
+    bytes: [u8; 160],
+    length: usize,
+}
+
+impl Text {
+    fn as_str(&self) -> &str {
+        match str::from_utf8(&self.bytes[..self.length]) {
+            Ok(text) => text,
+            // Cut inside a character.
+            Err(error) => str::from_utf8(&self.bytes[..error.valid_up_to()]).unwrap_or(""),
+        }
+    }
+}
+
+impl Write for Text {
+    fn write_str(&mut self, text: &str) -> core::fmt::Result {
+        let room = &mut self.bytes[self.length..];
+        let taken = text.len().min(room.len());
+        room[..taken].copy_from_slice(&text.as_bytes()[..taken]);
+        self.length += taken;
+        Ok(())
+    }
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Firmware calls (RISC-V SBI specification): starting harts, ringing
+//! doorbells, the console, the end of the machine.
+
+use core::arch::asm;
+
+use sbi_rt::{HartMask, Physical};
+
+use crate::addr::to_physical;
+
+/// State of a hart as firmware knows it (SBI, HSM extension).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HartState {
+    /// It runs code of ours.
+    Started,
+    /// It is on its way.
+    Starting,
+    /// It is not coming.
+    Absent,
+}
+
+/// Asks firmware to start `hartid` at physical address `entry`.
+///
+/// # Errors
+/// The SBI error code.
+pub(crate) fn start_hart(hartid: u64, entry: usize, argument: usize) -> Result<(), i64> {
+    let answer = sbi_rt::hart_start(hart_number(hartid), entry, argument);
+    if answer.error == 0 { Ok(()) } else { Err(answer.error.cast_signed() as i64) }
+}
+
+/// What firmware says of `hartid`.
+#[must_use]
+pub fn hart_state(hartid: u64) -> HartState {
+    let answer = sbi_rt::hart_get_status(hart_number(hartid));
+    match (answer.error, answer.value) {
+        (0, 0) => HartState::Started,
+        (0, 2) => HartState::Starting,
+        _ => HartState::Absent,
+    }
+}
+
+/// Makes a supervisor software interrupt pending on `hartid`.
+pub(crate) fn send_ipi(hartid: u64) {
+    // An error means that there is no such hart; the caller took the id from a
+    // hart that runs.
+    let _ = sbi_rt::send_ipi(HartMask::from_mask_base(1, hart_number(hartid)));
+}
+
+/// Firmware's implementation id and version.
+#[must_use]
+pub fn implementation() -> (u64, u64) {
+    (sbi_rt::get_sbi_impl_id() as u64, sbi_rt::get_sbi_impl_version() as u64)
+}
+
+/// Ends the machine by firmware's means. Returns if it has none.
+pub(crate) fn shut_down(is_failure: bool) {
+    if is_failure {
+        sbi_rt::system_reset(sbi_rt::Shutdown, sbi_rt::SystemFailure);
+    } else {
+        sbi_rt::system_reset(sbi_rt::Shutdown, sbi_rt::NoReason);
+    }
+}
+
+/// Whether firmware has the debug console extension.
+pub(crate) fn has_debug_console() -> bool {
+    sbi_rt::probe_extension(sbi_rt::Console).is_available()
+}
+
+/// Writes through the debug console. The bytes lie in memory that is linearly
+/// mapped or in the image.
+pub(crate) fn console_write(mut bytes: &[u8]) {
+    while !bytes.is_empty() {
+        let address = to_physical(bytes.as_ptr().addr()).get();
+        let answer = sbi_rt::console_write(Physical::new(bytes.len(), address, 0));
+        if answer.error != 0 {
+            return;
+        }
+        bytes = bytes.get(answer.value..).unwrap_or_default();
+    }
+}
+
+/// Writes a byte by the legacy extension 0x01, for firmware without the debug
+/// console.
+pub(crate) fn legacy_putchar(byte: u8) {
+    // SAFETY: an SBI call; the legacy ones change no register but a0.
+    unsafe { asm!("ecall", inout("a0") usize::from(byte) => _, in("a7") 1) };
+}
+
+/// Hart ids are XLEN bits wide (SBI, "hartid"), and XLEN is 64 here.
+const fn hart_number(hartid: u64) -> usize {
+    const { assert!(size_of::<usize>() == size_of::<u64>()) };
+    hartid as usize
+}

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Kernel stacks, and the switch between them.
+//!
+//! A stack is one block of memory. At its low end stands a header with the
+//! saved stack pointer, and above the header the canary: what runs off the
+//! stack meets the canary first. The switch checks both stacks' canaries (law
+//! canaries-everywhere).
+
+use alloc::{
+    alloc::{Layout, alloc, dealloc},
+    boxed::Box,
+};
+use core::{
+    arch::global_asm,
+    cell::{Cell, UnsafeCell},
+    ptr::NonNull,
+};
+
+use skimmer_core::{hart::Switch, table::OutOfMemory};
+use skimmer_sync::irq::IrqOff;
+
+use crate::cpu::Riscv;
+
+global_asm!(include_str!("switch.S"));
+
+unsafe extern "C" {
+    fn skimmer_switch(from: *mut usize, to: *const usize);
+    fn skimmer_thread_start();
+}
+
+/// Bytes of a kernel stack, header and canary included. Also its alignment.
+pub const STACK_SIZE: usize = 16 * 1024;
+
+/// Words that [`skimmer_switch`] keeps on the stack.
+const SAVED_WORDS: usize = 14;
+
+const CANARY_WORDS: usize = 4;
+const CANARY: u64 = 0x5afe_57ac_c0de_ca11;
+
+/// What a thread runs first.
+pub type Entry = Box<dyn FnOnce() + Send>;
+
+/// The low end of a stack.
+#[repr(C)]
+struct Header {
+    stack_pointer: UnsafeCell<usize>,
+    /// What a thread that has not begun will run.
+    entry: Cell<Option<Box<Entry>>>,
+    canary: UnsafeCell<[u64; CANARY_WORDS]>,
+}
+
+/// Where a thread's stack pointer is kept: its stack's header.
+#[derive(Clone, Copy, Debug)]
+pub struct Saved(NonNull<Header>);
+
+/// A kernel stack. Dropping it frees the memory.
+#[derive(Debug)]
+pub struct KernelStack {
+    header: NonNull<Header>,
+}
+
+// SAFETY: the stack's memory belongs to this handle; what it holds for the
+// thread that will run on it is `Send`.
+unsafe impl Send for KernelStack {}
+
+impl KernelStack {
+    const LAYOUT: Layout = match Layout::from_size_align(STACK_SIZE, STACK_SIZE) {
+        Ok(layout) => layout,
+        Err(_) => unreachable!(),
+    };
+
+    /// A stack for a thread that runs `entry`.
+    ///
+    /// # Errors
+    /// When memory is out.
+    pub fn new(entry: Entry) -> Result<Self, OutOfMemory> {
+        let stack = Self::empty()?;
+        stack.header().entry.set(Some(Box::new(entry)));
+        stack.prepare_first_switch();
+        Ok(stack)
+    }
+
+    /// A stack for a hart to come up on.
+    ///
+    /// # Errors
+    /// When memory is out.
+    pub fn empty() -> Result<Self, OutOfMemory> {
+        // SAFETY: the layout's size is not zero.
+        let memory = NonNull::new(unsafe { alloc(Self::LAYOUT) }).ok_or(OutOfMemory)?;
+        // SAFETY: fresh memory of the stack's size and alignment.
+        Ok(unsafe { Self::in_memory(memory) })
+    }
+
+    /// # Safety
+    /// `memory` is a block of the stack's size and alignment, whose low end
+    /// nothing else uses.
+    unsafe fn in_memory(memory: NonNull<u8>) -> Self {
+        let header = memory.cast::<Header>();
+        let fresh = Header {
+            stack_pointer: UnsafeCell::new(0),
+            entry: Cell::new(None),
+            canary: UnsafeCell::new([CANARY; CANARY_WORDS]),
+        };
+        // SAFETY: aligned by the block's alignment, and inside it.
+        unsafe { header.write(fresh) };
+        Self { header }
+    }
+
+    const fn header(&self) -> &Header {
+        // SAFETY: made in `in_memory`, valid as long as the handle.
+        unsafe { self.header.as_ref() }
+    }
+
+    /// The address behind its last byte, where it begins to grow down.
+    #[must_use]
+    pub fn top(&self) -> usize {
+        self.header.addr().get() + STACK_SIZE
+    }
+
+    /// Whether nothing ran off the stack.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        Saved(self.header).is_whole()
+    }
+
+    pub(crate) const fn saved(&self) -> Saved {
+        Saved(self.header)
+    }
+
+    /// Makes the first switch to this stack return to `skimmer_thread_start`
+    /// with s1 naming the header and s0 = 0, where backtraces end.
+    fn prepare_first_switch(&self) {
+        let mut frame = [0usize; SAVED_WORDS];
+        frame[0] = skimmer_thread_start as *const () as usize;
+        frame[2] = self.header.expose_provenance().get();
+        let at = self.top() - size_of_val(&frame);
+        let words = self.header.as_ptr().with_addr(at).cast::<[usize; SAVED_WORDS]>();
+        // SAFETY: the top of this stack, which nothing runs on yet.
+        unsafe { words.write(frame) };
+        // SAFETY: nobody else reaches the header before the first switch.
+        unsafe { *self.header().stack_pointer.get() = at };
+    }
+}
+
+impl Drop for KernelStack {
+    fn drop(&mut self) {
+        drop(self.header().entry.take());
+        // SAFETY: from `alloc` with this layout in `empty`.
+        unsafe { dealloc(self.header.as_ptr().cast(), Self::LAYOUT) };
+    }
+}
+
+impl Saved {
+    const fn stack_pointer(self) -> *mut usize {
+        // SAFETY: a `Saved` comes from a live stack's thread, and a thread is
+        // freed only after it has switched away for good.
+        unsafe { self.0.as_ref() }.stack_pointer.get()
+    }
+
+    fn is_whole(self) -> bool {
+        // SAFETY: as in `stack_pointer`.
+        let canary = unsafe { self.0.as_ref() }.canary.get();
+        // SAFETY: inside the header. Volatile, for a stack that overflows
+        // writes it behind the compiler's back.
+        let words = unsafe { canary.read_volatile() };
+        words == [CANARY; CANARY_WORDS]
+    }
+}
+
+/// Gives the hart to the thread that policy has chosen; returns when this one
+/// is chosen again.
+///
+/// # Panics
+/// When one of the two stacks has been overrun.
+#[inline]
+pub fn switch(_irq: &IrqOff, switch: Switch<Riscv>) {
+    let (from, to) = switch.into_parts();
+    assert!(from.is_whole(), "canaries-everywhere: the outgoing thread overran its stack");
+    assert!(to.is_whole(), "canaries-everywhere: the incoming thread's stack was overrun");
+    // SAFETY: a `Switch` is made by the hart's own policy only, and names its
+    // current thread and one that is suspended; interrupts are masked until
+    // the new stack is live.
+    unsafe { skimmer_switch(from.stack_pointer(), to.stack_pointer()) };
+}
+
+/// The first Rust code of a new thread, with interrupts masked.
+#[unsafe(no_mangle)]
+extern "C" fn skimmer_thread_main(header: usize) -> ! {
+    let header = core::ptr::with_exposed_provenance::<Header>(header);
+    // SAFETY: `prepare_first_switch` put it there; this thread runs on that
+    // very stack, so it is alive.
+    let entry = unsafe { &*header }.entry.take();
+    if let Some(entry) = entry {
+        entry();
+    }
+    crate::cpu::exit_thread()
+}
+
+/// The stack that holds `address`, if it were a kernel stack's: its lowest and
+/// its end address. For backtraces, which check every step against them.
+pub(crate) const fn bounds(address: usize) -> (usize, usize) {
+    let base = address & !(STACK_SIZE - 1);
+    (base, base + STACK_SIZE)
+}
+
+/// Bytes between the caller's frame and its stack's canary; 0 once it is past.
+#[inline(never)]
+#[must_use]
+pub fn room() -> usize {
+    let here = crate::csr::frame_pointer();
+    let (base, _) = bounds(here - 16);
+    here.saturating_sub(base + size_of::<Header>())
+}

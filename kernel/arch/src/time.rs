@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Guest time: the `time` register and the frequency that the device tree
+//! gives it.
+
+use core::sync::atomic::{AtomicU64, Ordering};
+
+static TICKS_PER_SECOND: AtomicU64 = AtomicU64::new(0);
+
+/// Sets the timebase frequency, in hertz.
+pub fn set_frequency(hertz: u64) {
+    TICKS_PER_SECOND.store(hertz, Ordering::Relaxed);
+}
+
+/// Ticks since some moment before boot.
+#[must_use]
+pub fn now() -> u64 {
+    crate::csr::time()
+}
+
+/// How many nanoseconds `ticks` are; 0 while the frequency is not known.
+#[must_use]
+pub fn nanos(ticks: u64) -> u64 {
+    let hertz = u128::from(TICKS_PER_SECOND.load(Ordering::Relaxed));
+    let nanos = (u128::from(ticks) * 1_000_000_000).checked_div(hertz).unwrap_or(0);
+    u64::try_from(nanos).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What machine this is: the device tree, read once during boot. Law
+//! trust-no-firmware-table: what is missing or strange is said, and boot goes
+//! on without it where it can.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use skimmer_abi::record::{Record, SkipReason};
+use skimmer_arch::{addr::PhysAddr, boot::BootArgs, console, memory};
+use skimmer_core::memory::Extent;
+use skimmer_fdt::{Fdt, FdtError, Region, Unusable, total_size};
+
+/// Why there is no device tree to go by.
+#[derive(Debug)]
+pub(crate) enum NoTree {
+    /// Firmware passed no usable address.
+    Nowhere,
+    /// There is none at the address, or a damaged one.
+    Damaged(FdtError),
+}
+
+impl fmt::Display for NoTree {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nowhere => f.write_str("no device tree: firmware passed no address"),
+            Self::Damaged(error) => write!(f, "no device tree that can be read: {error}"),
+        }
+    }
+}
+
+/// Finds and checks the device tree.
+pub(crate) fn open_device_tree(boot: &BootArgs) -> Result<Fdt<'static>, NoTree> {
+    let header = boot.device_tree_header().ok_or(NoTree::Nowhere)?;
+    let size = total_size(&header).map_err(NoTree::Damaged)?;
+    let bytes = boot.device_tree(size).ok_or(NoTree::Nowhere)?;
+    Fdt::new(bytes).map_err(NoTree::Damaged)
+}
+
+/// The register that ends the machine with a status, if there is one.
+pub(crate) fn test_device(tree: &Fdt<'_>) -> Option<PhysAddr> {
+    Some(PhysAddr::new(usize::try_from(tree.test_device()?.base()).ok()?))
+}
+
+/// Hands all usable memory to the heap, and returns its bytes.
+pub(crate) fn take_memory(boot: &BootArgs, tree: &Fdt<'_>) -> u64 {
+    let banks = tree.memory().filter_map(|bank| Some(extent(bank.ok()?)));
+    let mut unreadable = tree.reservations().filter_map(Result::err);
+    if let Some(bad) = unreadable.next() {
+        crate::refuse(&format_args!("device tree: a memory reservation cannot be read: {bad}"));
+    }
+    let listed = tree.reservations().filter_map(|taken| Some(extent(taken.ok()?.region)));
+    let own = [memory::extent(boot.device_tree, tree.total_size())];
+    let ramdisk = tree.chosen().initrd().ok().map(extent);
+    let bytes = memory::adopt(banks, listed.chain(own).chain(ramdisk));
+    if bytes == 0 {
+        crate::refuse(&"the device tree names no usable memory");
+    }
+    bytes
+}
+
+fn extent(region: Region) -> Extent {
+    (region.base(), region.size())
+}
+
+/// The ids of the harts that can run the kernel, the boot hart first; the rest
+/// are reported.
+pub(crate) fn usable_harts(boot: &BootArgs, tree: &Fdt<'_>) -> Vec<u64> {
+    let mut ids = alloc::vec![boot.hartid];
+    for hart in tree.harts() {
+        match hart.usable() {
+            Ok(id) if ids.contains(&id) => {}
+            Ok(id) => ids.push(id),
+            Err(why) => {
+                let hartid = hart.id().unwrap_or(u64::MAX);
+                console::send(Record::HartSkipped { hartid, reason: reason(why) });
+            }
+        }
+    }
+    ids
+}
+
+const fn reason(why: Unusable) -> SkipReason {
+    match why {
+        Unusable::NoId(_) => SkipReason::BadId,
+        Unusable::Disabled => SkipReason::Disabled,
+        Unusable::NoMmu => SkipReason::NoMmu,
+    }
+}

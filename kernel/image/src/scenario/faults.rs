@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Scenarios that go wrong on purpose, so that the harness can be seen to call
+//! each of them a failure, and by its right name.
+
+use skimmer_abi::{
+    exit::ExitStatus,
+    record::{Outcome, Record},
+    scenario::Scenario,
+};
+use skimmer_arch::{console, power};
+
+use super::{Report, spawn};
+use crate::{lwkt, smp};
+
+/// A panic in a thread of the last hart.
+pub(super) fn panic() -> Report {
+    run_on_last(|| {
+        assert!(smp::services().is_empty(), "this panic was asked for");
+    })
+}
+
+/// Every hart asleep, and nobody to wake them.
+pub(super) fn hang() -> Report {
+    loop {
+        lwkt::deschedule_self();
+    }
+}
+
+/// Says that all is well and means it, but leaves with a failure.
+pub(super) fn lie_record() -> ! {
+    console::send(Record::End(Outcome {
+        scenario: Scenario::LieRecord,
+        harts: super::harts(),
+        round_trips: 0,
+        errors: 0,
+        kernel_sends: 0,
+        kernel_replies: 0,
+        remote_ops: 0,
+        ring_waits: 0,
+        doorbells: 0,
+        switches: 0,
+        canaries: 0,
+        nanos: 0,
+    }));
+    power::exit(ExitStatus::Failure)
+}
+
+/// Leaves with a success that no record vouches for.
+pub(super) fn lie_status() -> ! {
+    power::exit(ExitStatus::Success)
+}
+
+/// A thread that runs off its stack, by a little: the canary must say so when
+/// the hart switches away from it.
+pub(super) fn stomp() -> Report {
+    run_on_last(|| {
+        let low = skimmer_arch::stack::room();
+        dig(low);
+        lwkt::yield_now();
+    })
+}
+
+/// Uses up stack until less than nothing is left.
+fn dig(room: usize) -> usize {
+    let ballast = core::hint::black_box([0x5a_u8; 64]);
+    let left = skimmer_arch::stack::room();
+    if left > 0 && left <= room { dig(left) + usize::from(ballast[0]) } else { left }
+}
+
+fn run_on_last(entry: impl FnOnce() + Send + 'static) -> Report {
+    if let Some(last) = smp::services().last() {
+        let thread = spawn(*last, "faulty", 100, entry);
+        lwkt::schedule(thread);
+        // Its end answers this; a thread that survives its fault is an error.
+        let _ = lwkt::call(thread, lwkt::message([0; 8]));
+    }
+    Report { verified: 0, errors: 1 }
+}

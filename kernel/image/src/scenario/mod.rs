@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The boot scenarios. Each verifies its own work and comes back with a
+//! [`Report`]; the kernel's counters are added here, and the host verifies all
+//! of it again.
+
+mod faults;
+mod flood;
+mod ports;
+mod threads;
+
+use core::sync::atomic::Ordering;
+
+use skimmer_abi::{
+    exit::ExitStatus,
+    inspect::HartInspect,
+    record::{Outcome, Record},
+    scenario::Scenario,
+};
+use skimmer_arch::{console, power, time};
+use skimmer_core::{cmdline::CommandLine, ids::ThreadId};
+
+use crate::{service, smp};
+
+/// What a scenario vouches for.
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    /// Units of work that were verified.
+    pub(crate) verified: u64,
+    /// Checks that failed.
+    pub(crate) errors: u64,
+}
+
+/// Runs what the command line asks for, and ends the machine.
+pub(crate) fn run(line: &CommandLine) -> ! {
+    let before = Counters::read();
+    let started = time::now();
+    let report = match line.scenario {
+        Scenario::Ports => ports::run(line),
+        Scenario::Flood => flood::run(line),
+        Scenario::Threads => threads::run(line),
+        Scenario::Panic => faults::panic(),
+        Scenario::Hang => faults::hang(),
+        Scenario::LieRecord => faults::lie_record(),
+        Scenario::LieStatus => faults::lie_status(),
+        Scenario::Stomp => faults::stomp(),
+    };
+    let nanos = time::nanos(time::now().wrapping_sub(started));
+    let counters = Counters::read().since(&before);
+    let stacks = service::check_all_stacks();
+    let errors = report.errors + stacks.err().unwrap_or(0);
+    console::send(Record::End(Outcome {
+        scenario: line.scenario,
+        harts: harts(),
+        round_trips: report.verified,
+        errors,
+        kernel_sends: counters.sends,
+        kernel_replies: counters.replies,
+        remote_ops: counters.remote_ops,
+        ring_waits: counters.ring_waits,
+        doorbells: counters.doorbells,
+        switches: counters.switches,
+        canaries: stacks.unwrap_or(0),
+        nanos,
+    }));
+    power::exit(if errors == 0 { ExitStatus::Success } else { ExitStatus::Failure })
+}
+
+/// Says what is about to run.
+fn announce(line: &CommandLine, clients: usize, rounds: u64) {
+    console::send(Record::Start {
+        scenario: line.scenario,
+        harts: harts(),
+        clients: u32::try_from(clients).unwrap_or(u32::MAX),
+        rounds,
+    });
+}
+
+/// Harts that came up.
+fn harts() -> u32 {
+    u32::try_from(smp::services().len()).unwrap_or(u32::MAX)
+}
+
+/// Creates a stopped thread on the hart of that service thread. Memory that is
+/// out this early ends the boot: the scenario could not be what was asked for.
+fn spawn(
+    service: ThreadId,
+    name: &'static str,
+    priority: u8,
+    entry: impl FnOnce() + Send + 'static,
+) -> ThreadId {
+    let priority = skimmer_core::ids::Priority::new(priority);
+    let thread = crate::lwkt::new_thread(name, priority, entry);
+    match thread.map_err(|_| 0).and_then(|thread| service::spawn_on(service, thread)) {
+        Ok(id) => id,
+        Err(_) => crate::refuse(&"not enough memory for the threads of the scenario"),
+    }
+}
+
+/// SplitMix64: one number from another, well mixed. What a server computes and
+/// its client checks, and where perturbation comes from.
+const fn mix(number: u64) -> u64 {
+    let mut z = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ z >> 31
+}
+
+/// The kernel's counters, summed over all harts.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counters {
+    sends: u64,
+    replies: u64,
+    remote_ops: u64,
+    ring_waits: u64,
+    doorbells: u64,
+    switches: u64,
+}
+
+impl Counters {
+    fn read() -> Self {
+        smp::inspect().iter().fold(Self::default(), |sum, hart: &HartInspect| Self {
+            sends: sum.sends + hart.sends.load(Ordering::Relaxed),
+            replies: sum.replies + hart.replies.load(Ordering::Relaxed),
+            remote_ops: sum.remote_ops + hart.remote_ops.load(Ordering::Relaxed),
+            ring_waits: sum.ring_waits + hart.ring_waits.load(Ordering::Relaxed),
+            doorbells: sum.doorbells + hart.doorbells.load(Ordering::Relaxed),
+            switches: sum.switches + hart.switches.load(Ordering::Relaxed),
+        })
+    }
+
+    const fn since(&self, before: &Self) -> Self {
+        Self {
+            sends: self.sends - before.sends,
+            replies: self.replies - before.replies,
+            remote_ops: self.remote_ops - before.remote_ops,
+            ring_waits: self.ring_waits - before.ring_waits,
+            doorbells: self.doorbells - before.doorbells,
+            switches: self.switches - before.switches,
+        }
+    }
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Each hart's service thread: does what handlers leave over (they take no
+//! locks and do not send), gives threads from elsewhere a home, and answers
+//! what its hart alone can know.
+
+use skimmer_abi::errno::Errno;
+use skimmer_arch::cpu::{Riscv, enter};
+use skimmer_core::{
+    hart::Chore,
+    ids::{Priority, ThreadId},
+    message::Words,
+    thread::{NewThread, State, Why},
+};
+
+use crate::{lwkt, smp};
+
+/// Above every workload: what it frees and answers, others wait for.
+pub(crate) const PRIORITY: Priority = Priority::new(250);
+
+/// Ask for the number of threads and of whole stack canaries on the hart.
+const CHECK_STACKS: u64 = 1;
+/// Ask whether the thread named in the second word is stopped.
+const IS_STOPPED: u64 = 2;
+
+/// The thread.
+pub(crate) fn run() {
+    loop {
+        while let Some(chore) = enter(|hart, irq| (hart.next_chore(irq), None)) {
+            do_chore(chore);
+        }
+        if let Some(request) = lwkt::receive_or_wake() {
+            answer(request);
+        }
+    }
+}
+
+fn do_chore(chore: Chore<Riscv>) {
+    match chore {
+        Chore::Return(message, status) => lwkt::reply(message, status),
+        // Dropping frees the memory, here in thread context.
+        Chore::Bury(thread) => drop(thread),
+        Chore::Discard(discarded) => drop(discarded),
+    }
+}
+
+fn answer(mut request: lwkt::Received) {
+    let (answer, status) = match request.answer([0; 8]) {
+        lwkt::Payload::Thread(thread) => adopt(thread),
+        lwkt::Payload::Words(words) if words[0] == CHECK_STACKS => (check_stacks(), 0),
+        lwkt::Payload::Words(words) if words[0] == IS_STOPPED => (look_at(words[1]), 0),
+        lwkt::Payload::Words(_) => ([0; 8], Errno::EINVAL.status()),
+    };
+    request.answer(answer);
+    lwkt::reply(request, status);
+}
+
+fn adopt(thread: NewThread<Riscv>) -> (Words, i64) {
+    match enter(|hart, _| (hart.adopt(thread), None)) {
+        Ok(id) => ([id.to_word(), 0, 0, 0, 0, 0, 0, 0], 0),
+        Err(_) => ([0; 8], Errno::ENOMEM.status()),
+    }
+}
+
+fn check_stacks() -> Words {
+    let (threads, whole) = enter(|hart, _| {
+        let counts = hart.threads().fold((0, 0), |(threads, whole), (_, thread)| {
+            (threads + 1, whole + u64::from(thread.context().is_whole()))
+        });
+        (counts, None)
+    });
+    [threads, whole, 0, 0, 0, 0, 0, 0]
+}
+
+fn look_at(word: u64) -> Words {
+    let id = ThreadId::from_word(word);
+    let stopped = State::Blocked(Why::Stopped);
+    let is_stopped = enter(|hart, _| (hart.thread(id).is_some_and(|t| t.state() == stopped), None));
+    [u64::from(is_stopped), 0, 0, 0, 0, 0, 0, 0]
+}
+
+/// Whether a thread of the hart of that service thread is stopped.
+pub(crate) fn is_stopped(service: ThreadId, id: ThreadId) -> bool {
+    let request = lwkt::message([IS_STOPPED, id.to_word(), 0, 0, 0, 0, 0, 0]);
+    lwkt::call(service, request).words()[0] == 1
+}
+
+/// Creates a stopped thread on the hart whose service thread is named.
+pub(crate) fn spawn_on(service: ThreadId, thread: NewThread<Riscv>) -> Result<ThreadId, i64> {
+    let request = lwkt::Message::new(lwkt::Payload::Thread(thread));
+    let reply = lwkt::call(service, request);
+    match reply.status() {
+        0 => Ok(ThreadId::from_word(reply.words()[0])),
+        status => Err(status),
+    }
+}
+
+/// Whole canaries over all harts.
+///
+/// # Errors
+/// How many are not.
+pub(crate) fn check_all_stacks() -> Result<u64, u64> {
+    let (mut threads, mut whole) = (0, 0);
+    for service in smp::services() {
+        let reply = lwkt::call(*service, lwkt::message([CHECK_STACKS, 0, 0, 0, 0, 0, 0, 0]));
+        threads += reply.words()[0];
+        whole += reply.words()[1];
+    }
+    if threads == whole { Ok(whole) } else { Err(threads - whole) }
+}

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Every hart gets its state, its service thread and its lines to the others
+//! before any of them starts; then they start and say so.
+
+use alloc::{boxed::Box, vec::Vec};
+use core::sync::atomic::Ordering;
+
+use skimmer_abi::{
+    inspect::{HartInspect, InspectRoot},
+    record::Record,
+};
+use skimmer_arch::{
+    addr, boot, console,
+    cpu::{self, HartLocal, Riscv, enter},
+    sbi,
+    stack::KernelStack,
+};
+use skimmer_core::{
+    hart::Hart,
+    ids::{Priority, ThreadId},
+    remote::{Lines, hart_at, wire},
+    table::OutOfMemory,
+    thread::NewThread,
+};
+use skimmer_sync::once::Once;
+
+use crate::{lwkt, refuse, service};
+
+/// The service thread of each hart that came up, by index.
+static SERVICES: Once<Vec<ThreadId>> = Once::new();
+
+/// The public blocks, and the service threads that wait for their hart.
+struct Plan {
+    inspect: &'static [HartInspect],
+    services: Vec<ThreadId>,
+    /// Where each idle thread's stack begins.
+    stacks: Vec<usize>,
+}
+
+static PLAN: Once<Plan> = Once::new();
+
+/// Makes the state of every hart and publishes it.
+pub(crate) fn publish(ids: &[u64], root: &InspectRoot) {
+    if let Err(OutOfMemory) = try_publish(ids, root) {
+        refuse(&"not enough memory for the state of every hart");
+    }
+}
+
+fn try_publish(ids: &[u64], root: &InspectRoot) -> Result<(), OutOfMemory> {
+    let inspect: &'static [HartInspect] =
+        Box::leak(ids.iter().map(|_| HartInspect::default()).collect());
+    let (mut locals, mut services, mut stacks) = (Vec::new(), Vec::new(), Vec::new());
+    for (index, (lines, (&id, inspect))) in
+        wire::<Riscv>(ids.len())?.into_iter().zip(ids.iter().zip(inspect)).enumerate()
+    {
+        inspect.hartid.store(id, Ordering::Relaxed);
+        let stack = KernelStack::empty()?;
+        stacks.push(stack.top());
+        let (state, service) = new_hart(index, inspect, lines, stack)?;
+        locals.push(HartLocal::new(hart_at(index), id, state));
+        services.push(service);
+    }
+    let harts = addr::to_physical(inspect.as_ptr().addr()).get() as u64;
+    if PLAN.set(Box::new(Plan { inspect, services, stacks })).is_err() {
+        unreachable!("the boot hart publishes once");
+    }
+    cpu::publish_harts(locals);
+    root.publish(harts, ids.len() as u64);
+    Ok(())
+}
+
+fn new_hart(
+    index: usize,
+    inspect: &'static HartInspect,
+    lines: Lines<Riscv>,
+    stack: KernelStack,
+) -> Result<(Hart<Riscv>, ThreadId), OutOfMemory> {
+    let idle = NewThread { name: "idle", priority: Priority::IDLE, context: stack };
+    let mut hart = Hart::new(hart_at(index), Riscv, inspect, lines, idle)?;
+    let service = lwkt::new_thread("service", service::PRIORITY, service::run)?;
+    let service = hart.adopt(service).map_err(|(error, _)| error)?;
+    hart.set_service(service);
+    Ok((hart, service))
+}
+
+fn plan() -> &'static Plan {
+    match PLAN.get() {
+        Some(plan) => plan,
+        None => unreachable!("published before any hart starts"),
+    }
+}
+
+/// Asks firmware for every other hart. One that it refuses is reported, and the
+/// rest go on.
+pub(crate) fn start_others() {
+    for (local, &stack) in cpu::harts().iter().zip(&plan().stacks).skip(1) {
+        if let Err(error) = boot::start_secondary(local, stack) {
+            console::send(Record::HartFailed { hartid: local.hartid(), error });
+        }
+    }
+}
+
+/// The calling hart has its stack: its service thread may run.
+pub(crate) fn arrive() {
+    enter(|hart, irq| {
+        let service = plan().services[hart.index().index()];
+        // The service thread is this hart's own, so no ring can be full.
+        let scheduled = hart.schedule(irq, service);
+        debug_assert!(scheduled.is_ok());
+        hart.inspect().online.store(1, Ordering::Release);
+        ((), None)
+    });
+}
+
+/// Makes the first thread: it waits for the other harts, and then runs `main`.
+pub(crate) fn begin(main: impl FnOnce() + Send + 'static, priority: Priority) {
+    let entry = move || {
+        wait_for_others();
+        main();
+    };
+    let Ok(thread) = lwkt::new_thread("main", priority, entry) else {
+        refuse(&"not enough memory for the first thread");
+    };
+    enter(|hart, irq| {
+        if let Ok(id) = hart.adopt(thread) {
+            let scheduled = hart.schedule(irq, id);
+            debug_assert!(scheduled.is_ok());
+        }
+        ((), None)
+    });
+}
+
+/// Leaves the boot stack: the boot hart becomes its idle thread.
+pub(crate) fn become_idle() -> ! {
+    boot::become_idle(plan().stacks[0])
+}
+
+/// Waits until every hart that firmware started has arrived. A hart that
+/// firmware says is not coming is reported.
+fn wait_for_others() {
+    let mut services = Vec::new();
+    for (index, local) in cpu::harts().iter().enumerate() {
+        if has_arrived(index) || waits_until_here(index, local.hartid()) {
+            services.push(plan().services[index]);
+            let index = u32::try_from(index).unwrap_or(u32::MAX);
+            console::send(Record::HartUp { hartid: local.hartid(), index });
+        }
+    }
+    if SERVICES.set(Box::new(services)).is_err() {
+        unreachable!("the first thread waits once");
+    }
+}
+
+fn has_arrived(index: usize) -> bool {
+    plan().inspect[index].online.load(Ordering::Acquire) == 1
+}
+
+/// Waits for the hart; returns whether it arrived. Firmware knows whether it
+/// is on its way, so there is no time limit to guess.
+fn waits_until_here(index: usize, hartid: u64) -> bool {
+    loop {
+        // Asked before looking: a hart that stopped after arriving has arrived.
+        let state = sbi::hart_state(hartid);
+        if has_arrived(index) {
+            return true;
+        }
+        if state == sbi::HartState::Absent {
+            return false;
+        }
+        lwkt::yield_now();
+    }
+}
+
+/// The service threads of the harts that came up, the boot hart's first.
+pub(crate) fn services() -> &'static [ThreadId] {
+    SERVICES.get().map_or(&[], Vec::as_slice)
+}
+
+/// The public blocks of every hart.
+pub(crate) fn inspect() -> &'static [HartInspect] {
+    plan().inspect
+}
