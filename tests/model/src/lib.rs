@@ -1,2 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Models.
+//! Models of the protocols between harts, explored by loom in the very source
+//! that the kernel runs (`skimmer-sync`, built with `--cfg loom`).
+//!
+//! Run: `RUSTFLAGS="--cfg loom" cargo test --release -p skimmer-models
+//! --target-dir target/loom`. Without `--cfg loom` there is nothing here.
+//!
+//! Each model prints how many executions were explored. A model is worth
+//! something because it can fail: `sites` weakens every named ordering in turn,
+//! and each protocol is also run in a wrong order; all of these must fail, and
+//! in the way that is meant.
+//!
+//! What loom cannot show: a read-modify-write always finds the newest value,
+//! and accesses of one hart to different places are never exchanged; only
+//! loads are late. A protocol whose every step is a read-modify-write would
+//! pass with any ordering. A device access (the doorbell) is modelled as an
+//! atomic with fences beside it; that the fences of the machine do as much
+//! is for the machine's code to see to (see `doorbell`).
+#![cfg(all(loom, test))]
+
+mod crossing;
+mod doorbell;
+mod explore;
+mod idle;
+mod lock;
+mod once;
+mod ring;
+mod sites;
+mod target;

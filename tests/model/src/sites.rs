@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Every named ordering, weakened in turn: the model that relies on it fails.
+
+use loom::thread;
+use skimmer_sync::order::{Site, weaken};
+
+use crate::{
+    doorbell::{Answer, two_senders},
+    explore::{Depth, RACE, fails},
+    lock, once, ring,
+    target::Fences,
+};
+
+/// The model that relies on `site`, and how it fails without.
+fn relies_on(site: Site) -> (fn(), &'static str) {
+    let doorbell: fn() = || two_senders(Answer::Right, Fences::ALL);
+    let starve: fn() = || ring::space_or_notice(ring::Take::AfterPop);
+    match site {
+        Site::RingPublish | Site::RingSee | Site::RingFree | Site::RingReuse => {
+            (ring::wraps_around, RACE)
+        }
+        Site::StarvedSet | Site::StarvedTake => (starve, "nobody will wake"),
+        Site::SourceSet | Site::SourceTake => (doorbell, "doorbell down, ring not empty"),
+        Site::PendingSet | Site::PendingTake => (doorbell, "doorbell down, ring not empty"),
+        Site::LockTake | Site::LockRelease => (|| lock::counts(1), RACE),
+        Site::OnceSet | Site::OnceGet => (once::one_wins, RACE),
+    }
+}
+
+/// That these models hold with nothing weakened, their own tests show.
+#[test]
+fn every_site_is_needed() {
+    for &site in Site::ALL {
+        let (model, words) = relies_on(site);
+        weaken::with(site, || {
+            fails(&format!("without {site:?}"), words, Depth::Whole, model);
+        });
+    }
+}
+
+/// The weakening reaches the harts of a model (loom runs them on the thread
+/// that explores), one site only, and ends.
+#[test]
+fn weakening_reaches_model_harts() {
+    let ordering = || {
+        let orderings = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+        let seen = std::sync::Arc::clone(&orderings);
+        loom::model(move || {
+            let seen = std::sync::Arc::clone(&seen);
+            let hart = thread::spawn(move || {
+                let mut seen = seen.lock().expect("no other holder");
+                seen.push((Site::RingSee.ordering(), Site::RingReuse.ordering()));
+            });
+            assert!(hart.join().is_ok());
+        });
+        orderings.lock().expect("no other holder").pop()
+    };
+    use std::sync::atomic::Ordering::{Acquire, Relaxed};
+    assert_eq!(weaken::with(Site::RingSee, ordering), Some((Relaxed, Acquire)));
+    assert_eq!(ordering(), Some((Acquire, Acquire)));
+}
