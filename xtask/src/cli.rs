@@ -45,12 +45,26 @@ pub enum Command {
     /// on with an interrupted soak of the same build and arguments. The last
     /// line says `N boots, P passed, F failed`.
     Soak(Box<SoakArgs>),
+    /// Checks the source: format, clippy, arrows between crates, unsafe code,
+    /// licences, docs.
+    Lint(LintArgs),
     /// Sets up what is missing (run, soak and test do this by themselves).
     Setup(SetupArgs),
 }
 
-/// Options of `setup`.
+/// Options of `lint`.
 #[derive(Debug, Args)]
+pub struct LintArgs {
+    /// What set-up must know.
+    #[command(flatten)]
+    pub setup: SetupArgs,
+    /// Take the present amount of unsafe code as the known one.
+    #[arg(long)]
+    pub update_census: bool,
+}
+
+/// Options of `setup`.
+#[derive(Clone, Debug, Args)]
 pub struct SetupArgs {
     /// This emulator in place of the one on the search path.
     #[arg(long, value_name = "PATH")]
@@ -58,6 +72,14 @@ pub struct SetupArgs {
     /// Install nothing: say what is missing and fail.
     #[arg(long)]
     pub no_install: bool,
+}
+
+impl SetupArgs {
+    /// The same, as set-up reads it.
+    #[must_use]
+    pub fn wishes(&self) -> Wishes {
+        Wishes { qemu: self.qemu.clone(), no_install: self.no_install }
+    }
 }
 
 /// Options of `run`.
@@ -367,10 +389,8 @@ pub fn dispatch(cli: Cli) -> Result<bool> {
     match cli.command {
         Command::Run(args) => crate::run::run(&args),
         Command::Soak(args) => crate::soak::soak(&args),
-        Command::Setup(args) => {
-            let wishes = Wishes { qemu: args.qemu, no_install: args.no_install };
-            setup::ensure(&wishes).map(|_| true)
-        }
+        Command::Lint(args) => crate::lint::lint(&args),
+        Command::Setup(args) => setup::ensure(&args.wishes()).map(|_| true),
     }
 }
 

@@ -112,12 +112,18 @@ pub fn save_harts(
 /// The counters of every hart as a table.
 #[must_use]
 pub fn counters_table(harts: &[HartCounters]) -> String {
-    let mut text = String::from("hart  online     switches   remote ops         work\n");
+    let mut text = format!(
+        "{:>4} {:>6} {:>10} {:>10} {:>10} {:>10} {:>10}\n",
+        "hart", "online", "switches", "ring ops", "work", "sends", "replies"
+    );
     for hart in harts {
-        let HartCounters { hartid, online, switches, remote_ops, work } = hart;
+        let HartCounters { hartid, online, switches, remote_ops, work, sends, replies } = hart;
         let online = if *online { "yes" } else { "no" };
-        let _ =
-            writeln!(text, "{hartid:>4}  {online:<6} {switches:>12} {remote_ops:>12} {work:>12}");
+        let _ = writeln!(
+            text,
+            "{hartid:>4} {online:>6} {switches:>10} {remote_ops:>10} {work:>10} {sends:>10} \
+             {replies:>10}"
+        );
     }
     text
 }
@@ -158,8 +164,10 @@ pub fn panic_report(panic: &PanicInfo, symbols: Option<&Symbols>) -> String {
         None => vec![],
     };
     frame(0, panic.pc, at(panic.pc, panic.scause.is_none()));
-    for (number, &address) in panic.frames.iter().enumerate() {
-        frame(number + 1, address, at(address, true));
+    // An assertion's own place is its first return address.
+    let known = usize::from(panic.frames.first() == Some(&panic.pc));
+    for (number, &address) in (1..).zip(panic.frames.iter().skip(known)) {
+        frame(number, address, at(address, true));
     }
     text
 }

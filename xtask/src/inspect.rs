@@ -36,6 +36,10 @@ pub struct HartCounters {
     pub remote_ops: u64,
     /// Units of the scenario's work.
     pub work: u64,
+    /// Messages sent.
+    pub sends: u64,
+    /// Messages replied to.
+    pub replies: u64,
 }
 
 /// The counters of all harts, or `None` while the guest has not published
@@ -62,6 +66,8 @@ fn hart(words: &[u64]) -> HartCounters {
         switches: words[2],
         remote_ops: words[3],
         work: words[4],
+        sends: words[5],
+        replies: words[6],
     }
 }
 
@@ -70,7 +76,7 @@ fn hart(words: &[u64]) -> HartCounters {
 pub fn sum(harts: &[HartCounters]) -> u64 {
     harts
         .iter()
-        .flat_map(|h| [h.switches, h.remote_ops, h.work, u64::from(h.online)])
+        .flat_map(|h| [h.switches, h.remote_ops, h.work, h.sends, h.replies, u64::from(h.online)])
         .fold(0, u64::wrapping_add)
 }
 

@@ -14,6 +14,7 @@ pub mod cli;
 pub mod console;
 pub mod evidence;
 pub mod inspect;
+pub mod lint;
 pub mod process;
 pub mod qemu;
 pub mod record;

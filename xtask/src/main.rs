@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `cargo xtask`: parses the command line, calls the library, and turns the
 //! answer into an exit status (0 passed, 1 failed or could not run).
+#![forbid(unsafe_code)]
 
 use std::process::ExitCode;
 

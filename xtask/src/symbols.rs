@@ -11,6 +11,8 @@ use object::{Endianness, Object as _, ObjectSymbol as _};
 /// The symbols of one kernel image.
 pub struct Symbols {
     loader: addr2line::Loader,
+    /// Address and name of every symbol that people wrote, by address.
+    names: Vec<(u64, String)>,
     path: PathBuf,
 }
 
@@ -37,7 +39,23 @@ impl Symbols {
     pub fn load(path: &Path) -> Result<Self> {
         let loader = addr2line::Loader::new(path)
             .map_err(|e| anyhow!("cannot read symbols of {}: {e}", path.display()))?;
-        Ok(Self { loader, path: path.to_owned() })
+        let bytes =
+            std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let elf = object::File::parse(&*bytes)?;
+        let mut names: Vec<(u64, String)> = elf
+            .symbols()
+            .filter(|s| s.is_definition())
+            .filter_map(|s| Some((s.address(), s.name().ok()?.to_owned())))
+            .filter(|(_, name)| !name.starts_with(['.', '$']) && !name.is_empty())
+            .collect();
+        names.sort();
+        Ok(Self { loader, names, path: path.to_owned() })
+    }
+
+    /// The last symbol at or before `address`.
+    fn symbol(&self, address: u64) -> Option<String> {
+        let after = self.names.partition_point(|(at, _)| *at <= address);
+        self.names.get(after.checked_sub(1)?).map(|(_, name)| demangle(name))
     }
 
     /// Where `address` is, innermost inlined function first. Empty when the
@@ -58,7 +76,7 @@ impl Symbols {
                 places.push(Place { function, at });
             }
         }
-        let symbol = self.loader.find_symbol(address).map(demangle);
+        let symbol = self.symbol(address);
         match (places.last_mut(), symbol) {
             (Some(outer), Some(symbol)) if outer.function.is_empty() => outer.function = symbol,
             (None, Some(symbol)) => places.push(Place { function: symbol, at: None }),

@@ -89,16 +89,16 @@ pub enum Kind {
     RecordLost,
     /// No outcome was reported.
     NoRecord,
-    /// Records that contradict each other.
-    Contradiction,
     /// The outcome is of another scenario.
     WrongScenario,
     /// The guest found errors.
     GuestErrors,
-    /// The guest's numbers do not add up.
-    NumbersWrong,
     /// The exit status is not the one of success.
     WrongExit,
+    /// Records that contradict each other.
+    Contradiction,
+    /// The guest's numbers do not add up.
+    NumbersWrong,
 }
 
 impl Kind {
@@ -297,9 +297,31 @@ fn check_numbers(
     if let Some(asked) = expected.harts {
         check(up == u64::from(asked), format!("{up} harts came up, {asked} were asked"));
     }
+    for record in records {
+        if let Record::Start { rounds, .. } = record
+            && counts_rounds(expected.scenario)
+        {
+            let done = outcome.round_trips;
+            check(done == *rounds, format!("{done} round trips, {rounds} were begun"));
+        }
+    }
+    if does_work(expected.scenario) {
+        check(outcome.round_trips > 0, "nothing was done".to_owned());
+        check(outcome.canaries > 0, "no stack canary was checked".to_owned());
+    }
     if expected.scenario == Scenario::Ports {
         check_ports(expected, outcome, up, &mut check);
     }
+}
+
+/// Scenarios that verify exactly what they announced.
+const fn counts_rounds(scenario: Scenario) -> bool {
+    matches!(scenario, Scenario::Ports | Scenario::Flood)
+}
+
+/// Scenarios that must do something to pass.
+const fn does_work(scenario: Scenario) -> bool {
+    matches!(scenario, Scenario::Flood | Scenario::Threads)
 }
 
 /// The demo's numbers, checked against what was asked and against each other.
