@@ -14,8 +14,9 @@ use crate::irq::{HartIndex, IrqOff};
 /// ```compile_fail,E0521
 /// # use skimmer_sync::{cell::HartCell, irq::IrqOff};
 /// // Per-hart data does not outlive the section that proves access.
-/// fn leak<'a>(cell: &'a HartCell<u64>, irq: &IrqOff) -> &'a mut u64 {
-///     cell.with(irq, |value| value)
+/// fn leak(cell: &HartCell<u64>, irq: &IrqOff) {
+///     let mut kept = None;
+///     cell.with(irq, |value| kept = Some(value));
 /// }
 /// ```
 ///
