@@ -12,10 +12,11 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    thread,
     time::Instant,
 };
 
-use loom::{model::Builder, thread};
+use loom::model::Builder;
 
 /// How far a model is explored.
 #[derive(Clone, Copy, Debug)]
@@ -34,7 +35,8 @@ pub(crate) const RACE: &str = "Causality violation";
 /// More steps than this in one execution, and a hart waits for ever.
 const STEPS: usize = 600;
 
-fn run(depth: Depth, body: impl Fn() + Send + Sync + 'static) -> u64 {
+/// Explores `body`. Gives the number of executions, and the panic if one failed.
+fn run(depth: Depth, body: impl Fn() + Send + Sync + 'static) -> (u64, thread::Result<()>) {
     let count = Arc::new(AtomicU64::new(0));
     let counted = Arc::clone(&count);
     // Everything that the environment could set is set here.
@@ -47,17 +49,23 @@ fn run(depth: Depth, body: impl Fn() + Send + Sync + 'static) -> u64 {
         Depth::Whole => None,
         Depth::Preemptions(bound) => Some(bound),
     };
-    builder.check(move || {
-        counted.fetch_add(1, Ordering::Relaxed);
-        body();
-    });
-    count.load(Ordering::Relaxed)
+    let check = move || {
+        builder.check(move || {
+            counted.fetch_add(1, Ordering::Relaxed);
+            body();
+        });
+    };
+    let result = catch_unwind(AssertUnwindSafe(check));
+    (count.load(Ordering::Relaxed), result)
 }
 
 /// Explores a model that must hold.
 pub(crate) fn holds(name: &str, depth: Depth, body: impl Fn() + Send + Sync + 'static) {
     let start = Instant::now();
-    let executions = run(depth, body);
+    let (executions, result) = run(depth, body);
+    if let Err(payload) = result {
+        panic!("{name}: fails in execution {executions}: {}", message(&*payload));
+    }
     let reach = match depth {
         Depth::Whole => "all".to_owned(),
         Depth::Preemptions(bound) => format!("all with at most {bound} preemptions"),
@@ -73,15 +81,14 @@ pub(crate) fn fails(
     depth: Depth,
     body: impl Fn() + Send + Sync + 'static,
 ) {
-    match catch_unwind(AssertUnwindSafe(|| run(depth, body))) {
-        Ok(executions) => panic!("{name}: must fail, yet holds in {executions} executions"),
-        Err(payload) => {
-            let got = message(&*payload);
-            assert!(got.contains(words), "{name}: must fail with {words:?}, not {got:?}");
-            let line = got.lines().map(str::trim).find(|l| !l.is_empty()).unwrap_or("");
-            say(&format!("model {name}: fails, as it must: {line}"));
-        }
-    }
+    let (executions, result) = run(depth, body);
+    let Err(payload) = result else {
+        panic!("{name}: must fail, yet holds in {executions} executions");
+    };
+    let got = message(&*payload);
+    assert!(got.contains(words), "{name}: must fail with {words:?}, not {got:?}");
+    let line = got.split(['.', '\n']).next().unwrap_or_default();
+    say(&format!("model {name}: fails in execution {executions}, as it must: {line}"));
 }
 
 /// Past the capture of the test harness: these lines are evidence.
@@ -108,7 +115,7 @@ pub(crate) fn harts<const N: usize>(bodies: [Body<'_>; N]) {
             // this returns; if something panics first, loom ends the whole
             // execution and resumes none of its threads again.
             let body = unsafe { transmute::<Body<'_>, Body<'static>>(body) };
-            thread::spawn(body)
+            loom::thread::spawn(body)
         })
         .collect();
     if let Some(here) = here {
