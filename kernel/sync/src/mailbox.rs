@@ -3,7 +3,9 @@
 //!
 //! Sender: fill the ring, set its source bit, swap the pending flag to true;
 //! ring the doorbell only if it was false, so at most one doorbell is in
-//! flight to a target. Target: clear the doorbell, *then* take the flag,
+//! flight to a target that looks when it is rung. (One that also looks of its
+//! own accord may find a doorbell later that tells of nothing new: it clears
+//! it like any other.) Target: clear the doorbell, *then* take the flag,
 //! *then* take the bits and drain those rings. Whatever was sent before the
 //! flag was taken is seen; whatever comes after finds it false and rings.
 //!
