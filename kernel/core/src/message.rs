@@ -77,6 +77,15 @@ impl<M: Machine> fmt::Debug for Message<M> {
 pub struct InFlight {
     pub(crate) to: ThreadId,
     pub(crate) sequence: u64,
+    // Stays with the thread that sent: its sequence numbers are its own, and
+    // another thread's ticket would claim another reply.
+    _here: core::marker::PhantomData<*const ()>,
+}
+
+impl InFlight {
+    pub(crate) const fn new(to: ThreadId, sequence: u64) -> Self {
+        Self { to, sequence, _here: core::marker::PhantomData }
+    }
 }
 
 /// A message that was taken from a port and must be answered by the thread

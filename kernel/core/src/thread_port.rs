@@ -81,7 +81,7 @@ impl<M: Machine> MsgPort<M> for ThreadPort<M> {
             Ok(()) => {
                 hart.current_thread().next_sequence = sequence.wrapping_add(1);
                 bump(&hart.inspect().sends);
-                Ok(InFlight { to, sequence })
+                Ok(InFlight::new(to, sequence))
             }
             Err(Full { target, value: Op::Send(_, body) }) => {
                 Err(Full { target, value: Message(body) })
