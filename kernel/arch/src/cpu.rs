@@ -150,18 +150,16 @@ pub fn exit_thread() -> ! {
 }
 
 /// One turn of a hart's idle thread: answers the doorbell, gives the hart to
-/// whoever is ready, and sleeps if there is nobody. Never sleeps through work:
-/// the doorbell was cleared before the mail was taken, and whoever sends after
-/// that rings it again, which ends `wfi`.
+/// whoever is ready, and sleeps if there is nobody. Look and sleep are one
+/// section with interrupts masked: the doorbell was cleared before the mail was
+/// taken, and whoever sends after that rings it again, which ends `wfi`.
 pub fn idle_turn() {
     enter(|hart, irq| {
         hart.answer_doorbell(irq);
-        ((), hart.preempt(irq))
-    });
-    masked(|irq| {
-        let Some(state) = &local().state else { return };
-        if !state.with(irq, |hart| hart.has_mail()) {
+        let switch = hart.preempt(irq);
+        if switch.is_none() && !hart.has_mail() {
             csr::wait_for_interrupt();
         }
+        ((), switch)
     });
 }

@@ -38,8 +38,10 @@ pub(crate) fn enable_software_interrupt() {
 /// Clears `sip.SSIP`, this hart's doorbell.
 #[inline]
 pub(crate) fn clear_software_interrupt() {
+    // The fence keeps the look at the mailbox behind the clearing: a CSR write
+    // is device output to the memory model (Unprivileged ISA, "fence").
     // SAFETY: SSIP is writable by S-mode and means only "look at your mailbox".
-    unsafe { asm!("csrc sip, {}", in(reg) SOFT) };
+    unsafe { asm!("csrc sip, {}", "fence o, rw", in(reg) SOFT) };
 }
 
 /// Waits until an enabled interrupt is pending, or a while (the instruction may

@@ -41,6 +41,9 @@ pub fn hart_state(hartid: u64) -> HartState {
 
 /// Makes a supervisor software interrupt pending on `hartid`.
 pub(crate) fn send_ipi(hartid: u64) {
+    // What the target is to see must be out before the doorbell is.
+    // SAFETY: orders memory accesses, nothing else.
+    unsafe { asm!("fence rw, o") };
     // An error means that there is no such hart; the caller took the id from a
     // hart that runs.
     let _ = sbi_rt::send_ipi(HartMask::from_mask_base(1, hart_number(hartid)));

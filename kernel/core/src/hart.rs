@@ -25,11 +25,12 @@ use crate::{
     list::{Link, Links, List},
     machine::Machine,
     message::{Body, Carried, Note, Received},
-    port::Full,
+    port::{Full, MsgPort, Wait},
     remote::{Lines, Op, RING_SLOTS, hart_at},
     runq::RunQueue,
     table::{OutOfMemory, Table},
     thread::{NewThread, State, Thread, Why},
+    thread_port::ThreadPort,
 };
 
 /// Queue numbers above the 256 of the run queue.
@@ -76,6 +77,15 @@ pub enum Chore<M: Machine> {
     Return(Received<M>, i64),
     /// Free the memory of something nobody waits for.
     Discard(Discarded<M>),
+}
+
+/// What a service thread does next.
+#[derive(Debug)]
+pub enum Duty<M: Machine> {
+    /// Something that handlers left over.
+    Chore(Chore<M>),
+    /// A request at its port.
+    Answer(Received<M>),
 }
 
 /// Memory that is only to be freed.
@@ -332,8 +342,21 @@ impl<M: Machine> Hart<M> {
         self.lines.mailboxes.get(self.index.index()).is_some_and(|m| m.is_pending())
     }
 
-    /// The next thing to do for the service thread.
-    pub fn next_chore(&mut self, _: &IrqOff) -> Option<Chore<M>> {
+    /// The next thing to do for the service thread, which calls this; or blocks
+    /// it until there is something. Chores are looked for in the same section
+    /// that blocks: one that a ring brings in between finds no sleeper to wake.
+    pub fn next_duty(&mut self, irq: &IrqOff) -> Wait<'_, M, Duty<M>, ()> {
+        self.poll_mail(irq);
+        if let Some(chore) = self.next_chore() {
+            return Wait::Ready(Duty::Chore(chore));
+        }
+        match ThreadPort::wait(self, irq, ()) {
+            Wait::Ready(request) => Wait::Ready(Duty::Answer(request)),
+            Wait::Block((), blocked) => Wait::Block((), blocked),
+        }
+    }
+
+    fn next_chore(&mut self) -> Option<Chore<M>> {
         if let Some(body) = self.orphans.pop_front() {
             return Some(self.hand_out(body, Errno::ESRCH));
         }

@@ -111,22 +111,17 @@ pub(crate) fn call(to: ThreadId, message: Message) -> Replied {
 /// Waits for the next message at the caller's port.
 pub(crate) fn receive() -> Received {
     loop {
-        if let Some(message) = receive_or_wake() {
+        let message = enter(|hart, irq| {
+            hart.poll_mail(irq);
+            match Port::wait(hart, irq, ()) {
+                Wait::Ready(message) => (Some(message), hart.preempt(irq)),
+                Wait::Block((), blocked) => (None, Some(blocked.switch(irq))),
+            }
+        });
+        if let Some(message) = message {
             return message;
         }
     }
-}
-
-/// Waits at the caller's port once: the next message, or none when the thread
-/// was woken for something else (a service thread's chores).
-pub(crate) fn receive_or_wake() -> Option<Received> {
-    enter(|hart, irq| {
-        hart.poll_mail(irq);
-        match Port::wait(hart, irq, ()) {
-            Wait::Ready(message) => (Some(message), hart.preempt(irq)),
-            Wait::Block((), blocked) => (None, Some(blocked.switch(irq))),
-        }
-    })
 }
 
 /// Answers a message.

@@ -6,9 +6,10 @@
 use skimmer_abi::errno::Errno;
 use skimmer_arch::cpu::{Riscv, enter};
 use skimmer_core::{
-    hart::Chore,
+    hart::{Chore, Duty},
     ids::{Priority, ThreadId},
     message::Words,
+    port::Wait,
     thread::{NewThread, State, Why},
 };
 
@@ -25,11 +26,14 @@ const IS_STOPPED: u64 = 2;
 /// The thread.
 pub(crate) fn run() {
     loop {
-        while let Some(chore) = enter(|hart, irq| (hart.next_chore(irq), None)) {
-            do_chore(chore);
-        }
-        if let Some(request) = lwkt::receive_or_wake() {
-            answer(request);
+        let duty = enter(|hart, irq| match hart.next_duty(irq) {
+            Wait::Ready(duty) => (Some(duty), None),
+            Wait::Block((), blocked) => (None, Some(blocked.switch(irq))),
+        });
+        match duty {
+            Some(Duty::Chore(chore)) => do_chore(chore),
+            Some(Duty::Answer(request)) => answer(request),
+            None => {}
         }
     }
 }
