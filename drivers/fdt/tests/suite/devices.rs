@@ -308,6 +308,19 @@ fn pci_windows() {
 }
 
 #[test]
+fn pci_windows_below_a_bus() {
+    // The bus moves everything up by 1 TiB.
+    let soc = item("soc").widths(1, 1).words("ranges", &[0, 0x100, 0, u32::MAX]).child(pci());
+    let blob = item("").widths(2, 1).child(soc).blob();
+    let tree = Fdt::new(&blob).expect("a sound tree");
+    let host = tree.pci_hosts().next().expect("a host bridge");
+    assert_eq!(host.config(), Ok(region(0x100_3000_0000, 0x1000_0000)));
+    let windows: Vec<_> = host.windows().expect("ranges").map(|one| one.expect("fine")).collect();
+    assert_eq!(windows[1].bus, region(0x4000_0000, 0x1000));
+    assert_eq!(windows[1].hart, region(0x100_4000_0000, 0x1000));
+}
+
+#[test]
 fn pci_interrupts() {
     with_pci(pci(), |host| {
         let source = |address, pin| host.interrupt(address, pin).and_then(|one| one.source());

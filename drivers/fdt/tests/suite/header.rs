@@ -74,6 +74,9 @@ fn versions() {
         blob[24..28].copy_from_slice(&last_compatible.to_be_bytes());
         assert_eq!(refusal(&blob), FdtError::BadVersion { version, last_compatible });
     }
+    let mut newest = with_field(20, 17);
+    newest[24..28].copy_from_slice(&17u32.to_be_bytes());
+    assert!(Fdt::new(&newest).is_ok());
     // A newer version that older readers can read.
     assert!(Fdt::new(&with_field(20, 18)).is_ok());
 }
@@ -84,6 +87,8 @@ fn version_16_has_no_structure_size() {
     blob[36..40].copy_from_slice(&u32::MAX.to_be_bytes());
     let tree = Fdt::new(&blob).expect("the size field does not exist yet");
     assert_eq!(tree.nodes().next().expect("a root").u32("x"), Ok(1));
+    blob[8..12].copy_from_slice(&57u32.to_be_bytes());
+    assert_eq!(refusal(&blob), FdtError::BadBlock(Block::Structure));
 }
 
 #[test]
@@ -118,6 +123,20 @@ fn reservations_without_an_end() {
     let mut blob = small();
     // Overwrite the terminator; nothing after it is sixteen zeros.
     blob[40..56].fill(1);
+    assert_eq!(refusal(&blob), FdtError::BadBlock(Block::Reservations));
+}
+
+#[test]
+fn misaligned_reservations() {
+    let mut blob = small();
+    // Sixteen more zeros: a terminator could be read four bytes later, too.
+    blob.splice(56..56, [0; 16]);
+    for field in [4, 8, 12] {
+        let old = u32::from_be_bytes(blob[field..field + 4].try_into().expect("four bytes"));
+        blob[field..field + 4].copy_from_slice(&(old + 16).to_be_bytes());
+    }
+    assert!(Fdt::new(&blob).is_ok());
+    blob[16..20].copy_from_slice(&44u32.to_be_bytes());
     assert_eq!(refusal(&blob), FdtError::BadBlock(Block::Reservations));
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What the device tree walker must do, and what it must survive.
 //!
-//! `grammar` and `header` break blobs by hand, `machine`, `devices` and `isa`
+//! `grammar` and `header` break blobs by hand, `values` reads properties, `machine`, `devices` and `isa`
 //! ask about trees made for the question, `boards` reads real ones,
 //! `differential` compares generated trees with another parser, and `damaged`
 //! goes through blobs that a seeded generator broke.
@@ -18,3 +18,4 @@ mod header;
 mod isa;
 mod machine;
 mod oracle;
+mod values;
