@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The tests can fail: copies of the kernel that are broken on purpose, each
+//! in a few characters, and for each the test that catches it and what it
+//! says. What was seen is in MUTATIONS.md.
+//!
+//! Takes a build for each, so it runs when it is asked for:
+//! `cargo test -p skimmer-core-tests --test mutants -- --ignored --nocapture`
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+/// One broken copy.
+struct Mutant {
+    name: &'static str,
+    file: &'static str,
+    /// Stands in the file once.
+    good: &'static str,
+    bad: &'static str,
+    /// The test binary and the test that catch it.
+    test: (&'static str, &'static str),
+    /// What that test says.
+    says: &'static str,
+}
+
+const HART: &str = "kernel/core/src/hart.rs";
+const LIST: &str = "kernel/core/src/list.rs";
+const PORT: &str = "kernel/core/src/thread_port.rs";
+const RUNQ: &str = "kernel/core/src/runq.rs";
+const TABLE: &str = "kernel/core/src/table.rs";
+
+const MUTANTS: &[Mutant] = &[
+    Mutant {
+        name: "an IPIQ message is lost",
+        file: HART,
+        good: "self.perform(irq, op);",
+        bad: "if self.inspect.remote_ops.load(core::sync::atomic::Ordering::Relaxed) % 64 != 0 {
+                self.perform(irq, op);
+            }",
+        test: ("traffic", "rings_that_are_full_both_ways_drain"),
+        says: "lost or overtaken",
+    },
+    Mutant {
+        name: "the run queue drops an entry",
+        file: LIST,
+        good: "Some(last) => links.link(last).behind = Some(slot),",
+        bad: "Some(_) => {}",
+        test: ("runq", "does_what_a_sorted_map_does"),
+        says: "left == right",
+    },
+    Mutant {
+        name: "the run queue hides the rest of a level",
+        file: RUNQ,
+        good: "if list.first().is_none() {",
+        bad: "{",
+        test: ("scheduler", "the_most_urgent_runs_and_equals_take_turns"),
+        says: "left == right",
+    },
+    Mutant {
+        name: "a reply goes to the wrong client",
+        file: PORT,
+        good: "let (to, sequence) = (body.value.from, body.value.sequence);",
+        bad: "let neighbour = ThreadId::from_word(body.value.from.to_word() ^ 1);
+        let (to, sequence) = (
+            self.live_thread(neighbour).map_or(body.value.from, |_| neighbour),
+            body.value.sequence,
+        );",
+        test: ("thread_ports", "order::right_client"),
+        says: "the reply is another client's or message's",
+    },
+    Mutant {
+        name: "a reply goes to the wrong message of its client",
+        file: PORT,
+        good: "replies.remove_first(|body| body.sequence == ticket.sequence)",
+        bad: "replies.remove_first(|_| true)",
+        test: ("thread_ports", "order::replies_in_any_order"),
+        says: "the reply is another client's or message's",
+    },
+    Mutant {
+        name: "a reply wakes whoever waits for another",
+        file: HART,
+        good: "if thread.state == State::Blocked(why) {",
+        bad: "if matches!(thread.state, State::Blocked(_)) {",
+        test: ("traffic", "rings_that_are_full_both_ways_drain"),
+        says: "still busy",
+    },
+    Mutant {
+        name: "nobody is told of space in a ring",
+        file: HART,
+        good: "if self.inbound(source).take_starved() {",
+        bad: "if false {",
+        test: ("thread_ports", "full::of_requests"),
+        says: "left over",
+    },
+    Mutant {
+        name: "one of those who wait for space is told",
+        file: HART,
+        good: "while let Some(slot) = woken.pop(&mut self.threads) {",
+        bad: "if let Some(slot) = woken.pop(&mut self.threads) {",
+        test: ("traffic", "all_who_wait_for_space_get_it"),
+        says: "left over",
+    },
+    Mutant {
+        name: "the doorbell is not rung",
+        file: HART,
+        good: "if say(mailbox, self.index) == Doorbell::Ring {",
+        bad: "if say(mailbox, self.index) != Doorbell::Ring {",
+        test: ("thread_ports", "order::round_trip"),
+        says: "has mail and was not rung",
+    },
+    Mutant {
+        name: "the doorbell is left ringing",
+        file: HART,
+        good: "self.machine.clear_doorbell();",
+        bad: "if self.has_mail() {
+            self.machine.clear_doorbell();
+        }",
+        test: ("traffic", "one_doorbell_until_it_is_answered"),
+        says: "doorbell ringing",
+    },
+    Mutant {
+        name: "a stale name finds the next occupant",
+        file: TABLE,
+        good: "let slot = self.slot_mut(id.index())?;
+        if slot.generation == id.generation() { slot.object.as_mut() } else { None }",
+        bad: "self.slot_mut(id.index())?.object.as_mut()",
+        test: ("traffic", "a_stale_name_does_nothing"),
+        says: "left == right",
+    },
+    Mutant {
+        name: "who is preempted goes behind its equals",
+        file: HART,
+        good: "self.runq.push_front(irq, &mut self.threads, slot, priority);",
+        bad: "self.runq.push_back(irq, &mut self.threads, slot, priority);",
+        test: ("scheduler", "who_loses_the_hart_stays_first_among_its_equals"),
+        says: "before 2",
+    },
+    Mutant {
+        name: "an exit forgets who waits at the port",
+        file: HART,
+        good: "self.orphans.append(&mut requests);",
+        bad: "drop(requests);",
+        test: ("thread_ports", "ends::gone_with_queue"),
+        says: "a request was left behind",
+    },
+    Mutant {
+        name: "a thread that has exited still gets mail",
+        file: HART,
+        good: ".filter(|thread| thread.state != State::Dead)",
+        bad: "",
+        test: ("thread_ports", "ends::gone_at_any_time"),
+        says: "",
+    },
+    Mutant {
+        name: "an abort request is about any message of its sender",
+        file: PORT,
+        good: "note.from == from && note.sequence == sequence",
+        bad: "note.from == from",
+        test: ("thread_ports", "aborts::one_of_many"),
+        says: "left == right",
+    },
+    Mutant {
+        name: "an abort request for a message that was taken is dropped",
+        file: PORT,
+        good: "thread.port.aborts.push_back(note);",
+        bad: "drop(note);",
+        test: ("thread_ports", "aborts::after_taken"),
+        says: "is_aborted",
+    },
+    Mutant {
+        name: "equals do not take turns",
+        file: HART,
+        good: "if self.runq.highest(irq)? < priority {",
+        bad: "if self.runq.highest(irq)? <= priority {",
+        test: ("scheduler", "the_most_urgent_runs_and_equals_take_turns"),
+        says: "left == right",
+    },
+    Mutant {
+        name: "a new priority counts from the next wake only",
+        file: HART,
+        good: "self.runq.push_back(irq, &mut self.threads, slot, priority);
+        }
+        Ok(())",
+        bad: "self.runq.push_back(irq, &mut self.threads, slot, Priority::IDLE);
+        }
+        Ok(())",
+        test: ("scheduler", "does_what_the_reference_does"),
+        says: "left == right",
+    },
+];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the repository")
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("space for the copy");
+    for entry in fs::read_dir(from).expect("a directory") {
+        let entry = entry.expect("a readable directory");
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).expect("space for the copy");
+        }
+    }
+}
+
+/// The workspace, as far as these tests need it.
+fn copy_workspace(to: &Path) {
+    let _none = fs::remove_dir_all(to);
+    let members = ["abi", "kernel/core", "kernel/sync", "tests/core"];
+    for member in members {
+        copy(&root().join(member), &to.join(member));
+    }
+    fs::copy(root().join("Cargo.lock"), to.join("Cargo.lock")).expect("a lock file");
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).expect("a manifest");
+    let (_, rest) = manifest.split_once("[workspace.package]").expect("a workspace");
+    let manifest = format!(
+        "[workspace]\nresolver = \"3\"\nmembers = {members:?}\n\n[workspace.package]{rest}"
+    );
+    fs::write(to.join("Cargo.toml"), manifest).expect("space for the copy");
+}
+
+/// Runs one test of the copy: whether it passed, and what was said.
+fn run(copy: &Path, (binary, test): (&str, &str)) -> (bool, String) {
+    let log = copy.join("log");
+    let out = fs::File::create(&log).expect("space for the log");
+    let mut cargo = Command::new(env!("CARGO"))
+        .args(["test", "--offline", "-p", "skimmer-core-tests", "--test", binary, "--"])
+        .args(["--exact", test])
+        .current_dir(copy)
+        .env("CARGO_TARGET_DIR", copy.with_extension("target"))
+        .env("RUST_BACKTRACE", "0")
+        .stdin(Stdio::null())
+        .stderr(out.try_clone().expect("a file"))
+        .stdout(out)
+        .spawn()
+        .expect("cargo runs");
+    let begun = Instant::now();
+    let passed = loop {
+        if let Some(status) = cargo.try_wait().expect("our child") {
+            break status.success();
+        }
+        if begun.elapsed() > Duration::from_secs(180) {
+            cargo.kill().expect("our child");
+            cargo.wait().expect("our child");
+            break false;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    let said = String::from_utf8_lossy(&fs::read(&log).expect("the log")).into_owned();
+    assert!(said.contains("running 1 test"), "{binary} {test} did not run:\n{said}");
+    (passed, said)
+}
+
+/// The line of a log that says what went wrong.
+fn complaint(said: &str) -> &str {
+    let at = said.lines().skip_while(|line| !line.contains("panicked at"));
+    at.skip(1).find(|line| !line.is_empty()).unwrap_or("(killed)")
+}
+
+#[test]
+#[ignore = "a build for each mutant: minutes"]
+fn every_mutant_is_caught() {
+    let copy = Path::new(env!("CARGO_TARGET_TMPDIR")).join("mutants");
+    copy_workspace(&copy);
+    let mut missed = Vec::new();
+    for mutant in MUTANTS {
+        let (passed, said) = run(&copy, mutant.test);
+        assert!(passed, "{} fails without a mutant:\n{said}", mutant.test.1);
+    }
+    for mutant in MUTANTS {
+        let file = copy.join(mutant.file);
+        let source = fs::read_to_string(&file).expect("a source file");
+        assert_eq!(source.matches(mutant.good).count(), 1, "{}: `{}`", mutant.name, mutant.good);
+        fs::write(&file, source.replace(mutant.good, mutant.bad)).expect("space for the copy");
+        let (passed, said) = run(&copy, mutant.test);
+        fs::write(&file, source).expect("space for the copy");
+        let (binary, test) = mutant.test;
+        println!("| {} | `{binary}` `{test}` | `{}` |", mutant.name, complaint(&said));
+        if passed || !said.contains(mutant.says) {
+            missed.push((mutant.name, said));
+        }
+    }
+    assert!(missed.is_empty(), "not caught: {missed:#?}");
+}
