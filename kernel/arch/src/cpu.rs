@@ -12,7 +12,7 @@ use skimmer_core::{
     ids::HartIndex,
     machine::Machine,
 };
-use skimmer_sync::{cell::HartCell, irq::IrqOff, once::Once};
+use skimmer_sync::{cell::HartCell, irq::IrqOff, magazine::Magazines, once::Once};
 
 use crate::{
     csr,
@@ -50,11 +50,16 @@ pub struct HartLocal {
     index: HartIndex,
     hartid: AtomicU64,
     state: Option<HartCell<Hart<Riscv>>>,
+    stock: HartCell<Magazines>,
 }
 
 /// The boot hart's, until the real ones exist.
-pub(crate) static EARLY: HartLocal =
-    HartLocal { index: HartIndex::new(0), hartid: AtomicU64::new(u64::MAX), state: None };
+pub(crate) static EARLY: HartLocal = HartLocal {
+    index: HartIndex::new(0),
+    hartid: AtomicU64::new(u64::MAX),
+    state: None,
+    stock: HartCell::new(HartIndex::new(0), Magazines::new()),
+};
 
 static HARTS: Once<Vec<HartLocal>> = Once::new();
 
@@ -62,8 +67,12 @@ impl HartLocal {
     /// A hart with its state.
     #[must_use]
     pub fn new(index: HartIndex, hartid: u64, state: Hart<Riscv>) -> Self {
-        let state = Some(HartCell::new(index, state));
-        Self { index, hartid: AtomicU64::new(hartid), state }
+        Self {
+            index,
+            hartid: AtomicU64::new(hartid),
+            state: Some(HartCell::new(index, state)),
+            stock: HartCell::new(index, Magazines::new()),
+        }
     }
 
     /// Its id in the machine.
@@ -141,6 +150,12 @@ pub fn enter<R>(f: impl FnOnce(&mut Hart<Riscv>, &IrqOff) -> (R, Option<Switch<R
         }
         result
     })
+}
+
+/// Opens this hart's stock of memory blocks.
+#[inline]
+pub(crate) fn with_stock<R>(f: impl FnOnce(&mut Magazines) -> R) -> R {
+    masked(|irq| local().stock.with(irq, f))
 }
 
 /// Ends the calling thread.

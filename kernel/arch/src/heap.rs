@@ -199,6 +199,28 @@ impl KernelHeap {
         })
     }
 
+    /// Allocates up to `count` blocks under one lock and passes each to `each`.
+    pub fn allocate_batch(&self, layout: Layout, count: usize, mut each: impl FnMut(NonNull<u8>)) {
+        irq::masked(|irq| {
+            let mut heap = self.0.lock(irq);
+            (0..count).map_while(|_| heap.allocate(layout)).for_each(&mut each);
+        });
+    }
+
+    /// Takes blocks back under one lock.
+    ///
+    /// # Safety
+    /// Each block is from this heap, with this layout, and not used any more.
+    pub unsafe fn free_batch(&self, layout: Layout, blocks: impl Iterator<Item = NonNull<u8>>) {
+        irq::masked(|irq| {
+            let mut heap = self.0.lock(irq);
+            for block in blocks {
+                // SAFETY: the caller's promise.
+                unsafe { heap.free(block, layout) };
+            }
+        });
+    }
+
     /// What is in use and what is free.
     pub fn statistics(&self) -> HeapStatistics {
         irq::masked(|irq| {

@@ -1,21 +1,70 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The heap of the kernel, and how it gets the machine's memory at boot.
+//! The kernel's allocator, a stock of blocks on each hart before the shared
+//! heap, and how the heap gets the machine's memory at boot.
 
-use core::ops::Range;
+use core::{
+    alloc::{GlobalAlloc, Layout},
+    ops::Range,
+    ptr::{self, NonNull},
+};
 
 use skimmer_core::{
     frames::{FRAME_SIZE, FrameNumber, PhysAddr},
     memory::{Extent, usable},
 };
 
+use skimmer_sync::magazine::Class;
+
 use crate::{
     addr::{self, LINEAR_BASE},
+    cpu,
     heap::KernelHeap,
     println,
 };
 
-#[global_allocator]
 static HEAP: KernelHeap = KernelHeap::new();
+
+#[global_allocator]
+static ALLOCATOR: Stocked = Stocked;
+
+/// The heap with a stock on each hart in front of it.
+struct Stocked;
+
+// SAFETY: blocks come from the heap, by the class's layout or the one asked
+// for, and go back under the same, since the class depends on the layout only.
+unsafe impl GlobalAlloc for Stocked {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let Some(class) = Class::of(layout) else {
+            // SAFETY: the caller's promise.
+            return unsafe { HEAP.alloc(layout) };
+        };
+        let block = cpu::with_stock(|stock| {
+            stock.pop(class).or_else(|| {
+                HEAP.allocate_batch(class.layout(), class.batch(), |block| {
+                    // SAFETY: fresh from the heap, with the class's layout.
+                    unsafe { stock.push(class, block) };
+                });
+                stock.pop(class)
+            })
+        });
+        block.map_or(ptr::null_mut(), NonNull::as_ptr)
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        let (Some(class), Some(pointer)) = (Class::of(layout), NonNull::new(block)) else {
+            // SAFETY: the caller's promise.
+            return unsafe { HEAP.dealloc(block, layout) };
+        };
+        cpu::with_stock(|stock| {
+            // SAFETY: `alloc` took it with the class's layout.
+            if unsafe { stock.push(class, pointer) } {
+                let batch = core::iter::from_fn(|| stock.pop(class)).take(class.batch());
+                // SAFETY: what is in the stock is the heap's, and unused.
+                unsafe { HEAP.free_batch(class.layout(), batch) };
+            }
+        });
+    }
+}
 
 /// Frames that the linear map shows: 254 GiB.
 const MAPPED: usize = (254 << 30) / FRAME_SIZE;

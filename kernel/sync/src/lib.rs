@@ -13,6 +13,7 @@ pub mod cell;
 pub mod fifo;
 pub mod irq;
 pub mod lock;
+pub mod magazine;
 pub mod mailbox;
 pub mod once;
 pub mod order;
