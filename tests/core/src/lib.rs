@@ -4,7 +4,7 @@
 //! [`fake::Fake`] is the machine, [`world::World`] wires some harts together
 //! and steps them in an order that a seed chooses, [`script::Me`] lets a thread
 //! be written as an `async` block whose every operation is one irq-off section.
-//! [`conformance`] holds the checks that every message port must pass;
+//! [`mod@conformance`] holds the checks that every message port must pass;
 //! [`census`] counts allocations, so that a leak is a failed test.
 //!
 //! One OS thread plays all harts, so what is tested here is the protocol in
