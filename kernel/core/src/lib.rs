@@ -4,8 +4,8 @@
 //! arguments, so that several imaginary harts fit in one host test.
 //!
 //! The centre is [`hart::Hart`]: the state that one hart owns and nobody else
-//! touches. What another hart wants of it arrives as a [`remote::Op`] in a
-//! ring.
+//! touches. What another hart wants of it arrives through a
+//! ring ([`remote`]).
 #![no_std]
 #![forbid(unsafe_code)]
 
