@@ -216,7 +216,8 @@ impl<M: Machine> Hart<M> {
         }
     }
 
-    /// Makes `id` the thread that does what handlers leave over.
+    /// Makes `id` the thread that does what handlers leave over. It waits in
+    /// [`Hart::next_duty`] only: nothing else wakes it for a chore.
     pub fn set_service(&mut self, id: ThreadId) {
         self.service = Some(id);
     }
@@ -265,10 +266,14 @@ impl<M: Machine> Hart<M> {
         self.block(irq, Why::Stopped)
     }
 
-    /// Ends the current thread. Requests that wait at its port go back with
+    /// Ends the current thread, which has answered all that it took. Requests that wait at its port go back with
     /// ESRCH; the service thread frees its memory.
     pub fn exit(&mut self, irq: &IrqOff) -> Blocked<'_, M> {
         let thread = self.current_thread();
+        assert!(
+            !thread.port.holds_requests(),
+            "reply-once: a thread exits with requests unanswered"
+        );
         thread.state = State::Dead;
         let mut requests = core::mem::take(&mut thread.port.requests);
         let mut replies = core::mem::take(&mut thread.port.replies);
@@ -282,7 +287,7 @@ impl<M: Machine> Hart<M> {
 
     /// Lets the equals of the current thread run before it.
     pub fn yield_now(&mut self, irq: &IrqOff) -> Option<Switch<M>> {
-        let (slot, priority) = (self.current.slot().index(), self.current_thread().priority);
+        let (slot, priority) = self.running();
         if self.runq.highest(irq)? < priority {
             return None;
         }
@@ -294,7 +299,7 @@ impl<M: Machine> Hart<M> {
     /// Gives the hart to a thread more urgent than the current one, if there is
     /// one. The current one stays first among its equals.
     pub fn preempt(&mut self, irq: &IrqOff) -> Option<Switch<M>> {
-        let (slot, priority) = (self.current.slot().index(), self.current_thread().priority);
+        let (slot, priority) = self.running();
         if self.runq.highest(irq)? <= priority {
             return None;
         }
@@ -398,6 +403,17 @@ impl<M: Machine> Hart<M> {
         }
     }
 
+    /// The slot and priority of the current thread.
+    ///
+    /// # Panics
+    /// When it has blocked: then there is nothing left to it but to switch.
+    fn running(&mut self) -> (u32, Priority) {
+        let thread = self.current_thread();
+        assert!(thread.state == State::Running, "nothing-between-block-and-switch");
+        let priority = thread.priority;
+        (self.current.slot().index(), priority)
+    }
+
     pub(crate) fn live_thread(&mut self, id: ThreadId) -> Option<&mut Thread<M>> {
         let slot = self.own(id)?;
         self.threads.get_mut(slot).filter(|thread| thread.state != State::Dead)
@@ -473,6 +489,10 @@ impl<M: Machine> Hart<M> {
     /// Makes the most urgent thread the current one. The old one has been
     /// queued, blocked or ended by the caller.
     fn next(&mut self, irq: &IrqOff) -> Switch<M> {
+        assert!(
+            self.current_thread().state != State::Running,
+            "a running thread is switched away from"
+        );
         let from = M::saved(&self.current_thread().context);
         let Some(slot) = self.runq.pop(irq, &mut self.threads) else {
             unreachable!("the idle thread is ready whenever it does not run")

@@ -70,8 +70,8 @@ impl<M: Machine> fmt::Debug for Message<M> {
     }
 }
 
-/// The sender's ticket for a message on its way. Dropping it abandons the
-/// reply, which is discarded when it comes.
+/// The sender's ticket for a message on its way. Every ticket is waited for: the
+/// reply to one that was dropped stays at the sender's port until it exits.
 #[derive(Debug)]
 #[must_use = "the reply is claimed with this ticket"]
 pub struct InFlight {

@@ -28,13 +28,20 @@ pub(crate) struct PortState<M: Machine> {
     pub(crate) replies: Fifo<Body<M>>,
     /// Requests that the thread took and has not answered.
     held: u32,
-    /// Abort requests for those.
+    /// Abort requests for those, and how many.
     aborts: Fifo<Note>,
+    abort_count: u32,
 }
 
 impl<M: Machine> PortState<M> {
     pub(crate) const fn new() -> Self {
-        Self { requests: Fifo::new(), replies: Fifo::new(), held: 0, aborts: Fifo::new() }
+        Self {
+            requests: Fifo::new(),
+            replies: Fifo::new(),
+            held: 0,
+            aborts: Fifo::new(),
+            abort_count: 0,
+        }
     }
 
     /// The owner takes a request that it has to answer.
@@ -42,8 +49,29 @@ impl<M: Machine> PortState<M> {
         self.held += 1;
     }
 
+    /// Whether the owner still has to answer somebody.
+    pub(crate) const fn holds_requests(&self) -> bool {
+        self.held > 0
+    }
+
     fn take_abort(&mut self, from: ThreadId, sequence: u64) -> Option<Box<Node<Note>>> {
-        self.aborts.remove_first(|note| note.from == from && note.sequence == sequence)
+        let wanted = |note: &Note| note.from == from && note.sequence == sequence;
+        let note = self.aborts.remove_first(wanted)?;
+        self.abort_count -= 1;
+        Some(note)
+    }
+
+    /// Keeps a request for a message that the owner may hold. There are never
+    /// more of them than messages held: beyond that the oldest is for one that
+    /// was answered before the request came, and is returned.
+    fn keep_abort(&mut self, note: Box<Node<Note>>) -> Option<Box<Node<Note>>> {
+        self.aborts.push_back(note);
+        self.abort_count += 1;
+        if self.abort_count <= self.held {
+            return None;
+        }
+        self.abort_count -= 1;
+        self.aborts.pop_front()
     }
 }
 
@@ -171,7 +199,8 @@ impl<M: Machine> MsgPort<M> for ThreadPort<M> {
         let Some(note) = port.take_abort(from, sequence) else {
             return false;
         };
-        port.aborts.push_back(note);
+        let stale = port.keep_abort(note);
+        debug_assert!(stale.is_none(), "there was room before");
         true
     }
 }
@@ -213,10 +242,8 @@ impl<M: Machine> Hart<M> {
         if let Some(body) = thread.port.requests.remove_first(wanted) {
             self.cancel(irq, body);
             self.discard_note(irq, note);
-        } else if thread.port.held > 0 {
-            thread.port.aborts.push_back(note);
-        } else {
-            self.discard_note(irq, note);
+        } else if let Some(stale) = thread.port.keep_abort(note) {
+            self.discard_note(irq, stale);
         }
     }
 
@@ -229,6 +256,7 @@ impl<M: Machine> Hart<M> {
             return;
         }
         if port.held == 0 {
+            port.abort_count = 0;
             let mut stale = core::mem::take(&mut port.aborts);
             self.discard_notes(irq, &mut stale);
         } else if let Some(note) = port.take_abort(from, sequence) {

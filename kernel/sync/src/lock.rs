@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A spin lock for the few things that harts share: heap, console.
 //!
-//! A ticket lock, so that harts take turns. The proof of masked interrupts is
-//! an argument: taken with interrupts open, a handler could wait for a ticket
-//! behind the very thread it interrupted.
+//! Whoever comes when it is free takes it. Turns (tickets) would be fairer, but
+//! a turn may fall to a hart that a hypervisor or an emulator is not running:
+//! eight harts on two processors stood still behind such turns (docs/races.md,
+//! "the convoy"). Holders are few, short and bounded instead.
+//!
+//! The proof of masked interrupts is an argument: taken with interrupts open, a
+//! handler could wait for the very thread that it interrupted.
 
 use core::ops::{Deref, DerefMut};
 
 use crate::{
     irq::IrqOff,
     order::Site,
-    shim::{AtomicU32, UnsafeCell, spin_loop},
+    shim::{AtomicBool, UnsafeCell, spin_loop},
 };
 #[cfg(not(loom))]
 use core::sync::atomic::Ordering;
@@ -28,12 +32,11 @@ use loom::sync::atomic::Ordering;
 /// ```
 #[derive(Debug)]
 pub struct SpinLock<T> {
-    next: AtomicU32,
-    serving: AtomicU32,
+    is_held: AtomicBool,
     value: UnsafeCell<T>,
 }
 
-// SAFETY: only the holder of the ticket being served reaches `value`.
+// SAFETY: only the one who set `is_held` reaches `value`.
 unsafe impl<T: Send> Sync for SpinLock<T> {}
 // SAFETY: the lock owns its value.
 unsafe impl<T: Send> Send for SpinLock<T> {}
@@ -42,7 +45,6 @@ unsafe impl<T: Send> Send for SpinLock<T> {}
 #[derive(Debug)]
 pub struct Guard<'l, T> {
     lock: &'l SpinLock<T>,
-    ticket: u32,
     value: *mut T,
     _irq: core::marker::PhantomData<&'l IrqOff>,
 }
@@ -51,28 +53,40 @@ impl<T> SpinLock<T> {
     /// A free lock.
     #[cfg(not(loom))]
     pub const fn new(value: T) -> Self {
-        Self { next: AtomicU32::new(0), serving: AtomicU32::new(0), value: UnsafeCell::new(value) }
+        Self { is_held: AtomicBool::new(false), value: UnsafeCell::new(value) }
     }
 
     /// A free lock.
     #[cfg(loom)]
     pub fn new(value: T) -> Self {
-        Self { next: AtomicU32::new(0), serving: AtomicU32::new(0), value: UnsafeCell::new(value) }
+        Self { is_held: AtomicBool::new(false), value: UnsafeCell::new(value) }
     }
 
-    /// Waits for its turn and takes the lock.
+    /// Waits until the lock is free, and takes it.
     #[inline]
     pub fn lock<'l>(&'l self, _irq: &'l IrqOff) -> Guard<'l, T> {
-        let ticket = self.next.fetch_add(1, Ordering::Relaxed);
-        while self.serving.load(Site::LockTake.ordering()) != ticket {
+        while self.try_take().is_err() {
             spin_loop();
+            // Waiters read until it is free, so that they leave the holder's
+            // cache line alone. (A model's reads may stay stale for ever.)
+            while cfg!(not(loom)) && self.is_held.load(Ordering::Relaxed) {
+                spin_loop();
+            }
         }
         Guard {
             lock: self,
-            ticket,
             value: self.value.with_mut(|value| value),
             _irq: core::marker::PhantomData,
         }
+    }
+}
+
+impl<T> SpinLock<T> {
+    // An attempt that fails writes nothing.
+    #[inline]
+    fn try_take(&self) -> Result<bool, bool> {
+        let (taken, failed) = (Site::LockTake.ordering(), Ordering::Relaxed);
+        self.is_held.compare_exchange_weak(false, true, taken, failed)
     }
 }
 
@@ -80,14 +94,14 @@ impl<T> Deref for Guard<'_, T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        // SAFETY: this guard's ticket is the one being served.
+        // SAFETY: the lock is held while the guard lives.
         unsafe { &*self.value }
     }
 }
 
 impl<T> DerefMut for Guard<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: this guard's ticket is the one being served.
+        // SAFETY: the lock is held while the guard lives.
         unsafe { &mut *self.value }
     }
 }
@@ -95,6 +109,6 @@ impl<T> DerefMut for Guard<'_, T> {
 impl<T> Drop for Guard<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        self.lock.serving.store(self.ticket.wrapping_add(1), Site::LockRelease.ordering());
+        self.lock.is_held.store(false, Site::LockRelease.ordering());
     }
 }
