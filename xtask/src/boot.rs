@@ -74,6 +74,8 @@ pub struct Booted {
 /// What a boot tells while it runs.
 #[derive(Debug)]
 pub enum Event<'a> {
+    /// The emulator runs, as this process.
+    Started(u32),
     /// The emulator runs and a debugger may attach with this command.
     Waiting(&'a str),
     /// A console line.
@@ -93,6 +95,7 @@ pub fn boot(spec: &Boot<'_>, show: &mut dyn FnMut(Event<'_>)) -> Result<Booted> 
     let mut qemu = Qemu::start(spec.machine, spec.elf, &bootargs, spec.wait)?;
     evidence::write(spec.dir, file::QEMU, &format!("{}\n", qemu.command()))?;
     evidence::write(spec.dir, file::REPRODUCE, &format!("{}\n", spec.reproduce))?;
+    show(Event::Started(qemu.id()));
     if spec.wait {
         show(Event::Waiting(&evidence::attach_line(spec.gdb, spec.elf, &qemu.gdb_socket())));
     }

@@ -13,8 +13,10 @@ use skimmer_abi::scenario::Scenario;
 
 use crate::build::Profile;
 use crate::process;
+use crate::setup::compiler::Choice;
 use crate::setup::{self, Tools, Wishes};
 use crate::spec::{Machine, MemorySize, Workload};
+use crate::test::Part;
 use crate::watchdog::DEFAULT_TIMEOUT;
 
 /// The most harts that QEMU's `virt` takes.
@@ -48,6 +50,11 @@ pub enum Command {
     /// Checks the source: format, clippy, arrows between crates, unsafe code,
     /// licences, docs.
     Lint(LintArgs),
+    /// Runs everything the project can check: lint, host tests, models, boots.
+    ///
+    /// The last line says `N passed, N failed`; exits with 0 only if nothing
+    /// failed.
+    Test(TestArgs),
     /// Sets up what is missing (run, soak and test do this by themselves).
     Setup(SetupArgs),
 }
@@ -63,12 +70,29 @@ pub struct LintArgs {
     pub update_census: bool,
 }
 
+/// Options of `test`.
+#[derive(Debug, Args)]
+pub struct TestArgs {
+    /// What set-up must know.
+    #[command(flatten)]
+    pub setup: SetupArgs,
+    /// Only this part (repeatable).
+    #[arg(long, value_name = "PART")]
+    pub only: Vec<Part>,
+    /// Of the boots, only those whose name contains this.
+    #[arg(long, value_name = "NAME")]
+    pub boot: Option<String>,
+}
+
 /// Options of `setup`.
 #[derive(Clone, Debug, Args)]
 pub struct SetupArgs {
     /// This emulator in place of the one on the search path.
     #[arg(long, value_name = "PATH")]
     pub qemu: Option<PathBuf>,
+    /// Which compiler builds the kernel.
+    #[arg(long, value_name = "WHICH", value_enum, default_value_t)]
+    pub compiler: Choice,
     /// Install nothing: say what is missing and fail.
     #[arg(long)]
     pub no_install: bool,
@@ -78,7 +102,7 @@ impl SetupArgs {
     /// The same, as set-up reads it.
     #[must_use]
     pub fn wishes(&self) -> Wishes {
-        Wishes { qemu: self.qemu.clone(), no_install: self.no_install }
+        Wishes { qemu: self.qemu.clone(), compiler: self.compiler, no_install: self.no_install }
     }
 }
 
@@ -250,6 +274,9 @@ pub struct MachineArgs {
     #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_TIMEOUT.as_secs(),
           value_parser = clap::value_parser!(u64).range(1..))]
     pub timeout: u64,
+    /// Which compiler builds the kernel.
+    #[arg(long, value_name = "WHICH", value_enum, default_value_t)]
+    pub compiler: Choice,
     /// Install nothing: say what is missing and fail.
     #[arg(long)]
     pub no_install: bool,
@@ -271,7 +298,7 @@ impl MachineArgs {
     /// What set-up must know.
     #[must_use]
     pub fn wishes(&self) -> Wishes {
-        Wishes { qemu: self.qemu.clone(), no_install: self.no_install }
+        Wishes { qemu: self.qemu.clone(), compiler: self.compiler, no_install: self.no_install }
     }
 
     /// The machine, with the tools that were found.
@@ -314,6 +341,9 @@ impl MachineArgs {
         }
         if let Some(dtb) = &self.dtb {
             put("dtb", dtb.display().to_string());
+        }
+        if self.compiler != Choice::Auto {
+            put("compiler", self.compiler.name().to_owned());
         }
         put("timeout", self.timeout.to_string());
         for arg in &self.qemu_arg {
@@ -390,6 +420,7 @@ pub fn dispatch(cli: Cli) -> Result<bool> {
         Command::Run(args) => crate::run::run(&args),
         Command::Soak(args) => crate::soak::soak(&args),
         Command::Lint(args) => crate::lint::lint(&args),
+        Command::Test(args) => crate::test::test(&args),
         Command::Setup(args) => setup::ensure(&args.wishes()).map(|_| true),
     }
 }

@@ -24,6 +24,8 @@ pub mod show;
 pub mod soak;
 pub mod spec;
 pub mod symbols;
+pub mod test;
+pub mod tree;
 pub mod verdict;
 pub mod watchdog;
 pub mod workspace;

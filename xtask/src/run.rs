@@ -68,6 +68,7 @@ struct Viewer {
 impl Viewer {
     fn see(&mut self, event: &Event<'_>) {
         match event {
+            Event::Started(_) => {}
             Event::Waiting(command) => println!("waiting for a debugger:\n  {command}"),
             Event::Line(Line::Record(record)) => {
                 self.kernel_speaks |= matches!(record, Record::Boot { .. });

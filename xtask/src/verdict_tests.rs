@@ -263,6 +263,14 @@ fn the_beginning_must_be_there_once() {
 }
 
 #[test]
+fn skipped_harts_may_be_told_first() {
+    let mut records = good();
+    let reason = crate::record::SkipReason::Disabled;
+    records.insert(0, Record::HartSkipped { hartid: 7, reason });
+    assert_eq!(kind(&records, OK), None);
+}
+
+#[test]
 fn two_outcomes_or_records_after_the_outcome_fail() {
     let mut twice = good();
     twice.push(Record::End(outcome()));

@@ -11,6 +11,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
 
 use crate::process;
 use crate::workspace::{KERNEL_TARGET, root, target_dir};
@@ -80,6 +81,8 @@ impl Compiler {
         let mut command = match self {
             Self::Rustup { .. } => {
                 let mut command = own_cargo();
+                // They would replace the flags that the kernel needs.
+                command.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
                 command.arg(subcommand);
                 command
             }
@@ -122,6 +125,30 @@ fn distribution_cargo(subcommand: &str) -> Command {
     command
 }
 
+/// Which compiler to use, if it matters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Choice {
+    /// The first that can build the kernel.
+    #[default]
+    Auto,
+    /// The rustup toolchain that runs us.
+    Rustup,
+    /// The distribution's.
+    Distribution,
+}
+
+impl Choice {
+    /// Its name on the command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Rustup => "rustup",
+            Self::Distribution => "distribution",
+        }
+    }
+}
+
 /// Whether rustup may be asked to fetch the target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fetch {
@@ -136,26 +163,32 @@ pub enum Fetch {
 
 /// A compiler that can build the kernel.
 #[must_use]
-pub fn find(fetch: Fetch) -> Option<Compiler> {
-    if let Some(found) = rustup_target() {
-        return Some(found);
-    }
-    match fetch {
-        Fetch::Later if !target_add_failed() => return None,
-        Fetch::Now if !target_add_failed() => {
-            match add_target() {
-                Ok(()) => {
-                    if let Some(found) = rustup_target() {
-                        return Some(found);
-                    }
-                }
-                Err(error) => println!("set-up: {error:#}: the distribution's compiler will do"),
-            }
-            remember_failure();
+pub fn find(choice: Choice, fetch: Fetch) -> Option<Compiler> {
+    match choice {
+        Choice::Distribution => distribution(),
+        Choice::Rustup => rustup(fetch),
+        Choice::Auto => {
+            let found = rustup(fetch);
+            let tried = fetch != Fetch::Later || target_add_failed();
+            found.or_else(|| if tried { distribution() } else { None })
         }
-        _ => {}
     }
-    distribution()
+}
+
+/// The toolchain that runs us, fetching the target if that may be.
+fn rustup(fetch: Fetch) -> Option<Compiler> {
+    let found = rustup_target();
+    if found.is_some() || fetch != Fetch::Now || target_add_failed() {
+        return found;
+    }
+    if let Err(error) = add_target() {
+        println!("set-up: {error:#}");
+    }
+    let found = rustup_target();
+    if found.is_none() {
+        remember_failure();
+    }
+    found
 }
 
 /// The toolchain that runs us, if the target's library is installed.

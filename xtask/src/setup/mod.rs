@@ -15,7 +15,7 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 
 use crate::process;
-use compiler::{Compiler, Fetch};
+use compiler::{Choice, Compiler, Fetch};
 
 /// The oldest QEMU that is known to work.
 const OLDEST_QEMU: (u32, u32) = (7, 2);
@@ -34,6 +34,8 @@ const DEBUGGERS: &[&str] = &["gdb-multiarch", "riscv64-unknown-elf-gdb", "riscv6
 pub struct Wishes {
     /// An emulator in place of the one on the search path.
     pub qemu: Option<PathBuf>,
+    /// Which compiler.
+    pub compiler: Choice,
     /// Only say what is missing.
     pub no_install: bool,
 }
@@ -131,7 +133,7 @@ fn describe(tools: &Tools) -> String {
 fn look(wishes: &Wishes, fetch: Fetch) -> Result<(Option<Tools>, Vec<Need>)> {
     let qemu = find_qemu(wishes.qemu.as_deref())?;
     let gdb = find_gdb();
-    let compiler = compiler::find(fetch);
+    let compiler = compiler::find(wishes.compiler, fetch);
     let firmware =
         wishes.qemu.is_some() || qemu.as_ref().is_none_or(|(path, _)| has_firmware(path));
     let needs = [

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Makes the boots of the table and holds each against what it must be.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context as _, Result};
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::interrupt;
+use super::scenarios::{CASES, Case};
+use crate::boot::{Boot, Booted, Event, boot};
+use crate::build::{self, Kernel, Profile};
+use crate::cli::{BuildArgs, MachineArgs, WorkloadArgs, run_line};
+use crate::console::Line;
+use crate::lint::Tally;
+use crate::process;
+use crate::record::Record;
+use crate::setup::Tools;
+use crate::setup::compiler::Choice;
+use crate::spec::MemorySize;
+use crate::tree::Tree;
+use crate::watchdog::DEFAULT_TIMEOUT;
+use crate::workspace::{short, target_dir};
+
+/// The seed of every boot here. (Soaks are what varies it.)
+const SEED: u64 = 1;
+
+/// Builds the kernel and makes every boot whose name contains `only`.
+///
+/// # Errors
+/// When the kernel cannot be built, or the user interrupts.
+pub fn all(tools: &Tools, only: Option<&str>) -> Result<Tally> {
+    let kernel = match build::kernel(&tools.compiler, &Profile::default()) {
+        Ok(kernel) => kernel,
+        Err(error) => {
+            println!("boot: the kernel: FAILED {error:#}");
+            return Ok(Tally { passed: 0, failed: 1 });
+        }
+    };
+    let mut tally = Tally::default();
+    let wanted = |name: &str| only.is_none_or(|only| name.contains(only));
+    let mut report = |name: &str, start: Instant, result: Result<String, String>| {
+        let took = start.elapsed().as_secs_f32();
+        match result {
+            Ok(remark) => {
+                tally.passed += 1;
+                println!("boot: {name}: ok, {remark} ({took:.1} s)");
+            }
+            Err(why) => {
+                tally.failed += 1;
+                println!("boot: {name}: FAILED ({took:.1} s)\n    {}", why.replace('\n', "\n    "));
+            }
+        }
+    };
+    for case in CASES.iter().filter(|case| wanted(case.name)) {
+        process::check_interrupt()?;
+        let start = Instant::now();
+        let result = one(case, tools, &kernel);
+        process::check_interrupt()?;
+        report(case.name, start, result.unwrap_or_else(|error| Err(format!("{error:#}"))));
+    }
+    for (name, signal) in interrupt::CASES {
+        if wanted(name) {
+            process::check_interrupt()?;
+            let start = Instant::now();
+            let result = interrupt::leaves_nothing(*signal, &tools.qemu);
+            report(name, start, result.map_err(|error| format!("{error:#}")));
+        }
+    }
+    Ok(tally)
+}
+
+/// Makes one boot. `Ok(Err)`: it was not what it must be.
+fn one(case: &Case, tools: &Tools, kernel: &Kernel) -> Result<Result<String, String>> {
+    let dir = target_dir().join("test").join(case.name);
+    if dir.exists() {
+        std::fs::remove_dir_all(&dir).with_context(|| format!("cannot clear {}", short(&dir)))?;
+    }
+    std::fs::create_dir_all(&dir)?;
+    let machine_args = machine_args(case, tools, &dir)?;
+    let workload_args = WorkloadArgs {
+        scenario: case.scenario.name().to_owned(),
+        rounds: case.rounds,
+        seed: SEED,
+        append: case.append.iter().map(ToString::to_string).collect(),
+    };
+    let build_args = BuildArgs { release: true, debug: false, features: Vec::new() };
+    let spec = Boot {
+        machine: &machine_args.machine(tools),
+        elf: &kernel.elf,
+        gdb: &tools.gdb,
+        workload: &workload_args.workload(SEED),
+        dir: &dir,
+        timeout: machine_args.timeout(),
+        wait: false,
+        reproduce: &run_line(&workload_args, &machine_args, &build_args, SEED),
+    };
+    let mut killer = Killer { armed: case.kill, id: None };
+    let booted = boot(&spec, &mut |event| killer.see(&event))?;
+    Ok(judge(case, &booted, &dir))
+}
+
+fn machine_args(case: &Case, tools: &Tools, dir: &Path) -> Result<MachineArgs> {
+    let mut args = MachineArgs {
+        harts: case.harts,
+        memory: MemorySize { mib: case.mib },
+        cpu: case.cpu.map(ToOwned::to_owned),
+        machine: case.machine.to_owned(),
+        qemu: None,
+        qemu_arg: case.extra.iter().map(ToString::to_string).collect(),
+        dtb: None,
+        timeout: DEFAULT_TIMEOUT.as_secs(),
+        compiler: Choice::Auto,
+        no_install: true,
+    };
+    if let Some(change) = case.tree {
+        let mut tree = Tree::of(&args.machine(tools))?;
+        change(&mut tree)?;
+        let file: PathBuf = dir.join("tree.dtb");
+        tree.save(&file)?;
+        args.dtb = Some(file);
+    }
+    Ok(args)
+}
+
+fn judge(case: &Case, booted: &Booted, dir: &Path) -> Result<String, String> {
+    let found = booted.verdict.kind();
+    let mut wrong = Vec::new();
+    if found != case.expect {
+        let word = |kind: Option<crate::verdict::Kind>| kind.map_or("pass", |k| k.name());
+        wrong.push(format!("it must be {}, it is {}", word(case.expect), word(found)));
+        wrong.extend(booted.verdict.problems.iter().map(ToString::to_string));
+    }
+    if !(case.check)(booted) {
+        wrong.push("the records are not what they must be".to_owned());
+    }
+    for (name, part) in case.evidence {
+        let text = std::fs::read(dir.join(name)).unwrap_or_default();
+        if !String::from_utf8_lossy(&text).contains(part) {
+            wrong.push(format!("{name} does not say `{part}`"));
+        }
+    }
+    if !wrong.is_empty() {
+        wrong.push(format!("evidence in {}", short(dir)));
+        return Err(wrong.join("\n"));
+    }
+    Ok(match case.expect {
+        None => "passed".to_owned(),
+        Some(kind) => format!("failed as it must: {}", kind.name()),
+    })
+}
+
+/// Kills the emulator when the first hart is up.
+struct Killer {
+    armed: bool,
+    id: Option<u32>,
+}
+
+impl Killer {
+    fn see(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Started(id) => self.id = Some(*id),
+            Event::Line(Line::Record(Record::HartUp { .. })) if self.armed => {
+                self.armed = false;
+                let id = self.id.and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+                if let Some(id) = id {
+                    // If it has ended already, the verdict will say so.
+                    let _ = kill_process(id, Signal::KILL);
+                }
+            }
+            _ => {}
+        }
+    }
+}

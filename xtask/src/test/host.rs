@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Tests that cargo runs: the host crates' and the interleaving models'.
+//! Counted from what libtest says of each test binary; an ignored test is no
+//! passed test, and a run that ends badly without a failed test is a failure.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result};
+
+use crate::lint::{Tally, host_crates};
+use crate::process;
+use crate::setup::compiler::own_cargo;
+use crate::workspace::target_dir;
+
+/// The package of the models.
+const MODELS: &str = "skimmer-models";
+
+/// Tests of every crate that the host can build.
+///
+/// # Errors
+/// When cargo cannot be started.
+pub fn crates() -> Result<Tally> {
+    let mut command = own_cargo();
+    command.args(["test", "--no-fail-fast"]);
+    counted(host_crates(&mut command))
+}
+
+/// The models: the same source, built for loom, with a target directory of
+/// its own because every crate is built differently.
+///
+/// # Errors
+/// When cargo cannot be started.
+pub fn models() -> Result<Tally> {
+    let mut command = own_cargo();
+    command.args(["test", "--release", "--no-fail-fast", "--package", MODELS]);
+    command.arg("--target-dir").arg(target_dir().join("loom"));
+    command.env("RUSTFLAGS", "--cfg loom");
+    counted(&mut command)
+}
+
+/// Runs tests, shows what they say, counts.
+fn counted(command: &mut Command) -> Result<Tally> {
+    command.stdout(Stdio::piped());
+    let mut child =
+        command.spawn().with_context(|| format!("cannot start {}", process::line(command)))?;
+    let mut count = Count::default();
+    if let Some(pipe) = child.stdout.take() {
+        for line in BufReader::new(pipe).lines() {
+            let line = line?;
+            println!("{line}");
+            count.line(&line);
+        }
+    }
+    let good = child.wait()?.success();
+    process::check_interrupt()?;
+    if count.ignored > 0 {
+        println!("{} ignored test(s), counted neither way", count.ignored);
+    }
+    let mut tally = count.tally;
+    if !good && tally.failed == 0 {
+        println!("`{}` failed: counted as one failed test", process::line(command));
+        tally.failed = 1;
+    } else if good && tally.passed == 0 {
+        println!("`{}` ran no test: counted as one failed test", process::line(command));
+        tally.failed = 1;
+    }
+    Ok(tally)
+}
+
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Count {
+    tally: Tally,
+    ignored: usize,
+}
+
+impl Count {
+    /// Takes in `test result: ok. 3 passed; 0 failed; 1 ignored; …`.
+    fn line(&mut self, line: &str) {
+        let Some(result) = line.strip_prefix("test result: ") else { return };
+        let Some((_, counts)) = result.split_once(". ") else { return };
+        for count in counts.split(';') {
+            let mut words = count.split_whitespace();
+            let Some(number) = words.next().and_then(|n| n.parse::<usize>().ok()) else { continue };
+            match words.next() {
+                Some("passed") => self.tally.passed += number,
+                Some("failed") => self.tally.failed += number,
+                Some("ignored") => self.ignored += number,
+                _ => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn libtests_lines_are_counted() {
+        let mut count = Count::default();
+        count.line("running 3 tests");
+        count.line("test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s");
+        count.line("test result: FAILED. 5 passed; 2 failed; 0 ignored; 0 measured; 1 filtered out; finished in 0.00s");
+        count.line("noise: 7 passed; 9 failed");
+        assert_eq!(count, Count { tally: Tally { passed: 8, failed: 2 }, ignored: 1 });
+    }
+
+    #[test]
+    fn a_run_that_fails_without_a_failed_test_is_a_failure() {
+        let fails = counted(Command::new("sh").args(["-c", "exit 1"])).expect("sh");
+        assert_eq!(fails, Tally { passed: 0, failed: 1 });
+        let nothing = counted(Command::new("sh").args(["-c", "exit 0"])).expect("sh");
+        assert_eq!(nothing, Tally { passed: 0, failed: 1 });
+        let text = "echo 'test result: ok. 2 passed; 0 failed; 0 ignored'";
+        let good = counted(Command::new("sh").args(["-c", text])).expect("sh");
+        assert_eq!(good, Tally { passed: 2, failed: 0 });
+        let died =
+            counted(Command::new("sh").args(["-c", &format!("{text}; exit 1")])).expect("sh");
+        assert_eq!(died, Tally { passed: 2, failed: 1 });
+    }
+}

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `cargo xtask test`: everything the project can check, one part after the
+//! other. A part that fails does not stop the next. The last line says how
+//! many tests passed and failed, and only what really ran is counted.
+
+pub mod boots;
+pub mod host;
+pub mod interrupt;
+pub mod scenarios;
+
+use std::time::Instant;
+
+use anyhow::Result;
+use clap::ValueEnum;
+
+use crate::cli::TestArgs;
+use crate::lint::{self, Tally};
+use crate::process;
+use crate::setup::{self, Tools};
+
+/// The parts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Part {
+    /// Format, clippy, arrows, unsafe code, licences, docs.
+    Lint,
+    /// Tests of the host crates, must-not-compile cases among them.
+    Host,
+    /// Interleavings under loom.
+    Model,
+    /// Boots in QEMU.
+    Boot,
+}
+
+const PARTS: &[Part] = &[Part::Lint, Part::Host, Part::Model, Part::Boot];
+
+impl std::ops::AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+    }
+}
+
+/// Runs the parts that are asked for. `true` if nothing failed.
+///
+/// # Errors
+/// When it cannot run at all, or the user interrupts.
+pub fn test(args: &TestArgs) -> Result<bool> {
+    let tools = setup::ensure(&args.setup.wishes())?;
+    let mut total = Tally::default();
+    let mut table = Vec::new();
+    for part in PARTS.iter().filter(|part| args.only.is_empty() || args.only.contains(part)) {
+        let start = Instant::now();
+        println!("\n== {part:?}");
+        let tally = one(*part, args, &tools)?;
+        process::check_interrupt()?;
+        table.push((part, tally, start.elapsed()));
+        total += tally;
+    }
+    println!("\npart    passed  failed     time");
+    for (part, tally, took) in table {
+        let name = format!("{part:?}").to_lowercase();
+        println!("{name:<6} {:>7} {:>7} {:>6.0} s", tally.passed, tally.failed, took.as_secs_f32());
+    }
+    println!("\n{} passed, {} failed", total.passed, total.failed);
+    Ok(total.failed == 0 && total.passed > 0)
+}
+
+fn one(part: Part, args: &TestArgs, tools: &Tools) -> Result<Tally> {
+    match part {
+        Part::Lint => lint::steps(tools, false),
+        Part::Host => host::crates(),
+        Part::Model => host::models(),
+        Part::Boot => boots::all(tools, args.boot.as_deref()),
+    }
+}

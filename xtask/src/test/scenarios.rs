@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The boots of `cargo xtask test` as a table: what is booted, and exactly
+//! how it must end. A boot that must fail passes the test only by failing in
+//! the way that is named, with its evidence on disk.
+
+use skimmer_abi::scenario::Scenario;
+
+use crate::boot::Booted;
+use crate::evidence::file;
+use crate::record::{Record, SkipReason};
+use crate::tree::Tree;
+use crate::verdict::Kind;
+
+/// One boot.
+#[derive(Clone, Copy)]
+pub struct Case {
+    /// Its name, and its directory's.
+    pub name: &'static str,
+    /// The workload.
+    pub scenario: Scenario,
+    /// `--rounds`.
+    pub rounds: Option<u64>,
+    /// `--append`.
+    pub append: &'static [&'static str],
+    /// `--machine`.
+    pub machine: &'static str,
+    /// `--harts`.
+    pub harts: u32,
+    /// `--memory`, in MiB.
+    pub mib: u64,
+    /// `--cpu`.
+    pub cpu: Option<&'static str>,
+    /// `--qemu-arg`.
+    pub extra: &'static [&'static str],
+    /// What is changed in QEMU's own device tree, if anything.
+    pub tree: Option<fn(&mut Tree) -> anyhow::Result<()>>,
+    /// The host kills QEMU as soon as the first hart is up.
+    pub kill: bool,
+    /// The failure that must be found; `None`: it must pass.
+    pub expect: Option<Kind>,
+    /// Evidence that must be there, and what it must contain.
+    pub evidence: &'static [(&'static str, &'static str)],
+    /// What else must hold.
+    pub check: fn(&Booted) -> bool,
+}
+
+impl std::fmt::Debug for Case {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Case").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// The demo on eight harts, from which the others differ.
+const PORTS: Case = Case {
+    name: "ports",
+    scenario: Scenario::Ports,
+    rounds: None,
+    append: &[],
+    machine: "virt",
+    harts: 8,
+    mib: 256,
+    cpu: Some("rv64"),
+    extra: &[],
+    tree: None,
+    kill: false,
+    expect: None,
+    evidence: &[],
+    check: |_| true,
+};
+
+/// Every boot, the quick ones first.
+pub const CASES: &[Case] = &[
+    PORTS,
+    Case { name: "ports-1-hart", harts: 1, ..PORTS },
+    Case { name: "ports-2-harts", harts: 2, ..PORTS },
+    Case { name: "ports-3-harts", harts: 3, ..PORTS },
+    Case { name: "ports-16-harts", harts: 16, ..PORTS },
+    Case { name: "ports-64-harts", harts: 64, ..PORTS },
+    Case { name: "ports-100000", rounds: Some(100_000), ..PORTS },
+    Case { name: "ports-128M", mib: 128, ..PORTS },
+    Case { name: "ports-2G", mib: 2048, ..PORTS },
+    Case { name: "ports-bare-cpu", cpu: Some("rv64,sstc=off"), ..PORTS },
+    Case { name: "ports-aplic", machine: "virt,aia=aplic-imsic", ..PORTS },
+    Case {
+        name: "ports-sifive_u",
+        machine: "sifive_u",
+        harts: 5,
+        cpu: None,
+        check: |booted| left_out(booted, 0) && up(booted) == 4,
+        ..PORTS
+    },
+    Case {
+        name: "tree-disabled-hart",
+        harts: 4,
+        tree: Some(|tree| tree.set("/cpus/cpu@2", "status", b"fail\0")),
+        check: |booted| skipped(booted, 2, SkipReason::Disabled) && up(booted) == 3,
+        ..PORTS
+    },
+    Case {
+        name: "tree-hart-without-mmu",
+        harts: 4,
+        tree: Some(|tree| {
+            let old = tree.get("/cpus/cpu@1", "mmu-type")?;
+            tree.set("/cpus/cpu@1", "mmu-type", &b"riscv,none\0"[..old.len().min(11)])
+        }),
+        check: |booted| skipped(booted, 1, SkipReason::NoMmu) && up(booted) == 3,
+        ..PORTS
+    },
+    Case {
+        name: "tree-hart-that-is-not-there",
+        harts: 4,
+        tree: Some(|tree| tree.set("/cpus/cpu@3", "reg", &[0, 0, 0, 77])),
+        check: |booted| up(booted) == 3,
+        ..PORTS
+    },
+    Case { name: "threads", scenario: Scenario::Threads, ..PORTS },
+    Case { name: "threads-1-hart", scenario: Scenario::Threads, harts: 1, ..PORTS },
+    Case { name: "flood-2-harts", scenario: Scenario::Flood, harts: 2, ..PORTS },
+    Case { name: "flood", scenario: Scenario::Flood, ..PORTS },
+    Case { name: "unknown-key", append: &["colour=blue"], expect: Some(Kind::BadInput), ..PORTS },
+    Case { name: "bad-number", append: &["clients=many"], expect: Some(Kind::BadInput), ..PORTS },
+    Case {
+        name: "lie-record",
+        scenario: Scenario::LieRecord,
+        expect: Some(Kind::WrongExit),
+        ..PORTS
+    },
+    Case {
+        name: "lie-status",
+        scenario: Scenario::LieStatus,
+        expect: Some(Kind::NoRecord),
+        ..PORTS
+    },
+    Case {
+        name: "killed-half-way",
+        kill: true,
+        rounds: Some(1_000_000),
+        expect: Some(Kind::Killed),
+        ..PORTS
+    },
+    Case {
+        name: "panic",
+        scenario: Scenario::Panic,
+        expect: Some(Kind::Panic),
+        evidence: &[(file::PANIC, "faults.rs:")],
+        ..PORTS
+    },
+    Case {
+        name: "stomp",
+        scenario: Scenario::Stomp,
+        expect: Some(Kind::Panic),
+        evidence: &[(file::PANIC, "canaries-everywhere")],
+        ..PORTS
+    },
+    Case {
+        name: "hang",
+        scenario: Scenario::Hang,
+        expect: Some(Kind::Hang),
+        evidence: &[
+            (file::DEBUGGER, "Thread 8"),
+            (file::DEBUGGER, "idle"),
+            (file::MONITOR, "CPU#7"),
+            (file::COUNTERS, "yes"),
+            (file::REPRODUCE, "cargo xtask run --scenario hang"),
+        ],
+        ..PORTS
+    },
+];
+
+/// Whether a hart was left out for that reason.
+fn skipped(booted: &Booted, id: u64, why: SkipReason) -> bool {
+    booted.records.contains(&Record::HartSkipped { hartid: id, reason: why })
+}
+
+/// Whether a hart was left out, whatever the reason (newer firmware marks a
+/// hart without an MMU as disabled before the kernel sees it).
+fn left_out(booted: &Booted, id: u64) -> bool {
+    let told = |r: &Record| matches!(r, Record::HartSkipped { hartid, .. } if *hartid == id);
+    booted.records.iter().any(told)
+}
+
+/// Harts that came up.
+fn up(booted: &Booted) -> usize {
+    booted.records.iter().filter(|r| matches!(r, Record::HartUp { .. })).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_every_scenario_is_booted() {
+        let mut names: Vec<&str> = CASES.iter().map(|c| c.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), CASES.len());
+        for scenario in Scenario::ALL {
+            assert!(CASES.iter().any(|c| c.scenario == *scenario), "{}", scenario.name());
+        }
+    }
+}
