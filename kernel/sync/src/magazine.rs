@@ -5,8 +5,8 @@
 //! go back to it several at a time, so that a hart takes the heap's lock once
 //! in many requests. A stock is bounded: what one hart hoards, others lack.
 //!
-//! Invariant: a block of class `c` was allocated by the heap with
-//! [`layout`]`(c)`, belongs to the stock alone, and starts with a link.
+//! Invariant: a block of a class was allocated by the heap with
+//! [`Class::layout`], belongs to the stock alone, and starts with a link.
 
 use core::{alloc::Layout, ptr::NonNull};
 

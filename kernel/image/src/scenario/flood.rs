@@ -103,7 +103,7 @@ impl Flooder {
                 let data = mix(self.seed ^ mix(self.number) ^ number);
                 // The neighbour gets most of it, so that two fill each other's
                 // rings; the rest goes everywhere.
-                let step = if data % 4 == 0 { data >> 8 } else { 1 };
+                let step = if data.is_multiple_of(4) { data >> 8 } else { 1 };
                 let target = (self.number.wrapping_add(step) % self.sinks.len() as u64) as usize;
                 let sequence = sequences[target];
                 sequences[target] += 1;
