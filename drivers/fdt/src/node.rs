@@ -171,7 +171,7 @@ impl<'a> Node<'a> {
     }
 
     pub(crate) fn is_called(&self, name: &str) -> bool {
-        self.name == name || (!name.contains('@') && self.base_name() == name)
+        self.name == name || self.base_name() == name
     }
 
     /// The node with what is wrong with it.

@@ -122,7 +122,8 @@ impl Widths {
     }
 }
 
-/// The regions of a `reg`, in its bus's addresses. Ends after the first error.
+/// The regions of a `reg`, in its bus's addresses. One that wraps is an error of
+/// its own, and the rest follow.
 #[derive(Clone, Debug)]
 pub struct Regions<'a> {
     cells: Cells<'a>,
