@@ -66,6 +66,16 @@ pub struct HartInspect {
     pub ring_waits: AtomicU64,
     /// Doorbells that this hart rang.
     pub doorbells: AtomicU64,
+    /// Times this hart's doorbell was answered.
+    pub doorbells_taken: AtomicU64,
+    /// Times a thread lost the hart without giving it up.
+    pub preemptions: AtomicU64,
+    /// Timer interrupts.
+    pub timers: AtomicU64,
+    /// Physical address of the hart's trace records ([`crate::trace::Ring`]).
+    pub trace: AtomicU64,
+    /// Trace records written since boot.
+    pub trace_count: AtomicU64,
 }
 
 const _: () = assert!(size_of::<HartInspect>() == 128);

@@ -10,3 +10,4 @@ pub mod exit;
 pub mod inspect;
 pub mod record;
 pub mod scenario;
+pub mod trace;

@@ -11,17 +11,21 @@
 
 extern crate alloc;
 
+pub mod chores;
 pub mod cmdline;
+pub mod deadlines;
 pub mod frames;
 pub mod hart;
 pub mod ids;
 pub mod list;
 pub mod machine;
+mod mail;
 pub mod memory;
 pub mod message;
 pub mod port;
 pub mod remote;
 pub mod runq;
+pub mod sched;
 pub mod table;
 pub mod thread;
 pub mod thread_port;

@@ -21,4 +21,14 @@ pub trait Machine: 'static {
 
     /// Clears this hart's own doorbell, so that the next one is felt.
     fn clear_doorbell(&self);
+
+    /// The time, in ticks.
+    fn now(&self) -> u64;
+
+    /// Makes the timer of this hart fire at `deadline`, or not at all. A new
+    /// deadline replaces the old one; one that is past fires at once.
+    fn set_timer(&self, deadline: Option<u64>);
+
+    /// How long a thread may keep its hart from its equals, in ticks.
+    fn time_slice(&self) -> u64;
 }

@@ -8,11 +8,7 @@
 
 use skimmer_sync::irq::IrqOff;
 
-use crate::{
-    hart::{Blocked, Hart},
-    ids::HartIndex,
-    machine::Machine,
-};
+use crate::{hart::Hart, ids::HartIndex, machine::Machine, sched::Blocked};
 
 /// The ring to another hart was full. Nothing happened; the argument comes
 /// back, to be tried again after waiting for space.

@@ -38,6 +38,8 @@ pub enum Why {
     Reply(u64),
     /// Space in the ring to that hart.
     Space(HartIndex),
+    /// A moment.
+    Sleep,
 }
 
 /// Whether a thread runs.
@@ -75,6 +77,11 @@ impl<M: Machine> Thread<M> {
             next_sequence: 1,
             context: new.context,
         }
+    }
+
+    /// The thread without what it got from its home.
+    pub(crate) fn into_new(self) -> NewThread<M> {
+        NewThread { name: self.name, priority: self.priority, context: self.context }
     }
 
     /// For people.

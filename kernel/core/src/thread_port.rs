@@ -6,7 +6,7 @@
 use alloc::boxed::Box;
 use core::marker::PhantomData;
 
-use skimmer_abi::inspect::bump;
+use skimmer_abi::{inspect::bump, trace::Event};
 use skimmer_sync::{
     fifo::{Fifo, Node},
     irq::IrqOff,
@@ -109,6 +109,8 @@ impl<M: Machine> MsgPort<M> for ThreadPort<M> {
             Ok(()) => {
                 hart.current_thread().next_sequence = sequence.wrapping_add(1);
                 bump(&hart.inspect().sends);
+                #[expect(clippy::cast_possible_truncation, reason = "enough to pair the two ends")]
+                hart.note(irq, Event::PortSend, sequence as u32, to.to_word());
                 Ok(InFlight::new(to, sequence))
             }
             Err(Full { target, value: Op::Send(_, body) }) => {
@@ -153,6 +155,8 @@ impl<M: Machine> MsgPort<M> for ThreadPort<M> {
             hart.deliver_reply(irq, body);
         }
         bump(&hart.inspect().replies);
+        #[expect(clippy::cast_possible_truncation, reason = "enough to pair the two ends")]
+        hart.note(irq, Event::PortReply, sequence as u32, from.to_word());
         hart.release_held(irq, from, sequence);
         Ok(())
     }

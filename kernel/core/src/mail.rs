@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A hart's traffic with the others: the rings, the doorbell, and what is done
+//! with each operation that arrives. Handlers take no locks and do not send
+//! (law handlers-take-no-object-locks).
+
+use skimmer_abi::{inspect::bump, trace::Event};
+use skimmer_sync::{
+    irq::IrqOff,
+    mailbox::{Doorbell, Mailbox},
+};
+
+use crate::{
+    hart::{FIRST_SPACE, Hart},
+    ids::{HartIndex, ThreadId},
+    list::List,
+    machine::Machine,
+    port::Full,
+    remote::{Inbound, Op, RING_SLOTS, hart_at},
+    sched::Blocked,
+    thread::Why,
+};
+
+impl<M: Machine> Hart<M> {
+    /// Blocks the current thread until `target`'s ring has space. None if it
+    /// has space already.
+    pub fn wait_for_space(&mut self, irq: &IrqOff, target: HartIndex) -> Option<Blocked<'_, M>> {
+        if !self.lines.outbound.get_mut(target.index())?.as_mut()?.starve() {
+            return None;
+        }
+        bump(&self.inspect.ring_waits);
+        let slot = self.current.slot().index();
+        self.space_waiters.get_mut(target.index())?.push_back(&mut self.threads, slot);
+        Some(self.block(irq, Why::Space(target)))
+    }
+
+    /// Takes what other harts have sent. The order is the protocol: clear the
+    /// doorbell, take the flag, drain. At most a ring's length is taken from
+    /// each source, so that a busy source cannot hold the hart.
+    pub fn answer_doorbell(&mut self, irq: &IrqOff) {
+        self.machine.clear_doorbell();
+        let mailboxes = self.lines.mailboxes;
+        let Some(mailbox) = mailboxes.get(self.index.index()) else { return };
+        mailbox.take_pending();
+        let mut taken = 0;
+        mailbox.take_sources(|source| taken += self.drain(irq, source));
+        mailbox.take_space(|target| self.wake_space_waiters(irq, target));
+        bump(&self.inspect.doorbells_taken);
+        self.note(irq, Event::DoorbellTaken, taken, 0);
+    }
+
+    /// Whether something has been sent that was not taken yet. For the idle
+    /// thread, before it sleeps.
+    #[must_use]
+    pub fn has_mail(&self) -> bool {
+        self.lines.mailboxes.get(self.index.index()).is_some_and(|m| m.is_pending())
+    }
+
+    /// Puts `op` into the ring to `target`, and rings unless a doorbell is in
+    /// flight already.
+    pub(crate) fn send_remote(
+        &mut self,
+        irq: &IrqOff,
+        target: HartIndex,
+        op: Op<M>,
+    ) -> Result<(), Full<Op<M>>> {
+        let line = self.lines.outbound.get_mut(target.index()).and_then(Option::as_mut);
+        let Some(line) = line else { unreachable!("there is a ring to every other hart") };
+        line.push(op).map_err(|value| Full { target, value })?;
+        self.post(irq, target, |mailbox, from| mailbox.post(from));
+        Ok(())
+    }
+
+    pub(crate) fn ask(
+        &mut self,
+        irq: &IrqOff,
+        target: HartIndex,
+        op: Op<M>,
+    ) -> Result<(), Full<()>> {
+        self.send_remote(irq, target, op).map_err(|full| Full { target: full.target, value: () })
+    }
+
+    fn post(
+        &self,
+        irq: &IrqOff,
+        target: HartIndex,
+        say: impl FnOnce(&Mailbox, HartIndex) -> Doorbell,
+    ) {
+        let Some(mailbox) = self.lines.mailboxes.get(target.index()) else {
+            return;
+        };
+        if say(mailbox, self.index) == Doorbell::Ring {
+            bump(&self.inspect.doorbells);
+            self.note(irq, Event::DoorbellSent, u32::from(target.get()), 0);
+            self.machine.ring_doorbell(target);
+        }
+    }
+
+    fn drain(&mut self, irq: &IrqOff, source: HartIndex) -> u32 {
+        let mut taken = 0;
+        for _ in 0..RING_SLOTS {
+            let Some(op) = self.inbound(source).pop() else { break };
+            taken += 1;
+            bump(&self.inspect.remote_ops);
+            self.perform(irq, op);
+        }
+        if self.inbound(source).has_more() {
+            self.post(irq, self.index, |mailbox, _| mailbox.post(source));
+        }
+        if self.inbound(source).take_starved() {
+            self.post(irq, source, |mailbox, from| mailbox.post_space(from));
+        }
+        taken
+    }
+
+    fn inbound(&mut self, source: HartIndex) -> &mut Inbound<M> {
+        match self.lines.inbound.get_mut(source.index()).and_then(Option::as_mut) {
+            Some(line) => line,
+            None => unreachable!("only other harts mark themselves in a mailbox"),
+        }
+    }
+
+    fn perform(&mut self, irq: &IrqOff, op: Op<M>) {
+        match op {
+            // These cannot be full: the thread is ours, or nobody's.
+            Op::Schedule(id) => drop(self.schedule(irq, id)),
+            Op::SetPriority(id, priority) => drop(self.set_priority(irq, id, priority)),
+            Op::Send(to, body) => self.deliver_request(irq, to, body),
+            Op::Reply(body) => self.deliver_reply(irq, body),
+            Op::Abort(note) => self.deliver_abort(irq, note),
+        }
+    }
+
+    fn wake_space_waiters(&mut self, irq: &IrqOff, target: HartIndex) {
+        let Some(waiters) = self.space_waiters.get_mut(target.index()) else {
+            return;
+        };
+        let mut woken = *waiters;
+        *waiters = List::new(FIRST_SPACE + target.get());
+        while let Some(slot) = woken.pop(&mut self.threads) {
+            if let Some((slot, _)) = self.threads.entry_mut(slot) {
+                self.make_ready(irq, ThreadId::new(self.index, slot), Why::Space(target));
+            }
+        }
+    }
+
+    /// Every hart of the machine, this one included.
+    pub fn harts(&self) -> impl Iterator<Item = HartIndex> + use<M> {
+        (0..self.lines.mailboxes.len()).map(hart_at)
+    }
+}

@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Who runs: waking, blocking, yielding, preemption, time. Strict priority;
+//! first in first out among equals, who share the hart by time slices.
+//!
+//! Policy decides and the machine acts: what changes who should run comes back
+//! as a [`Switch`], and a thread that has blocked comes back as [`Blocked`],
+//! which borrows the whole hart until the switch is chosen, so that nothing
+//! can come between (law nothing-between-block-and-switch).
+
+use skimmer_abi::{
+    inspect::bump,
+    trace::{Event, Reason},
+};
+use skimmer_sync::irq::IrqOff;
+
+use crate::{
+    hart::Hart,
+    ids::{Priority, ThreadId},
+    machine::Machine,
+    port::Full,
+    remote::Op,
+    thread::{State, Why},
+};
+
+/// Who gives up the hart, and who gets it. The current thread has changed
+/// already: interrupts stay masked until the new stack is live (law
+/// switch-window-closed).
+#[derive(Debug)]
+#[must_use = "the current thread has changed; the machine must follow"]
+pub struct Switch<M: Machine> {
+    from: M::Saved,
+    to: M::Saved,
+}
+
+impl<M: Machine> Switch<M> {
+    /// Where the old thread's stack pointer is to be kept, and where the new
+    /// thread's is. For the machine, which switches at once.
+    #[must_use]
+    pub fn into_parts(self) -> (M::Saved, M::Saved) {
+        (self.from, self.to)
+    }
+}
+
+/// The current thread is blocked or dead. All that can be done is to switch.
+#[derive(Debug)]
+#[must_use = "a blocked thread must give up the hart"]
+pub struct Blocked<'h, M: Machine>(&'h mut Hart<M>);
+
+impl<M: Machine> Blocked<'_, M> {
+    /// Chooses who runs next.
+    pub fn switch(self, irq: &IrqOff) -> Switch<M> {
+        let is_dead = self.0.current_thread().state == State::Dead;
+        self.0.next(irq, if is_dead { Reason::Exited } else { Reason::Blocked })
+    }
+}
+
+impl<M: Machine> Hart<M> {
+    /// Wakes a stopped thread, here or elsewhere. A thread that is not stopped,
+    /// or gone, is left as it is.
+    ///
+    /// # Errors
+    /// [`Full`] when it lives on another hart and the ring to it is full.
+    pub fn schedule(&mut self, irq: &IrqOff, id: ThreadId) -> Result<(), Full<()>> {
+        if self.is_elsewhere(id) {
+            self.ask(irq, id.home(), Op::Schedule(id))?;
+            self.note(irq, Event::WakeRemote, 0, id.to_word());
+            return Ok(());
+        }
+        if self.make_ready(irq, id, Why::Stopped) {
+            self.note(irq, Event::WakeLocal, 0, id.to_word());
+        }
+        Ok(())
+    }
+
+    /// Changes a thread's priority, here or elsewhere. One that is ready goes
+    /// behind its new equals.
+    ///
+    /// # Errors
+    /// [`Full`] when it lives on another hart and the ring to it is full.
+    pub fn set_priority(
+        &mut self,
+        irq: &IrqOff,
+        id: ThreadId,
+        priority: Priority,
+    ) -> Result<(), Full<()>> {
+        if self.is_elsewhere(id) {
+            return self.ask(irq, id.home(), Op::SetPriority(id, priority));
+        }
+        let Some(thread) = self.live_thread(id) else {
+            return Ok(());
+        };
+        thread.priority = priority;
+        if thread.state == State::Ready {
+            let slot = id.slot().index();
+            self.runq.remove(irq, &mut self.threads, slot);
+            self.runq.push_back(irq, &mut self.threads, slot, priority);
+        }
+        self.preempt_wanted = true;
+        Ok(())
+    }
+
+    /// Stops the current thread until somebody schedules it.
+    pub fn deschedule_self(&mut self, irq: &IrqOff) -> Blocked<'_, M> {
+        self.block(irq, Why::Stopped)
+    }
+
+    /// Stops the current thread until `deadline`, in ticks. None if that is past.
+    pub fn sleep_until(&mut self, irq: &IrqOff, deadline: u64) -> Option<Blocked<'_, M>> {
+        if deadline <= self.machine.now() {
+            return None;
+        }
+        self.deadlines.set(self.current, deadline);
+        Some(self.block(irq, Why::Sleep))
+    }
+
+    /// Ends the current thread, which has answered all that it took. Requests
+    /// that wait at its port go back with ESRCH; the service thread frees its
+    /// memory.
+    pub fn exit(&mut self, irq: &IrqOff) -> Blocked<'_, M> {
+        let thread = self.current_thread();
+        assert!(
+            !thread.port.holds_requests(),
+            "reply-once: a thread exits with requests unanswered"
+        );
+        thread.state = State::Dead;
+        let mut requests = core::mem::take(&mut thread.port.requests);
+        let mut replies = core::mem::take(&mut thread.port.replies);
+        self.orphans.append(&mut requests);
+        self.discards.append(&mut replies);
+        let slot = self.current.slot().index();
+        self.dead.push_back(&mut self.threads, slot);
+        self.wake_service(irq);
+        Blocked(self)
+    }
+
+    /// Lets the equals of the current thread run before it.
+    pub fn yield_now(&mut self, irq: &IrqOff) -> Option<Switch<M>> {
+        let (slot, priority) = self.running();
+        if self.runq.highest(irq)? < priority {
+            return None;
+        }
+        self.current_thread().state = State::Ready;
+        self.runq.push_back(irq, &mut self.threads, slot, priority);
+        Some(self.next(irq, Reason::Yielded))
+    }
+
+    /// Gives the hart to a thread more urgent than the current one, if there is
+    /// one. The current one stays first among its equals.
+    pub fn preempt(&mut self, irq: &IrqOff) -> Option<Switch<M>> {
+        if !self.preempt_wanted {
+            return None;
+        }
+        self.preempt_wanted = false;
+        let (slot, priority) = self.running();
+        if self.runq.highest(irq)? <= priority {
+            self.set_slice(irq);
+            return None;
+        }
+        self.current_thread().state = State::Ready;
+        self.runq.push_front(irq, &mut self.threads, slot, priority);
+        bump(&self.inspect.preemptions);
+        Some(self.next(irq, Reason::Preempted))
+    }
+
+    /// Whether [`Hart::preempt`] has something to look at.
+    #[must_use]
+    pub const fn wants_preemption(&self) -> bool {
+        self.preempt_wanted
+    }
+
+    /// The timer fired: wakes whoever is due. A thread whose time slice is over
+    /// goes behind its equals.
+    pub fn timer_fired(&mut self, irq: &IrqOff) {
+        bump(&self.inspect.timers);
+        self.note(irq, Event::Timer, 0, 0);
+        self.armed = None;
+        let now = self.machine.now();
+        while let Some(slot) = self.deadlines.pop(now) {
+            let Some((slot, _)) = self.threads.entry_mut(slot) else { continue };
+            let id = ThreadId::new(self.index, slot);
+            if self.make_ready(irq, id, Why::Sleep) {
+                self.note(irq, Event::WakeLocal, 0, id.to_word());
+            }
+        }
+        self.arm();
+    }
+
+    /// Gives the hart to an equal of the current thread whose time slice is
+    /// over. The slice begins anew with each switch.
+    pub fn rotate(&mut self, irq: &IrqOff) -> Option<Switch<M>> {
+        if self.slice_end.is_none_or(|end| end > self.machine.now()) {
+            return None;
+        }
+        self.slice_end = None;
+        let (slot, priority) = self.running();
+        if self.runq.highest(irq)? != priority {
+            return None;
+        }
+        self.current_thread().state = State::Ready;
+        self.runq.push_back(irq, &mut self.threads, slot, priority);
+        bump(&self.inspect.preemptions);
+        Some(self.next(irq, Reason::Preempted))
+    }
+
+    /// Puts a thread that is blocked for that reason into the run queue. Any
+    /// other is left as it is (law enqueue-idempotent).
+    /// Returns whether it was that.
+    pub(crate) fn make_ready(&mut self, irq: &IrqOff, id: ThreadId, why: Why) -> bool {
+        let Some(thread) = self.live_thread(id) else { return false };
+        if thread.state != State::Blocked(why) {
+            return false;
+        }
+        thread.state = State::Ready;
+        let priority = thread.priority;
+        self.runq.push_back(irq, &mut self.threads, id.slot().index(), priority);
+        self.preempt_wanted = true;
+        true
+    }
+
+    /// Starts the current thread's time slice if an equal waits for the hart,
+    /// and stops it if none does: no ticks where nothing needs them.
+    fn set_slice(&mut self, irq: &IrqOff) {
+        let priority = self.current_thread().priority;
+        let has_equal = self.runq.highest(irq) == Some(priority);
+        self.slice_end = match (has_equal, self.slice_end) {
+            (false, _) => None,
+            (true, Some(end)) => Some(end),
+            (true, None) => Some(self.machine.now().saturating_add(self.machine.time_slice())),
+        };
+        self.arm();
+    }
+
+    /// Sets the timer to whatever comes first.
+    fn arm(&mut self) {
+        let slice = self.slice_end;
+        let first = self.deadlines.first();
+        let next = slice.map_or(first, |slice| Some(first.map_or(slice, |d| d.min(slice))));
+        if next != self.armed {
+            self.armed = next;
+            self.machine.set_timer(next);
+        }
+    }
+
+    pub(crate) fn block(&mut self, _: &IrqOff, why: Why) -> Blocked<'_, M> {
+        self.current_thread().state = State::Blocked(why);
+        Blocked(self)
+    }
+
+    /// The slot and priority of the current thread.
+    ///
+    /// # Panics
+    /// When it has blocked: then there is nothing left to it but to switch.
+    fn running(&mut self) -> (u32, Priority) {
+        let thread = self.current_thread();
+        assert!(thread.state == State::Running, "nothing-between-block-and-switch");
+        let priority = thread.priority;
+        (self.current.slot().index(), priority)
+    }
+
+    /// Makes the most urgent thread the current one. The old one has been
+    /// queued, blocked or ended by the caller.
+    fn next(&mut self, irq: &IrqOff, reason: Reason) -> Switch<M> {
+        let old = self.current_thread();
+        assert!(old.state != State::Running, "a running thread is switched away from");
+        let from = M::saved(&old.context);
+        let Some(slot) = self.runq.pop(irq, &mut self.threads) else {
+            unreachable!("the idle thread is ready whenever it does not run")
+        };
+        let Some((slot, thread)) = self.threads.entry_mut(slot) else {
+            unreachable!("the run queue holds threads of this table only")
+        };
+        thread.state = State::Running;
+        let to = M::saved(&thread.context);
+        let new = ThreadId::new(self.index, slot);
+        self.note(irq, Event::Switch, reason as u32, new.to_word());
+        self.current = new;
+        self.preempt_wanted = false;
+        self.slice_end = None;
+        self.set_slice(irq);
+        bump(&self.inspect.switches);
+        Switch { from, to }
+    }
+}
