@@ -24,3 +24,11 @@ pub fn nanos(ticks: u64) -> u64 {
     let nanos = (u128::from(ticks) * 1_000_000_000).checked_div(hertz).unwrap_or(0);
     u64::try_from(nanos).unwrap_or(u64::MAX)
 }
+
+/// How many whole seconds `ticks` are; without a frequency, as if it were the
+/// 10 MHz that most machines have.
+#[must_use]
+pub fn seconds(ticks: u64) -> u64 {
+    let hertz = TICKS_PER_SECOND.load(Ordering::Relaxed);
+    ticks / if hertz == 0 { 10_000_000 } else { hertz }
+}

@@ -14,6 +14,7 @@ use skimmer_arch::{
     cpu::{self, HartLocal, Riscv, enter},
     sbi,
     stack::KernelStack,
+    time,
 };
 use skimmer_core::{
     hart::Hart,
@@ -135,16 +136,25 @@ pub(crate) fn become_idle() -> ! {
     boot::become_idle(plan().stacks[0])
 }
 
-/// Waits until every hart that firmware started has arrived. A hart that
-/// firmware says is not coming is reported.
+/// How long after the last arrival a hart is waited for that firmware calls on
+/// its way: firmware says so of a hart that is in the tree only, for ever. In
+/// seconds of guest time; a hart that exists needs milliseconds, and minutes of
+/// other harts' arrivals do not count against it.
+const PATIENCE: u64 = 10;
+
+/// SBI_ERR_TIMEOUT, for a hart that was started and never came.
+const NEVER_CAME: i64 = -12;
+
+/// Waits until every hart that firmware started has arrived, or will not.
 fn wait_for_others() {
     let mut services = Vec::new();
     for (index, local) in cpu::harts().iter().enumerate() {
-        if has_arrived(index) || waits_until_here(index, local.hartid()) {
-            services.push(plan().services[index]);
-            let index = u32::try_from(index).unwrap_or(u32::MAX);
-            console::send(Record::HartUp { hartid: local.hartid(), index });
+        if !has_arrived(index) && !waits_until_here(index, local.hartid()) {
+            continue;
         }
+        services.push(plan().services[index]);
+        let index = u32::try_from(index).unwrap_or(u32::MAX);
+        console::send(Record::HartUp { hartid: local.hartid(), index });
     }
     if SERVICES.set(Box::new(services)).is_err() {
         unreachable!("the first thread waits once");
@@ -155,9 +165,14 @@ fn has_arrived(index: usize) -> bool {
     plan().inspect[index].online.load(Ordering::Acquire) == 1
 }
 
-/// Waits for the hart; returns whether it arrived. Firmware knows whether it
-/// is on its way, so there is no time limit to guess.
+fn count_arrived() -> usize {
+    (0..plan().inspect.len()).filter(|&index| has_arrived(index)).count()
+}
+
+/// Waits for the hart; returns whether it arrived. One that does not is
+/// reported, unless firmware refused to start it, which was reported then.
 fn waits_until_here(index: usize, hartid: u64) -> bool {
+    let (mut arrived, mut since) = (count_arrived(), time::now());
     loop {
         // Asked before looking: a hart that stopped after arriving has arrived.
         let state = sbi::hart_state(hartid);
@@ -165,6 +180,13 @@ fn waits_until_here(index: usize, hartid: u64) -> bool {
             return true;
         }
         if state == sbi::HartState::Absent {
+            return false;
+        }
+        if count_arrived() != arrived {
+            (arrived, since) = (count_arrived(), time::now());
+        }
+        if time::seconds(time::now().wrapping_sub(since)) >= PATIENCE {
+            console::send(Record::HartFailed { hartid, error: NEVER_CAME });
             return false;
         }
         lwkt::yield_now();

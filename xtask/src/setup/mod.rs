@@ -45,6 +45,8 @@ pub struct Wishes {
 pub struct Tools {
     /// The emulator.
     pub qemu: PathBuf,
+    /// The emulator as the user named it, if they did.
+    pub qemu_asked: Option<PathBuf>,
     /// What it calls itself.
     pub qemu_version: String,
     /// The compiler for the kernel.
@@ -145,7 +147,8 @@ fn look(wishes: &Wishes, fetch: Fetch) -> Result<(Option<Tools>, Vec<Need>)> {
     let missing: Vec<Need> = needs.iter().filter(|(_, m)| *m).map(|(n, _)| *n).collect();
     let tools = match (qemu, compiler, gdb) {
         (Some((qemu, qemu_version)), Some(compiler), Some(gdb)) if missing.is_empty() => {
-            Some(Tools { qemu, qemu_version, compiler, gdb })
+            let qemu_asked = wishes.qemu.clone();
+            Some(Tools { qemu, qemu_asked, qemu_version, compiler, gdb })
         }
         _ => None,
     };

@@ -107,7 +107,7 @@ fn machine_args(case: &Case, tools: &Tools, dir: &Path) -> Result<MachineArgs> {
         memory: MemorySize { mib: case.mib },
         cpu: case.cpu.map(ToOwned::to_owned),
         machine: case.machine.to_owned(),
-        qemu: None,
+        qemu: tools.qemu_asked.clone(),
         qemu_arg: case.extra.iter().map(ToString::to_string).collect(),
         dtb: None,
         timeout: DEFAULT_TIMEOUT.as_secs(),
