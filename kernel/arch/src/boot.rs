@@ -143,8 +143,8 @@ extern "C" fn skimmer_boot_hart(hartid: u64, device_tree: usize) -> ! {
     LOAD_ADDRESS.store(kernel_page, Ordering::Relaxed);
     cpu::EARLY.set_hartid(hartid);
     cpu::EARLY.install();
-    TrapStack::early().install();
-    csr::enable_software_interrupt();
+    cpu::EARLY.set_trap_stack(trap::early_stack());
+    trap::install_fatal();
     BOOT_STACK.set_canary();
     let device_tree = addr::PhysAddr::new(device_tree);
     skimmer_main(BootArgs { hartid, device_tree })
@@ -176,17 +176,14 @@ struct SecondaryBoot {
     /// boot.S reads this.
     stack_top: usize,
     local: &'static cpu::HartLocal,
-    traps: TrapStack,
 }
 
 /// Starts the hart with that index on the stack of its idle thread.
 ///
 /// # Errors
-/// The SBI error code, as firmware gives it; `SBI_ERR_FAILED` (-1) when memory
-/// is out.
+/// The SBI error code.
 pub fn start_secondary(local: &'static cpu::HartLocal, stack_top: usize) -> Result<(), i64> {
-    let traps = TrapStack::new().map_err(|_| -1)?;
-    let boot = Box::leak(Box::new(SecondaryBoot { stack_top, local, traps }));
+    let boot = Box::leak(Box::new(SecondaryBoot { stack_top, local }));
     let entry = addr::to_physical(_start_secondary as *const () as usize).get();
     // The heap is linearly mapped, so the hart can use the pointer once it has
     // turned paging on.
@@ -196,7 +193,6 @@ pub fn start_secondary(local: &'static cpu::HartLocal, stack_top: usize) -> Resu
 #[unsafe(no_mangle)]
 extern "C" fn skimmer_boot_secondary(_hartid: u64, boot: &'static SecondaryBoot) -> ! {
     boot.local.install();
-    boot.traps.install();
-    csr::enable_software_interrupt();
+    trap::install_fatal();
     skimmer_idle()
 }

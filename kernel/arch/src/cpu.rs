@@ -3,22 +3,25 @@
 
 use core::{
     arch::asm,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering},
 };
 
 use alloc::{boxed::Box, vec::Vec};
 use skimmer_core::{
-    hart::{Hart, Switch},
+    hart::Hart,
     ids::HartIndex,
     machine::Machine,
+    sched::Switch,
+    table::OutOfMemory,
 };
 use skimmer_sync::{cell::HartCell, irq::IrqOff, magazine::Magazines, once::Once};
 
 use crate::{
     csr,
     irq::masked,
-    panic, sbi,
+    sbi,
     stack::{self, KernelStack, Saved},
+    time, trap,
 };
 
 /// The RISC-V machine, for policy.
@@ -42,19 +45,55 @@ impl Machine for Riscv {
     fn clear_doorbell(&self) {
         csr::clear_software_interrupt();
     }
+
+    fn now(&self) -> u64 {
+        csr::time()
+    }
+
+    fn set_timer(&self, deadline: Option<u64>) {
+        let deadline = deadline.unwrap_or(u64::MAX);
+        if local().has_sstc {
+            csr::set_stimecmp(deadline);
+        } else {
+            sbi::set_timer(deadline);
+        }
+    }
+
+    fn time_slice(&self) -> u64 {
+        time::ticks_per_second() / SLICES_PER_SECOND
+    }
 }
+
+/// A thread keeps its hart from its equals for 10 ms at the most.
+const SLICES_PER_SECOND: u64 = 100;
 
 /// What each hart's `tp` points to.
 #[derive(Debug)]
+#[repr(C)]
 pub struct HartLocal {
+    /// trap.S reads this: the end of the stack for traps that cannot use the
+    /// thread's.
+    trap_stack: AtomicUsize,
+    /// How many critical sections the current thread is in. Written by this
+    /// hart only; a handler leaves it as it found it.
+    critical_depth: AtomicU32,
+    /// A handler wanted to switch while the thread was in a critical section.
+    is_switch_due: AtomicBool,
+    has_sstc: bool,
     index: HartIndex,
     hartid: AtomicU64,
     state: Option<HartCell<Hart<Riscv>>>,
     stock: HartCell<Magazines>,
 }
 
+const _: () = assert!(core::mem::offset_of!(HartLocal, trap_stack) == 0);
+
 /// The boot hart's, until the real ones exist.
 pub(crate) static EARLY: HartLocal = HartLocal {
+    trap_stack: AtomicUsize::new(0),
+    critical_depth: AtomicU32::new(1),
+    is_switch_due: AtomicBool::new(false),
+    has_sstc: false,
     index: HartIndex::new(0),
     hartid: AtomicU64::new(u64::MAX),
     state: None,
@@ -64,15 +103,32 @@ pub(crate) static EARLY: HartLocal = HartLocal {
 static HARTS: Once<Vec<HartLocal>> = Once::new();
 
 impl HartLocal {
-    /// A hart with its state.
-    #[must_use]
-    pub fn new(index: HartIndex, hartid: u64, state: Hart<Riscv>) -> Self {
-        Self {
+    /// A hart with its state. `has_sstc` says whether its timer is set by a
+    /// register of its own rather than by firmware.
+    ///
+    /// # Errors
+    /// When memory is out.
+    pub fn new(
+        index: HartIndex,
+        hartid: u64,
+        has_sstc: bool,
+        state: Hart<Riscv>,
+    ) -> Result<Self, OutOfMemory> {
+        Ok(Self {
+            trap_stack: AtomicUsize::new(trap::new_stack()?),
+            // A hart comes up in the critical section of its idle thread.
+            critical_depth: AtomicU32::new(1),
+            is_switch_due: AtomicBool::new(false),
+            has_sstc,
             index,
             hartid: AtomicU64::new(hartid),
             state: Some(HartCell::new(index, state)),
             stock: HartCell::new(index, Magazines::new()),
-        }
+        })
+    }
+
+    pub(crate) fn set_trap_stack(&self, end: usize) {
+        self.trap_stack.store(end, Ordering::Relaxed);
     }
 
     /// Its id in the machine.
@@ -135,21 +191,116 @@ pub fn this_hartid() -> u64 {
 }
 
 /// Opens this hart's state with interrupts masked, and then does the switch
-/// that `f` decided on, if any. Returns on the same thread.
+/// that `f` decided on; or, if `f` made something more urgent ready, that one.
+/// Returns on the same thread.
 ///
 /// # Panics
 /// Before the harts are published.
 #[inline]
 pub fn enter<R>(f: impl FnOnce(&mut Hart<Riscv>, &IrqOff) -> (R, Option<Switch<Riscv>>)) -> R {
     masked(|irq| {
-        panic::stop_if_panicking();
-        let Some(state) = &local().state else { panic!("this hart has no state yet") };
-        let (result, switch) = state.with(irq, |hart| f(hart, irq));
+        let depth = critical_depth();
+        set_critical_depth(depth + 1);
+        let (result, switch) = state().with(irq, |hart| {
+            let (result, switch) = f(hart, irq);
+            (result, switch.or_else(|| preemption(hart, irq, depth)))
+        });
         if let Some(switch) = switch {
             stack::switch(irq, switch);
         }
+        set_critical_depth(depth);
         result
     })
+}
+
+/// What a handler does, and the preemption that follows from it.
+#[inline]
+pub(crate) fn interrupted(f: impl FnOnce(&mut Hart<Riscv>, &IrqOff)) {
+    enter(|hart, irq| {
+        f(hart, irq);
+        let rotation = if critical_depth() == 1 { hart.rotate(irq) } else { None };
+        ((), rotation)
+    });
+}
+
+/// The switch to something more urgent, unless the thread is in a critical
+/// section: then it is taken at the section's end.
+fn preemption(hart: &mut Hart<Riscv>, irq: &IrqOff, depth: u32) -> Option<Switch<Riscv>> {
+    if depth == 0 {
+        return hart.preempt(irq);
+    }
+    if hart.wants_preemption() || hart.is_slice_over() {
+        local().is_switch_due.store(true, Ordering::Relaxed);
+    }
+    None
+}
+
+fn state() -> &'static HartCell<Hart<Riscv>> {
+    match &local().state {
+        Some(state) => state,
+        None => panic!("this hart has no state yet"),
+    }
+}
+
+/// A critical section: while it lives, the thread keeps its hart from others,
+/// but not from interrupts. Sections nest; the end of the last one takes a
+/// preemption that came meanwhile.
+///
+/// ```compile_fail,E0277
+/// fn send<T: Send>(_: T) {}
+/// // It belongs to the thread that entered it.
+/// send(skimmer_arch::cpu::Critical::enter());
+/// ```
+#[derive(Debug)]
+#[must_use = "the section ends when this is dropped"]
+pub struct Critical(core::marker::PhantomData<*const ()>);
+
+impl Critical {
+    /// Enters a section.
+    #[inline]
+    pub fn enter() -> Self {
+        set_critical_depth(critical_depth() + 1);
+        Self(core::marker::PhantomData)
+    }
+}
+
+impl Drop for Critical {
+    #[inline]
+    fn drop(&mut self) {
+        let depth = critical_depth() - 1;
+        set_critical_depth(depth);
+        // First the depth, then the look: what a handler finds in between, it
+        // does itself.
+        if depth == 0 && local().is_switch_due.load(Ordering::Relaxed) {
+            take_due_switch();
+        }
+    }
+}
+
+#[cold]
+fn take_due_switch() {
+    local().is_switch_due.store(false, Ordering::Relaxed);
+    enter(|hart, irq| ((), hart.preempt(irq).or_else(|| hart.rotate(irq))));
+}
+
+/// How many critical sections the current thread is in.
+#[inline]
+pub(crate) fn critical_depth() -> u32 {
+    local().critical_depth.load(Ordering::Relaxed)
+}
+
+#[inline]
+pub(crate) fn set_critical_depth(depth: u32) {
+    local().critical_depth.store(depth, Ordering::Relaxed);
+    // What a handler on this hart sees, it sees in program order.
+    core::sync::atomic::compiler_fence(Ordering::SeqCst);
+}
+
+/// A new thread leaves the section that it was born in, and the masked
+/// interrupts of the switch that brought it here.
+pub(crate) fn begin_thread() {
+    set_critical_depth(0);
+    csr::open_interrupts();
 }
 
 /// Opens this hart's stock of memory blocks.
@@ -164,17 +315,22 @@ pub fn exit_thread() -> ! {
     unreachable!("a dead thread was scheduled")
 }
 
-/// One turn of a hart's idle thread: answers the doorbell, gives the hart to
-/// whoever is ready, and sleeps if there is nobody. Look and sleep are one
-/// section with interrupts masked: the doorbell was cleared before the mail was
-/// taken, and whoever sends after that rings it again, which ends `wfi`.
+/// The hart's idle thread begins: from here on it takes interrupts and gives
+/// the hart to whoever is ready.
+pub fn begin_idle() {
+    trap::install();
+    begin_thread();
+}
+
+/// One turn of a hart's idle thread: sleeps if there is nobody to run. Look and
+/// sleep are one section with interrupts masked; a doorbell or timer that comes
+/// after the look ends `wfi`, and is taken when the section ends. A doorbell
+/// clears itself before the mail is taken, so none is slept through.
 pub fn idle_turn() {
-    enter(|hart, irq| {
-        hart.answer_doorbell(irq);
-        let switch = hart.preempt(irq);
-        if switch.is_none() && !hart.has_mail() {
+    enter(|hart, _| {
+        if !hart.wants_preemption() {
             csr::wait_for_interrupt();
         }
-        ((), switch)
+        ((), None)
     });
 }

@@ -8,6 +8,8 @@ use core::arch::asm;
 const SSTATUS_SIE: usize = 1 << 1;
 /// `sie.SSIE`, `sip.SSIP`: supervisor software interrupt.
 const SOFT: usize = 1 << 1;
+/// `sie.STIE`: supervisor timer interrupt.
+const TIMER: usize = 1 << 5;
 
 /// Masks interrupts; returns whether they were open.
 #[inline]
@@ -27,12 +29,12 @@ pub(crate) fn open_interrupts() {
     unsafe { asm!("csrsi sstatus, {}", const SSTATUS_SIE) };
 }
 
-/// Lets a supervisor software interrupt end `wfi` (it is taken only where
-/// interrupts are open).
+/// Enables the doorbell and the timer in `sie`: they end `wfi`, and are taken
+/// where interrupts are open.
 #[inline]
-pub(crate) fn enable_software_interrupt() {
-    // SAFETY: changes which interrupts can be pending, not whether they are taken.
-    unsafe { asm!("csrs sie, {}", in(reg) SOFT) };
+pub(crate) fn enable_interrupt_sources() {
+    // SAFETY: changes which interrupts can come, not whether they are taken.
+    unsafe { asm!("csrs sie, {}", in(reg) SOFT | TIMER) };
 }
 
 /// Clears `sip.SSIP`, this hart's doorbell.
@@ -59,11 +61,11 @@ pub(crate) fn set_trap_vector(entry: usize) {
     unsafe { asm!("csrw stvec, {}", in(reg) entry) };
 }
 
-/// Sets the word that the trap entry finds its stack by.
+/// Sets `stimecmp` (Sstc extension): the timer fires when `time` reaches it.
 #[inline]
-pub(crate) fn set_scratch(value: usize) {
-    // SAFETY: only trap.S reads sscratch.
-    unsafe { asm!("csrw sscratch, {}", in(reg) value) };
+pub(crate) fn set_stimecmp(deadline: u64) {
+    // SAFETY: the caller has made sure that the hart has the extension.
+    unsafe { asm!("csrw 0x14d, {}", in(reg) deadline) };
 }
 
 /// Reads the `time` register: ticks of the timebase.

@@ -54,8 +54,16 @@ fn begin() {
 
 /// A trap that nobody handles.
 pub(crate) fn trap(frame: &TrapFrame) -> ! {
+    report(frame, cause_name(frame.scause))
+}
+
+/// A trap, of whatever kind, that found no room on the thread's stack.
+pub(crate) fn overrun(frame: &TrapFrame) -> ! {
+    report(frame, "kernel stack overrun")
+}
+
+fn report(frame: &TrapFrame, name: &str) -> ! {
     begin();
-    let name = cause_name(frame.scause);
     let mut trace = Backtrace::from(frame.registers[8]);
     trace.push_front(frame.registers[1]);
     println!(

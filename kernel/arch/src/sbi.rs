@@ -49,6 +49,12 @@ pub(crate) fn send_ipi(hartid: u64) {
     let _ = sbi_rt::send_ipi(HartMask::from_mask_base(1, hart_number(hartid)));
 }
 
+/// Makes the timer fire when `time` reaches `deadline`; clears one that fired.
+pub(crate) fn set_timer(deadline: u64) {
+    // It cannot fail (SBI, TIME extension).
+    let _ = sbi_rt::set_timer(deadline);
+}
+
 /// Firmware's implementation id and version.
 #[must_use]
 pub fn implementation() -> (u64, u64) {

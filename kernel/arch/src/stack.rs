@@ -16,10 +16,10 @@ use core::{
     ptr::NonNull,
 };
 
-use skimmer_core::{hart::Switch, table::OutOfMemory};
+use skimmer_core::{sched::Switch, table::OutOfMemory};
 use skimmer_sync::irq::IrqOff;
 
-use crate::cpu::Riscv;
+use crate::cpu::{self, Riscv};
 
 global_asm!(include_str!("switch.S"));
 
@@ -177,23 +177,29 @@ pub fn switch(_irq: &IrqOff, switch: Switch<Riscv>) {
     let (from, to) = switch.into_parts();
     assert!(from.is_whole(), "canaries-everywhere: the outgoing thread overran its stack");
     assert!(to.is_whole(), "canaries-everywhere: the incoming thread's stack was overrun");
+    let depth = cpu::critical_depth();
+    assert!(depth > 0, "crit-across-switch: a thread leaves its hart outside a critical section");
     // SAFETY: a `Switch` is made by the hart's own policy only, and names its
     // current thread and one that is suspended; interrupts are masked until
     // the new stack is live.
     unsafe { skimmer_switch(from.stack_pointer(), to.stack_pointer()) };
+    // The depth is the thread's own, and it is back.
+    cpu::set_critical_depth(depth);
 }
 
-/// The first Rust code of a new thread, with interrupts masked.
+/// The first Rust code of a new thread: with interrupts masked, and in the
+/// critical section that it was born in.
 #[unsafe(no_mangle)]
 extern "C" fn skimmer_thread_main(header: usize) -> ! {
     let header = core::ptr::with_exposed_provenance::<Header>(header);
     // SAFETY: `prepare_first_switch` put it there; this thread runs on that
     // very stack, so it is alive.
     let entry = unsafe { &*header }.entry.take();
+    cpu::begin_thread();
     if let Some(entry) = entry {
         entry();
     }
-    crate::cpu::exit_thread()
+    cpu::exit_thread()
 }
 
 /// The stack that holds `address`, if it were a kernel stack's: its lowest and

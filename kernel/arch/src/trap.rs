@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Traps. In this milestone interrupts stay masked, so every trap is a fault in
-//! the kernel and ends in a panic that says what happened where.
+//! Traps: the doorbell, the timer, and everything else, which is fatal.
+//!
+//! Handlers run with interrupts masked on the interrupted thread's stack, touch
+//! only their hart's own state, and do not block. Who should run is decided as
+//! the trap returns, unless the thread is in a critical section.
 
 use core::{arch::global_asm, cell::UnsafeCell};
 
+use skimmer_abi::trace::Event;
 use skimmer_core::table::OutOfMemory;
 
 use crate::{
-    csr, panic,
+    cpu, csr, panic,
     stack::{KernelStack, STACK_SIZE},
 };
 
@@ -15,6 +19,7 @@ global_asm!(include_str!("trap.S"));
 
 unsafe extern "C" {
     fn skimmer_trap_entry();
+    fn skimmer_fatal_entry();
 }
 
 /// What the entry saves, in the order in which trap.S stores it.
@@ -30,12 +35,12 @@ pub(crate) struct TrapFrame {
 }
 
 const _: () = assert!(size_of::<TrapFrame>() == 288);
+const _: () = assert!(STACK_SIZE == 1 << 14);
 
-/// The stack that a hart's traps use.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct TrapStack {
-    top: usize,
-}
+/// `scause`'s top bit: an interrupt.
+const INTERRUPT: u64 = 1 << 63;
+const SOFTWARE: u64 = INTERRUPT | 1;
+const TIMER: u64 = INTERRUPT | 5;
 
 #[repr(C, align(16384))]
 struct EarlyStack(UnsafeCell<[u8; STACK_SIZE]>);
@@ -45,29 +50,55 @@ unsafe impl Sync for EarlyStack {}
 
 static EARLY_STACK: EarlyStack = EarlyStack(UnsafeCell::new([0; STACK_SIZE]));
 
-impl TrapStack {
-    /// The boot hart's, which needs no heap.
-    pub(crate) fn early() -> Self {
-        Self { top: EARLY_STACK.0.get().expose_provenance() + STACK_SIZE }
-    }
+/// The end of the boot hart's trap stack before there is a heap.
+pub(crate) fn early_stack() -> usize {
+    EARLY_STACK.0.get().expose_provenance() + STACK_SIZE
+}
 
-    /// One for another hart. It is never freed.
-    pub(crate) fn new() -> Result<Self, OutOfMemory> {
-        let stack = KernelStack::empty()?;
-        let top = stack.top();
-        core::mem::forget(stack);
-        Ok(Self { top })
-    }
+/// The end of a new trap stack, which is never freed.
+pub(crate) fn new_stack() -> Result<usize, OutOfMemory> {
+    let stack = KernelStack::empty()?;
+    let top = stack.top();
+    core::mem::forget(stack);
+    Ok(top)
+}
 
-    /// Makes this hart's traps use it.
-    pub(crate) fn install(self) {
-        csr::set_scratch(self.top);
-        csr::set_trap_vector(skimmer_trap_entry as *const () as usize);
-    }
+/// Every trap of this hart is fatal. `tp` has been set.
+pub(crate) fn install_fatal() {
+    csr::set_trap_vector(skimmer_fatal_entry as *const () as usize);
+}
+
+/// This hart runs threads, and takes interrupts wherever they are open.
+pub(crate) fn install() {
+    csr::set_trap_vector(skimmer_trap_entry as *const () as usize);
+    csr::enable_interrupt_sources();
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn skimmer_trap(frame: &TrapFrame) -> ! {
+extern "C" fn skimmer_trap(frame: &TrapFrame) {
+    if frame.scause != SOFTWARE && frame.scause != TIMER {
+        panic::trap(frame);
+    }
+    cpu::interrupted(|hart, irq| {
+        let cause = (frame.scause & 0xff) as u32 | 1 << 31;
+        hart.note(irq, Event::TrapEnter, cause, frame.sepc);
+        if frame.scause == SOFTWARE {
+            panic::stop_if_panicking();
+            hart.answer_doorbell(irq);
+        } else {
+            hart.timer_fired(irq);
+        }
+        hart.note(irq, Event::TrapExit, 0, 0);
+    });
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn skimmer_overrun(frame: &TrapFrame) -> ! {
+    panic::overrun(frame)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn skimmer_fatal(frame: &TrapFrame) -> ! {
     panic::trap(frame)
 }
 
@@ -87,7 +118,7 @@ pub(crate) const fn cause_name(scause: u64) -> &'static str {
         12 => "instruction page fault",
         13 => "load page fault",
         15 => "store page fault",
-        _ if scause >> 63 != 0 => "unexpected interrupt",
+        _ if scause & INTERRUPT != 0 => "unexpected interrupt",
         _ => "unknown exception",
     }
 }

@@ -163,7 +163,7 @@ impl<M: Machine> Hart<M> {
 
     /// Writes a trace record.
     #[inline]
-    pub(crate) fn note(&self, _: &IrqOff, event: Event, a: u32, b: u64) {
+    pub fn note(&self, _: &IrqOff, event: Event, a: u32, b: u64) {
         let (time, thread) = (self.machine.now(), self.current.to_word());
         self.trace.write(Record { time, thread, event: event as u8, a, b });
     }

@@ -168,6 +168,12 @@ impl<M: Machine> Hart<M> {
         self.preempt_wanted
     }
 
+    /// Whether the current thread has had its time and an equal waits.
+    #[must_use]
+    pub fn is_slice_over(&self) -> bool {
+        self.slice_end.is_some_and(|end| end <= self.machine.now())
+    }
+
     /// The timer fired: wakes whoever is due. A thread whose time slice is over
     /// goes behind its equals.
     pub fn timer_fired(&mut self, irq: &IrqOff) {
@@ -188,7 +194,7 @@ impl<M: Machine> Hart<M> {
     /// Gives the hart to an equal of the current thread whose time slice is
     /// over. The slice begins anew with each switch.
     pub fn rotate(&mut self, irq: &IrqOff) -> Option<Switch<M>> {
-        if self.slice_end.is_none_or(|end| end > self.machine.now()) {
+        if !self.is_slice_over() {
             return None;
         }
         self.slice_end = None;

@@ -56,18 +56,20 @@ pub(crate) fn count_work() {
 
 /// Lets equals run. Strict priority: the less urgent do not run.
 pub(crate) fn yield_now() {
-    enter(|hart, irq| {
-        hart.poll_mail(irq);
-        ((), hart.yield_now(irq))
-    });
+    enter(|hart, irq| ((), hart.yield_now(irq)));
 }
 
 /// Stops the calling thread until it is scheduled. Wakes of the past do not
 /// count: the caller has agreed with its waker on who comes first.
 pub(crate) fn deschedule_self() {
+    enter(|hart, irq| ((), Some(hart.deschedule_self(irq).switch(irq))));
+}
+
+/// Sleeps until `deadline`, in ticks of guest time.
+pub(crate) fn sleep_until(deadline: u64) {
     enter(|hart, irq| {
-        hart.poll_mail(irq);
-        ((), Some(hart.deschedule_self(irq).switch(irq)))
+        let blocked = hart.sleep_until(irq, deadline);
+        ((), blocked.map(|blocked| blocked.switch(irq)))
     });
 }
 
@@ -89,12 +91,9 @@ pub(crate) fn send(to: ThreadId, message: Message) -> InFlight {
 /// Waits for the reply to a message.
 pub(crate) fn wait(mut ticket: InFlight) -> Replied {
     loop {
-        let step = enter(|hart, irq| {
-            hart.poll_mail(irq);
-            match Port::wait_reply(hart, irq, ticket) {
-                Wait::Ready(replied) => (Ok(replied), hart.preempt(irq)),
-                Wait::Block(ticket, blocked) => (Err(ticket), Some(blocked.switch(irq))),
-            }
+        let step = enter(|hart, irq| match Port::wait_reply(hart, irq, ticket) {
+            Wait::Ready(replied) => (Ok(replied), None),
+            Wait::Block(ticket, blocked) => (Err(ticket), Some(blocked.switch(irq))),
         });
         match step {
             Ok(replied) => return replied,
@@ -111,12 +110,9 @@ pub(crate) fn call(to: ThreadId, message: Message) -> Replied {
 /// Waits for the next message at the caller's port.
 pub(crate) fn receive() -> Received {
     loop {
-        let message = enter(|hart, irq| {
-            hart.poll_mail(irq);
-            match Port::wait(hart, irq, ()) {
-                Wait::Ready(message) => (Some(message), hart.preempt(irq)),
-                Wait::Block((), blocked) => (None, Some(blocked.switch(irq))),
-            }
+        let message = enter(|hart, irq| match Port::wait(hart, irq, ()) {
+            Wait::Ready(message) => (Some(message), None),
+            Wait::Block((), blocked) => (None, Some(blocked.switch(irq))),
         });
         if let Some(message) = message {
             return message;
@@ -142,7 +138,7 @@ fn until_sent<T, R>(
 ) -> R {
     loop {
         let step = enter(|hart, irq| match attempt(hart, irq, value) {
-            Ok(sent) => (Ok(sent), hart.preempt(irq)),
+            Ok(sent) => (Ok(sent), None),
             Err(full) => (Err(full), None),
         });
         match step {
@@ -157,7 +153,6 @@ fn until_sent<T, R>(
 
 fn wait_for_space(target: HartIndex) {
     enter(|hart, irq| {
-        hart.poll_mail(irq);
         let blocked = hart.wait_for_space(irq, target);
         ((), blocked.map(|blocked| blocked.switch(irq)))
     });

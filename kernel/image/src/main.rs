@@ -63,6 +63,7 @@ extern "Rust" fn skimmer_main(boot: BootArgs) -> ! {
 #[unsafe(no_mangle)]
 extern "Rust" fn skimmer_idle() -> ! {
     smp::arrive();
+    cpu::begin_idle();
     loop {
         cpu::idle_turn();
     }

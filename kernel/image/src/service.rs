@@ -6,7 +6,7 @@
 use skimmer_abi::errno::Errno;
 use skimmer_arch::cpu::{Riscv, enter};
 use skimmer_core::{
-    hart::{Chore, Duty},
+    chores::{Chore, Duty},
     ids::{Priority, ThreadId},
     message::Words,
     port::Wait,

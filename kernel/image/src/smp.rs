@@ -58,7 +58,7 @@ fn try_publish(ids: &[u64], root: &InspectRoot) -> Result<(), OutOfMemory> {
         let stack = KernelStack::empty()?;
         stacks.push(stack.top());
         let (state, service) = new_hart(index, inspect, lines, stack)?;
-        locals.push(HartLocal::new(hart_at(index), id, state));
+        locals.push(HartLocal::new(hart_at(index), hart.id, hart.has_sstc, state)?);
         services.push(service);
     }
     let harts = addr::to_physical(inspect.as_ptr().addr()).get() as u64;
