@@ -22,6 +22,10 @@ use crate::{
 /// The id of the hart that panicked first, plus one; 0 while all is well.
 static PANICKING: AtomicU64 = AtomicU64::new(0);
 
+/// How long the machine stands after the record of a panic, so that a host that
+/// watches can stop it there and look at every hart.
+const PAUSE_MS: u64 = 500;
+
 /// Parks this hart if another one has panicked.
 #[inline]
 pub(crate) fn stop_if_panicking() {
@@ -115,6 +119,7 @@ fn finish(record: &PanicRecord<'_>) -> ! {
         println!("  from {frame:#x}");
     }
     console::send(Record::Panic(*record));
+    power::pause(PAUSE_MS);
     power::exit(ExitStatus::Panic)
 }
 

@@ -17,18 +17,24 @@ pub fn now() -> u64 {
     crate::csr::time()
 }
 
-/// How many nanoseconds `ticks` are; 0 while the frequency is not known.
+/// How many nanoseconds `ticks` are.
 #[must_use]
 pub fn nanos(ticks: u64) -> u64 {
-    let hertz = u128::from(TICKS_PER_SECOND.load(Ordering::Relaxed));
-    let nanos = (u128::from(ticks) * 1_000_000_000).checked_div(hertz).unwrap_or(0);
+    let nanos = u128::from(ticks) * 1_000_000_000 / u128::from(ticks_per_second());
     u64::try_from(nanos).unwrap_or(u64::MAX)
 }
 
-/// How many whole seconds `ticks` are; without a frequency, as if it were the
-/// 10 MHz that most machines have.
+/// How many whole seconds `ticks` are.
 #[must_use]
 pub fn seconds(ticks: u64) -> u64 {
-    let hertz = TICKS_PER_SECOND.load(Ordering::Relaxed);
-    ticks / if hertz == 0 { 10_000_000 } else { hertz }
+    ticks / ticks_per_second()
+}
+
+/// The timebase frequency; where the tree names none, the 10 MHz that most
+/// machines have.
+fn ticks_per_second() -> u64 {
+    match TICKS_PER_SECOND.load(Ordering::Relaxed) {
+        0 => 10_000_000,
+        hertz => hertz,
+    }
 }

@@ -142,7 +142,7 @@ pub const CASES: &[Case] = &[
         name: "panic",
         scenario: Scenario::Panic,
         expect: Some(Kind::Panic),
-        evidence: &[(file::PANIC, "faults.rs:")],
+        evidence: &[(file::PANIC, "faults.rs:"), (file::DEBUGGER, "Thread 8")],
         ..PORTS
     },
     Case {
