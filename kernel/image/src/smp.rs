@@ -93,9 +93,9 @@ fn plan() -> &'static Plan {
 
 /// Asks firmware for every other hart. One that it refuses is reported, and the
 /// rest go on.
-pub(crate) fn start_others() {
+pub(crate) fn start_others(door: boot::Door) {
     for (local, &stack) in cpu::harts().iter().zip(&plan().stacks).skip(1) {
-        if let Err(error) = boot::start_secondary(local, stack) {
+        if let Err(error) = boot::start_secondary(local, stack, door) {
             console::send(Record::HartFailed { hartid: local.hartid(), error });
         }
     }
