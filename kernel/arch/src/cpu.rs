@@ -75,6 +75,12 @@ impl HartLocal {
         }
     }
 
+    /// Its place among the harts in use.
+    #[must_use]
+    pub const fn index(&self) -> HartIndex {
+        self.index
+    }
+
     /// Its id in the machine.
     #[must_use]
     pub fn hartid(&self) -> u64 {

@@ -101,6 +101,10 @@ fn assertion(info: &PanicInfo<'_>) -> ! {
     let (file, line) = info.location().map_or(("", 0), |l| (l.file(), l.line()));
     let trace = Backtrace::from(csr::frame_pointer() as u64);
     println!("PANIC on hart {} at {file}:{line}: {}", cpu::this_hartid(), info.message());
+    // What a call keeps is as it was; the rest is the report's own by now.
+    for (name, value) in csr::kept_registers() {
+        println!("  {name:<8} {value:#018x}");
+    }
     finish(&PanicRecord {
         hartid: cpu::this_hartid(),
         message: text.as_str(),

@@ -97,9 +97,14 @@ pub(crate) fn start_others(door: boot::Door) {
     for (local, &stack) in cpu::harts().iter().zip(&plan().stacks).skip(1) {
         if let Err(error) = boot::start_secondary(local, stack, door) {
             console::send(Record::HartFailed { hartid: local.hartid(), error });
+            plan().inspect[local.index().index()].online.store(REFUSED, Ordering::Relaxed);
         }
     }
 }
+
+/// What a hart's public block says of it.
+const ARRIVED: u64 = 1;
+const REFUSED: u64 = 2;
 
 /// The calling hart has its stack: its service thread may run.
 pub(crate) fn arrive() {
@@ -108,7 +113,7 @@ pub(crate) fn arrive() {
         // The service thread is this hart's own, so no ring can be full.
         let scheduled = hart.schedule(irq, service);
         debug_assert!(scheduled.is_ok());
-        hart.inspect().online.store(1, Ordering::Release);
+        hart.inspect().online.store(ARRIVED, Ordering::Release);
         ((), None)
     });
 }
@@ -162,7 +167,7 @@ fn wait_for_others() {
 }
 
 fn has_arrived(index: usize) -> bool {
-    plan().inspect[index].online.load(Ordering::Acquire) == 1
+    plan().inspect[index].online.load(Ordering::Acquire) == ARRIVED
 }
 
 fn count_arrived() -> usize {
@@ -170,7 +175,7 @@ fn count_arrived() -> usize {
 }
 
 /// Waits for the hart; returns whether it arrived. One that does not is
-/// reported, unless firmware refused to start it, which was reported then.
+/// reported; one that firmware refused to start was reported then.
 fn waits_until_here(index: usize, hartid: u64) -> bool {
     let (mut arrived, mut since) = (count_arrived(), time::now());
     loop {
@@ -179,13 +184,14 @@ fn waits_until_here(index: usize, hartid: u64) -> bool {
         if has_arrived(index) {
             return true;
         }
-        if state == sbi::HartState::Absent {
+        if plan().inspect[index].online.load(Ordering::Relaxed) == REFUSED {
             return false;
         }
         if count_arrived() != arrived {
             (arrived, since) = (count_arrived(), time::now());
         }
-        if time::seconds(time::now().wrapping_sub(since)) >= PATIENCE {
+        let has_waited = time::seconds(time::now().wrapping_sub(since)) >= PATIENCE;
+        if state == sbi::HartState::Absent || has_waited {
             console::send(Record::HartFailed { hartid, error: NEVER_CAME });
             return false;
         }
