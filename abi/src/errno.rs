@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Error numbers, with QNX's values (IPC-SEMANTICS section 16).
+//! Error numbers, with QNX's values.
 
 use serde::{Deserialize, Serialize};
 

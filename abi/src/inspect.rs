@@ -50,7 +50,8 @@ impl Default for InspectRoot {
 pub struct HartInspect {
     /// The hart's id in the machine (`mhartid`).
     pub hartid: AtomicU64,
-    /// 0 until the hart runs its idle thread for the first time, then 1.
+    /// 0 until the hart runs its idle thread for the first time, then 1; 2 if
+    /// firmware refused to start it.
     pub online: AtomicU64,
     /// Thread switches.
     pub switches: AtomicU64,

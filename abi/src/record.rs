@@ -77,7 +77,8 @@ pub struct Outcome {
     pub nanos: u64,
 }
 
-/// The machine state a panic reports. Registers are x1 to x31 in order.
+/// What the host needs to know of a panic. The registers go to the console as
+/// text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PanicInfo<'a> {
     /// The hart's id in the machine.

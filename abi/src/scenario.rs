@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub enum Scenario {
     /// One server, a client on every other hart, synchronous round trips.
     Ports,
-    /// Two harts fill each other's rings at once; nothing may be lost.
+    /// All harts fill each other's rings at once; nothing may be lost.
     Flood,
     /// Threads of many priorities on each hart: order, wake, exit, reuse.
     Threads,

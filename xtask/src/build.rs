@@ -32,6 +32,19 @@ pub struct Kernel {
     pub identity: String,
 }
 
+impl Kernel {
+    /// The same kernel as a copy in `dir`: a build that happens while it is
+    /// booted must not change it.
+    ///
+    /// # Errors
+    /// When it cannot be copied.
+    pub fn keep_copy(&self, dir: &Path) -> Result<Self> {
+        let elf = dir.join("kernel.elf");
+        std::fs::copy(&self.elf, &elf).context("cannot keep a copy of the kernel")?;
+        Ok(Self { identity: identity(&elf)?, elf })
+    }
+}
+
 /// Builds the kernel with `compiler`.
 ///
 /// # Errors

@@ -10,6 +10,7 @@
 
 pub mod boot;
 pub mod build;
+pub mod claim;
 pub mod cli;
 pub mod console;
 pub mod evidence;

@@ -3,10 +3,11 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use crate::boot::{self, Boot, Booted, Event};
 use crate::build;
+use crate::claim::Claim;
 use crate::cli::RunArgs;
 use crate::console::Line;
 use crate::evidence::file;
@@ -29,15 +30,17 @@ pub fn run(args: &RunArgs) -> Result<bool> {
     let kernel = build::kernel(&tools.compiler, &args.build.profile())?;
     let machine = args.machine.machine(&tools);
     let workload = args.workload.workload(args.workload.seed);
-    let dir = target_dir().join("run").join(workload.scenario.name());
-    clear(&dir)?;
+    let claim = Claim::first_free(&target_dir().join("run").join(workload.scenario.name()))?;
+    claim.clear()?;
+    let dir = claim.dir();
+    let kernel = kernel.keep_copy(dir)?;
     let symbols = Symbols::load(&kernel.elf).ok();
     let spec = Boot {
         machine: &machine,
         elf: &kernel.elf,
         gdb: &tools.gdb,
         workload: &workload,
-        dir: &dir,
+        dir,
         timeout: args.machine.timeout(),
         wait: args.gdb,
         reproduce: &args.command_line(),
@@ -45,16 +48,8 @@ pub fn run(args: &RunArgs) -> Result<bool> {
     println!("boot: {} hart(s), {} · {}", machine.harts, machine.memory, workload.bootargs());
     let mut viewer = Viewer { all: args.verbose, kernel_speaks: false, symbols };
     let booted = boot::boot(&spec, &mut |event| viewer.see(&event))?;
-    report(&booted, &dir, viewer.kernel_speaks || args.verbose);
+    report(&booted, dir, viewer.kernel_speaks || args.verbose);
     Ok(booted.verdict.passed())
-}
-
-/// An empty directory.
-fn clear(dir: &Path) -> Result<()> {
-    if dir.exists() {
-        std::fs::remove_dir_all(dir).with_context(|| format!("cannot clear {}", dir.display()))?;
-    }
-    std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))
 }
 
 /// Prints a boot while it runs. The firmware's banner is left out unless all

@@ -87,9 +87,9 @@ impl<'a> Hart<'a> {
         self.node.string("mmu-type").ok()
     }
 
-    /// Whether it can translate addresses at all.
+    /// Whether it can translate addresses by Sv39: the larger modes include it.
     pub fn has_mmu(&self) -> bool {
-        self.mmu_type().is_some_and(|mode| mode != "riscv,none")
+        matches!(self.mmu_type(), Some("riscv,sv39" | "riscv,sv48" | "riscv,sv57"))
     }
 
     /// Its `riscv,isa` string.

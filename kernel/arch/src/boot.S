@@ -17,6 +17,10 @@ _start:
     csrw    sip, zero
     mv      s1, a0                  # law boot-args-first: in registers that
     mv      s2, a1                  # nothing below touches
+    lla     t0, SKIMMER_BOOT_TAKEN
+    li      t1, 1
+    amoswap.w.aqrl t1, t1, (t0)
+    bnez    t1, front_door
     lla     t0, __bss_start
     lla     t1, __bss_end
 1:  sd      zero, 0(t0)
@@ -55,6 +59,21 @@ _start:
     mv      a1, s2
     call    skimmer_boot_hart
     unimp
+
+# A hart came here that another hart has started, or is about to. OpenSBI 1.1
+# marks a hart as starting before it writes down where: a hart that looks in
+# between goes to the first payload's address with the first payload's
+# arguments. It finds its own by its id, once they are listed.
+front_door:
+    call    boot_enable_paging
+1:  lla     t0, SKIMMER_SECONDARIES
+    ld      s2, 0(t0)
+    fence   r, rw
+2:  beqz    s2, 1b
+    ld      t1, 8(s2)               # SecondaryBoot.hartid
+    beq     t1, s1, enter_secondary
+    ld      s2, 16(s2)              # SecondaryBoot.next
+    j       2b
 .size _start, . - _start
 
 # void _start_secondary(hartid, boot: &SecondaryBoot)
@@ -66,6 +85,7 @@ _start_secondary:
     mv      s1, a0
     mv      s2, a1
     call    boot_enable_paging
+enter_secondary:
     ld      sp, 0(s2)               # SecondaryBoot.stack_top
     mv      fp, zero
     mv      a0, s1

@@ -6,14 +6,15 @@ use alloc::boxed::Box;
 use core::{
     arch::{asm, global_asm},
     cell::UnsafeCell,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering},
 };
 
-use crate::{addr, cpu, csr, sbi, stack::STACK_SIZE, trap::TrapStack};
+use crate::{addr, cpu, sbi, stack::STACK_SIZE, trap};
 
 global_asm!(include_str!("boot.S"));
 
 unsafe extern "C" {
+    fn _start();
     fn _start_secondary();
     static __image_start: u8;
 }
@@ -170,24 +171,57 @@ pub fn become_idle(stack_top: usize) -> ! {
     }
 }
 
-/// What a secondary hart finds in its opaque argument.
+/// Set by the first hart to arrive. Not in .bss, which that hart zeroes.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = ".data")]
+static SKIMMER_BOOT_TAKEN: AtomicU32 = AtomicU32::new(0);
+
+/// What a secondary hart finds in its opaque argument, or in the list.
+#[derive(Debug)]
 #[repr(C)]
 struct SecondaryBoot {
-    /// boot.S reads this.
+    /// boot.S reads this and the next two.
     stack_top: usize,
+    hartid: u64,
+    next: *const SecondaryBoot,
     local: &'static cpu::HartLocal,
 }
 
-/// Starts the hart with that index on the stack of its idle thread.
+/// Every hart that was asked for, for those that come by the front door.
+#[unsafe(no_mangle)]
+static SKIMMER_SECONDARIES: AtomicPtr<SecondaryBoot> = AtomicPtr::new(core::ptr::null_mut());
+
+/// Where a hart is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Door {
+    /// To the entry for secondary harts.
+    Secondary,
+    /// To the entry of the image, as firmware with a race in it does by
+    /// mistake. For tests.
+    Front,
+}
+
+/// Starts a hart on the stack of its idle thread. The boot hart alone calls it.
 ///
 /// # Errors
 /// The SBI error code.
-pub fn start_secondary(local: &'static cpu::HartLocal, stack_top: usize) -> Result<(), i64> {
-    let boot = Box::leak(Box::new(SecondaryBoot { stack_top, local }));
-    let entry = addr::to_physical(_start_secondary as *const () as usize).get();
+pub fn start_secondary(
+    local: &'static cpu::HartLocal,
+    stack_top: usize,
+    door: Door,
+) -> Result<(), i64> {
+    let next = SKIMMER_SECONDARIES.load(Ordering::Relaxed).cast_const();
+    let hartid = local.hartid();
+    let boot = Box::leak(Box::new(SecondaryBoot { stack_top, hartid, next, local }));
+    SKIMMER_SECONDARIES.store(boot, Ordering::Release);
+    let entry = match door {
+        Door::Secondary => _start_secondary as *const (),
+        Door::Front => _start as *const (),
+    };
     // The heap is linearly mapped, so the hart can use the pointer once it has
     // turned paging on.
-    sbi::start_hart(local.hartid(), entry, core::ptr::from_mut(boot).expose_provenance())
+    let argument = core::ptr::from_mut(boot).expose_provenance();
+    sbi::start_hart(hartid, addr::to_physical(entry as usize).get(), argument)
 }
 
 #[unsafe(no_mangle)]

@@ -8,11 +8,7 @@ use core::{
 
 use alloc::{boxed::Box, vec::Vec};
 use skimmer_core::{
-    hart::Hart,
-    ids::HartIndex,
-    machine::Machine,
-    sched::Switch,
-    table::OutOfMemory,
+    hart::Hart, ids::HartIndex, machine::Machine, sched::Switch, table::OutOfMemory,
 };
 use skimmer_sync::{cell::HartCell, irq::IrqOff, magazine::Magazines, once::Once};
 
@@ -129,6 +125,12 @@ impl HartLocal {
 
     pub(crate) fn set_trap_stack(&self, end: usize) {
         self.trap_stack.store(end, Ordering::Relaxed);
+    }
+
+    /// Its place among the harts in use.
+    #[must_use]
+    pub const fn index(&self) -> HartIndex {
+        self.index
     }
 
     /// Its id in the machine.

@@ -87,3 +87,22 @@ pub(crate) fn frame_pointer() -> usize {
     unsafe { asm!("mv {}, s0", out(reg) fp, options(nomem, nostack)) };
     fp
 }
+
+/// The registers that a call keeps, and those of the last trap.
+pub(crate) fn kept_registers() -> [(&'static str, u64); 18] {
+    macro_rules! read {
+        ($($name:literal: $instruction:literal),*) => { [$(($name, {
+            let value: u64;
+            // SAFETY: reads a register.
+            unsafe { asm!($instruction, out(reg) value, options(nomem, nostack)) };
+            value
+        })),*] };
+    }
+    read![
+        "ra": "mv {}, ra", "sp": "mv {}, sp", "gp": "mv {}, gp", "tp": "mv {}, tp",
+        "s0": "mv {}, s0", "s1": "mv {}, s1", "s2": "mv {}, s2", "s3": "mv {}, s3",
+        "s4": "mv {}, s4", "s5": "mv {}, s5", "s6": "mv {}, s6", "s7": "mv {}, s7",
+        "s8": "mv {}, s8", "s9": "mv {}, s9", "s10": "mv {}, s10", "s11": "mv {}, s11",
+        "sstatus": "csrr {}, sstatus", "satp": "csrr {}, satp"
+    ]
+}

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The RISC-V machine: boot, traps, the switch, firmware calls, registers,
 //! console, heap. `unsafe` is allowed here, in small blocks; there is no
-//! policy. Of `core`'s state it knows only that each hart has one, which it
-//! keeps and lends out under the proof of masked interrupts.
+//! policy. It keeps each hart's state of `core`, lends it out under the proof of
+//! masked interrupts, and calls on it at the few points where the machine and
+//! policy meet: the doorbell, the idle turn, the end of a thread.
 #![no_std]
 
 extern crate alloc;

@@ -22,6 +22,10 @@ use crate::{
 /// The id of the hart that panicked first, plus one; 0 while all is well.
 static PANICKING: AtomicU64 = AtomicU64::new(0);
 
+/// How long the machine stands after the record of a panic, so that a host that
+/// watches can stop it there and look at every hart.
+const PAUSE_MS: u64 = 500;
+
 /// Parks this hart if another one has panicked.
 #[inline]
 pub(crate) fn stop_if_panicking() {
@@ -105,6 +109,10 @@ fn assertion(info: &PanicInfo<'_>) -> ! {
     let (file, line) = info.location().map_or(("", 0), |l| (l.file(), l.line()));
     let trace = Backtrace::from(csr::frame_pointer() as u64);
     println!("PANIC on hart {} at {file}:{line}: {}", cpu::this_hartid(), info.message());
+    // What a call keeps is as it was; the rest is the report's own by now.
+    for (name, value) in csr::kept_registers() {
+        println!("  {name:<8} {value:#018x}");
+    }
     finish(&PanicRecord {
         hartid: cpu::this_hartid(),
         message: text.as_str(),
@@ -123,6 +131,7 @@ fn finish(record: &PanicRecord<'_>) -> ! {
         println!("  from {frame:#x}");
     }
     console::send(Record::Panic(*record));
+    power::pause(PAUSE_MS);
     power::exit(ExitStatus::Panic)
 }
 

@@ -11,12 +11,15 @@ use skimmer_abi::exit::ExitStatus;
 
 use crate::{
     addr::{PhysAddr, to_virtual},
-    csr, sbi,
+    csr, sbi, time,
 };
 
 static TEST_DEVICE: AtomicUsize = AtomicUsize::new(0);
 
 const FINISH_WITH_CODE: u32 = 0x3333;
+
+/// How long the test device has to end the machine.
+const DEVICE_PATIENCE_MS: u64 = 5_000;
 
 /// Names the test device that the device tree has.
 pub fn set_test_device(registers: PhysAddr) {
@@ -31,9 +34,20 @@ pub fn exit(status: ExitStatus) -> ! {
         // SAFETY: the device tree names a sifive_test register there, and the
         // linear map shows it; nothing else uses the device.
         unsafe { register.write_volatile(FINISH_WITH_CODE | u32::from(status as u8) << 16) };
+        // The machine ends a little later; firmware's way out would overtake
+        // the status, so it is only for a device that does nothing.
+        pause(DEVICE_PATIENCE_MS);
     }
     sbi::shut_down(status != ExitStatus::Success);
     loop {
         csr::wait_for_interrupt();
+    }
+}
+
+/// Lets guest time pass.
+pub(crate) fn pause(milliseconds: u64) {
+    let start = time::now();
+    while time::nanos(time::now().wrapping_sub(start)) < milliseconds * 1_000_000 {
+        core::hint::spin_loop();
     }
 }

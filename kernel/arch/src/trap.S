@@ -8,7 +8,7 @@
 # the first word that tp points to, and is reported.
 
 .equ STACK_BITS, 14                 # STACK_SIZE of stack.rs
-.equ FRAME, 288
+.equ FRAME, 304
 .equ ROOM, FRAME + 2560             # a frame, the handlers, header and canary
 
 .macro SAVE_ALL                     # all but x0, x2 and x5
@@ -22,6 +22,8 @@
     sd      t0, 40(sp)              # x5
     csrr    t0, sepc
     sd      t0, 256(sp)
+    sd      t0, 296(sp)             # the end of the frame is one more link in
+    sd      x8, 288(sp)             # the chain of frame pointers
     csrr    t0, scause
     sd      t0, 264(sp)
     csrr    t0, stval
@@ -47,7 +49,7 @@ skimmer_trap_entry:
     addi    t0, sp, FRAME
     sd      t0, 16(sp)              # x2
     mv      a0, sp
-    addi    s0, sp, FRAME           # a frame for backtraces to step over
+    addi    s0, sp, FRAME
     call    skimmer_trap
 
     # Law sie-off-before-sstatus: interrupts have been masked since entry, or
@@ -72,6 +74,7 @@ overrun:
     sd      t0, 16(sp)              # x2
     SAVE_ALL
     mv      a0, sp
+    addi    s0, sp, FRAME
     call    skimmer_overrun
     unimp
 .size skimmer_trap_entry, . - skimmer_trap_entry
@@ -89,6 +92,7 @@ skimmer_fatal_entry:
     sd      t0, 16(sp)              # x2
     SAVE_ALL
     mv      a0, sp
+    addi    s0, sp, FRAME
     call    skimmer_fatal
     unimp
 .size skimmer_fatal_entry, . - skimmer_fatal_entry

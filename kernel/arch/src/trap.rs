@@ -32,9 +32,11 @@ pub(crate) struct TrapFrame {
     pub(crate) scause: u64,
     pub(crate) stval: u64,
     pub(crate) sstatus: u64,
+    /// The interrupted s0 and `sepc`, as a frame of the backtrace.
+    _link: [u64; 2],
 }
 
-const _: () = assert!(size_of::<TrapFrame>() == 288);
+const _: () = assert!(size_of::<TrapFrame>() == 304);
 const _: () = assert!(STACK_SIZE == 1 << 14);
 
 /// `scause`'s top bit: an interrupt.

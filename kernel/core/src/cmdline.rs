@@ -18,6 +18,9 @@ pub struct CommandLine {
     pub clients: Option<u32>,
     /// `seed=N`: perturbs the run.
     pub seed: u64,
+    /// `door=front`: secondary harts are sent to the image's entry, as
+    /// firmware with a race in it does by mistake.
+    pub is_front_door: bool,
 }
 
 /// A word that cannot be understood.
@@ -52,6 +55,7 @@ impl<'a> TryFrom<&'a str> for CommandLine {
 
     fn try_from(text: &'a str) -> Result<Self, BadWord<'a>> {
         let (mut scenario, mut rounds, mut clients, mut seed) = (None, None, None, None);
+        let mut front_door = None;
         for word in text.split_ascii_whitespace() {
             let (key, value) = word.split_once('=').ok_or(BadWord::NoValue(word))?;
             let was_given = match key {
@@ -63,6 +67,7 @@ impl<'a> TryFrom<&'a str> for CommandLine {
                 "rounds" => rounds.replace(number(word, value)?).is_some(),
                 "clients" => clients.replace(number(word, value)?).is_some(),
                 "seed" => seed.replace(number(word, value)?).is_some(),
+                "door" if value == "front" => front_door.replace(()).is_some(),
                 _ => return Err(BadWord::UnknownKey(word)),
             };
             if was_given {
@@ -74,6 +79,7 @@ impl<'a> TryFrom<&'a str> for CommandLine {
             rounds,
             clients,
             seed: seed.unwrap_or(0),
+            is_front_door: front_door.is_some(),
         })
     }
 }
@@ -104,6 +110,7 @@ mod tests {
             ("seed=", BadWord::BadNumber("seed=")),
             ("scenario=prots", BadWord::UnknownScenario("prots")),
             ("round=1", BadWord::UnknownKey("round=1")),
+            ("door=back", BadWord::UnknownKey("door=back")),
             ("seed=1 seed=1", BadWord::Twice("seed=1")),
         ];
         for (text, error) in refused {

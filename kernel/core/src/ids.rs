@@ -64,6 +64,9 @@ pub struct ThreadId {
 const SLOT_BITS: u32 = 20;
 const HART_BITS: u32 = 12;
 
+/// The most harts that names can tell apart.
+pub const MAX_HARTS: usize = 1 << HART_BITS;
+
 impl ThreadId {
     /// The most threads that one hart can name.
     pub const MAX_PER_HART: u32 = 1 << SLOT_BITS;

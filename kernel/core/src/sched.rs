@@ -179,7 +179,6 @@ impl<M: Machine> Hart<M> {
     pub fn timer_fired(&mut self, irq: &IrqOff) {
         bump(&self.inspect.timers);
         self.note(irq, Event::Timer, 0, 0);
-        self.armed = None;
         let now = self.machine.now();
         while let Some(slot) = self.deadlines.pop(now) {
             let Some((slot, _)) = self.threads.entry_mut(slot) else { continue };
@@ -188,7 +187,11 @@ impl<M: Machine> Hart<M> {
                 self.note(irq, Event::WakeLocal, 0, id.to_word());
             }
         }
-        self.arm();
+        // A slice that is over needs no more timer: it is acted on when this
+        // trap returns, or at the end of a critical section.
+        let slice = self.slice_end.filter(|&end| end > now);
+        self.armed = self.first_deadline(slice);
+        self.machine.set_timer(self.armed);
     }
 
     /// Gives the hart to an equal of the current thread whose time slice is
@@ -238,13 +241,15 @@ impl<M: Machine> Hart<M> {
 
     /// Sets the timer to whatever comes first.
     fn arm(&mut self) {
-        let slice = self.slice_end;
-        let first = self.deadlines.first();
-        let next = slice.map_or(first, |slice| Some(first.map_or(slice, |d| d.min(slice))));
+        let next = self.first_deadline(self.slice_end);
         if next != self.armed {
             self.armed = next;
             self.machine.set_timer(next);
         }
+    }
+
+    fn first_deadline(&self, slice: Option<u64>) -> Option<u64> {
+        slice.into_iter().chain(self.deadlines.first()).min()
     }
 
     pub(crate) fn block(&mut self, _: &IrqOff, why: Why) -> Blocked<'_, M> {

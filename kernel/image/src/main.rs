@@ -15,7 +15,7 @@ mod smp;
 
 use skimmer_abi::{exit::ExitStatus, inspect::InspectRoot, record::Record};
 use skimmer_arch::{
-    boot::BootArgs,
+    boot::{BootArgs, Door},
     console,
     cpu::{self, Riscv},
     power, println, sbi, time,
@@ -54,7 +54,7 @@ extern "Rust" fn skimmer_main(boot: BootArgs) -> ! {
     });
     smp::publish(&harts, &SKIMMER_INSPECT);
     smp::begin(move || scenario::run(&line), Priority::new(100));
-    smp::start_others();
+    smp::start_others(if line.is_front_door { Door::Front } else { Door::Secondary });
     smp::become_idle()
 }
 

@@ -7,8 +7,8 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use skimmer_abi::record::{Record, SkipReason};
-use skimmer_arch::{addr::PhysAddr, boot::BootArgs, console, memory};
-use skimmer_core::memory::Extent;
+use skimmer_arch::{addr::PhysAddr, boot::BootArgs, console, memory, println};
+use skimmer_core::{ids::MAX_HARTS, memory::Extent};
 use skimmer_fdt::{Fdt, FdtError, Region, Unusable, total_size};
 
 /// Why there is no device tree to go by.
@@ -44,6 +44,9 @@ pub(crate) fn test_device(tree: &Fdt<'_>) -> Option<PhysAddr> {
 
 /// Hands all usable memory to the heap, and returns its bytes.
 pub(crate) fn take_memory(boot: &BootArgs, tree: &Fdt<'_>) -> u64 {
+    for bad in tree.memory().filter_map(Result::err) {
+        println!("device tree: a bank of memory is passed over: {bad}");
+    }
     let banks = tree.memory().filter_map(|bank| Some(extent(bank.ok()?)));
     let mut unreadable = tree.reservations().filter_map(Result::err);
     if let Some(bad) = unreadable.next() {
@@ -63,13 +66,31 @@ fn extent(region: Region) -> Extent {
     (region.base(), region.size())
 }
 
-/// The ids of the harts that can run the kernel, the boot hart first; the rest
-/// are reported.
-pub(crate) fn usable_harts(boot: &BootArgs, tree: &Fdt<'_>) -> Vec<u64> {
+/// A hart that can run the kernel.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct UsableHart {
+    /// Its id in the machine.
+    pub(crate) id: u64,
+    /// Whether it has a timer register of its own (Sstc extension).
+    pub(crate) has_sstc: bool,
+}
+
+/// The harts that can run the kernel, the boot hart first; the rest are
+/// reported.
+pub(crate) fn usable_harts(boot: &BootArgs, tree: &Fdt<'_>) -> Vec<UsableHart> {
+    let has_sstc = |id| tree.harts().any(|hart| hart.id() == Ok(id) && hart.has_extension("sstc"));
+    usable_ids(boot, tree).into_iter().map(|id| UsableHart { id, has_sstc: has_sstc(id) }).collect()
+}
+
+fn usable_ids(boot: &BootArgs, tree: &Fdt<'_>) -> Vec<u64> {
     let mut ids = alloc::vec![boot.hartid];
     for hart in tree.harts() {
         match hart.usable() {
             Ok(id) if ids.contains(&id) => {}
+            Ok(_) if ids.len() == MAX_HARTS => {
+                println!("only the first {MAX_HARTS} harts are used");
+                break;
+            }
             Ok(id) => ids.push(id),
             Err(why) => {
                 let hartid = hart.id().unwrap_or(u64::MAX);

@@ -8,6 +8,7 @@ use core::sync::atomic::Ordering;
 use skimmer_abi::{
     inspect::{HartInspect, InspectRoot},
     record::Record,
+    trace,
 };
 use skimmer_arch::{
     addr, boot, console,
@@ -25,7 +26,7 @@ use skimmer_core::{
 };
 use skimmer_sync::once::Once;
 
-use crate::{lwkt, refuse, service};
+use crate::{lwkt, platform::UsableHart, refuse, service};
 
 /// The service thread of each hart that came up, by index.
 static SERVICES: Once<Vec<ThreadId>> = Once::new();
@@ -41,20 +42,21 @@ struct Plan {
 static PLAN: Once<Plan> = Once::new();
 
 /// Makes the state of every hart and publishes it.
-pub(crate) fn publish(ids: &[u64], root: &InspectRoot) {
-    if let Err(OutOfMemory) = try_publish(ids, root) {
+pub(crate) fn publish(harts: &[UsableHart], root: &InspectRoot) {
+    if let Err(OutOfMemory) = try_publish(harts, root) {
         refuse(&"not enough memory for the state of every hart");
     }
 }
 
-fn try_publish(ids: &[u64], root: &InspectRoot) -> Result<(), OutOfMemory> {
+fn try_publish(usable: &[UsableHart], root: &InspectRoot) -> Result<(), OutOfMemory> {
     let inspect: &'static [HartInspect] =
-        Box::leak(ids.iter().map(|_| HartInspect::default()).collect());
+        Box::leak(usable.iter().map(|_| HartInspect::default()).collect());
     let (mut locals, mut services, mut stacks) = (Vec::new(), Vec::new(), Vec::new());
-    for (index, (lines, (&id, inspect))) in
-        wire::<Riscv>(ids.len())?.into_iter().zip(ids.iter().zip(inspect)).enumerate()
+    let lines = wire::<Riscv>(usable.len())?;
+    for (index, (lines, (hart, inspect))) in
+        lines.into_iter().zip(usable.iter().zip(inspect)).enumerate()
     {
-        inspect.hartid.store(id, Ordering::Relaxed);
+        inspect.hartid.store(hart.id, Ordering::Relaxed);
         let stack = KernelStack::empty()?;
         stacks.push(stack.top());
         let (state, service) = new_hart(index, inspect, lines, stack)?;
@@ -66,7 +68,7 @@ fn try_publish(ids: &[u64], root: &InspectRoot) -> Result<(), OutOfMemory> {
         unreachable!("the boot hart publishes once");
     }
     cpu::publish_harts(locals);
-    root.publish(harts, ids.len() as u64);
+    root.publish(harts, usable.len() as u64);
     Ok(())
 }
 
@@ -77,11 +79,23 @@ fn new_hart(
     stack: KernelStack,
 ) -> Result<(Hart<Riscv>, ThreadId), OutOfMemory> {
     let idle = NewThread { name: "idle", priority: Priority::IDLE, context: stack };
-    let mut hart = Hart::new(hart_at(index), Riscv, inspect, lines, idle)?;
+    let trace = new_trace(inspect)?;
+    let mut hart = Hart::new(hart_at(index), Riscv, inspect, trace, lines, idle)?;
     let service = lwkt::new_thread("service", service::PRIORITY, service::run)?;
     let service = hart.adopt(service).map_err(|(error, _)| error)?;
     hart.set_service(service);
     Ok((hart, service))
+}
+
+/// A hart's trace ring, where the host finds it.
+fn new_trace(inspect: &'static HartInspect) -> Result<trace::Ring, OutOfMemory> {
+    let mut slots: Vec<trace::Slot> = Vec::new();
+    slots.try_reserve_exact(trace::RECORDS).map_err(|_| OutOfMemory)?;
+    slots.extend((0..trace::RECORDS).map(|_| trace::Slot::default()));
+    let slots: &'static [trace::Slot] = slots.leak();
+    let place = addr::to_physical(slots.as_ptr().addr()).get() as u64;
+    inspect.trace.store(place, Ordering::Relaxed);
+    Ok(trace::Ring::new(&inspect.trace_count, slots))
 }
 
 fn plan() -> &'static Plan {
@@ -93,13 +107,18 @@ fn plan() -> &'static Plan {
 
 /// Asks firmware for every other hart. One that it refuses is reported, and the
 /// rest go on.
-pub(crate) fn start_others() {
+pub(crate) fn start_others(door: boot::Door) {
     for (local, &stack) in cpu::harts().iter().zip(&plan().stacks).skip(1) {
-        if let Err(error) = boot::start_secondary(local, stack) {
+        if let Err(error) = boot::start_secondary(local, stack, door) {
             console::send(Record::HartFailed { hartid: local.hartid(), error });
+            plan().inspect[local.index().index()].online.store(REFUSED, Ordering::Relaxed);
         }
     }
 }
+
+/// What a hart's public block says of it.
+const ARRIVED: u64 = 1;
+const REFUSED: u64 = 2;
 
 /// The calling hart has its stack: its service thread may run.
 pub(crate) fn arrive() {
@@ -108,7 +127,7 @@ pub(crate) fn arrive() {
         // The service thread is this hart's own, so no ring can be full.
         let scheduled = hart.schedule(irq, service);
         debug_assert!(scheduled.is_ok());
-        hart.inspect().online.store(1, Ordering::Release);
+        hart.inspect().online.store(ARRIVED, Ordering::Release);
         ((), None)
     });
 }
@@ -162,7 +181,7 @@ fn wait_for_others() {
 }
 
 fn has_arrived(index: usize) -> bool {
-    plan().inspect[index].online.load(Ordering::Acquire) == 1
+    plan().inspect[index].online.load(Ordering::Acquire) == ARRIVED
 }
 
 fn count_arrived() -> usize {
@@ -170,7 +189,7 @@ fn count_arrived() -> usize {
 }
 
 /// Waits for the hart; returns whether it arrived. One that does not is
-/// reported, unless firmware refused to start it, which was reported then.
+/// reported; one that firmware refused to start was reported then.
 fn waits_until_here(index: usize, hartid: u64) -> bool {
     let (mut arrived, mut since) = (count_arrived(), time::now());
     loop {
@@ -179,13 +198,14 @@ fn waits_until_here(index: usize, hartid: u64) -> bool {
         if has_arrived(index) {
             return true;
         }
-        if state == sbi::HartState::Absent {
+        if plan().inspect[index].online.load(Ordering::Relaxed) == REFUSED {
             return false;
         }
         if count_arrived() != arrived {
             (arrived, since) = (count_arrived(), time::now());
         }
-        if time::seconds(time::now().wrapping_sub(since)) >= PATIENCE {
+        let has_waited = time::seconds(time::now().wrapping_sub(since)) >= PATIENCE;
+        if state == sbi::HartState::Absent || has_waited {
             console::send(Record::HartFailed { hartid, error: NEVER_CAME });
             return false;
         }

@@ -20,6 +20,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::boot::{Boot, boot};
 use crate::build::{self, Kernel};
+use crate::claim::Claim;
 use crate::cli::SoakArgs;
 use crate::evidence::file;
 use crate::process;
@@ -52,14 +53,12 @@ struct Soak<'a> {
 pub fn soak(args: &SoakArgs) -> Result<bool> {
     args.machine.check()?;
     let tools = setup::ensure(&args.machine.wishes())?;
-    let mut kernel = build::kernel(&tools.compiler, &args.build.profile())?;
+    let kernel = build::kernel(&tools.compiler, &args.build.profile())?;
     let identity = identity(args, &tools, &kernel);
     let dir = target_dir().join("soak").join(directory_name(&args.workload.scenario, &identity));
-    let done = prepare(args, &dir, &identity, &kernel.identity)?;
-    // A build that happens while the soak runs must not change its kernel.
-    let copy = dir.join("kernel.elf");
-    std::fs::copy(&kernel.elf, &copy).context("cannot keep a copy of the kernel")?;
-    kernel.elf = copy;
+    let claim = Claim::wait(&dir)?;
+    let done = prepare(args, &claim, &identity, &kernel.identity)?;
+    let kernel = kernel.keep_copy(&dir)?;
     let machine = args.machine.machine(&tools);
     let soak = Soak { args, tools: &tools, kernel: &kernel, machine, dir };
     println!("soak: {} boots of {}, in {}", args.boots, soak.what(), short(&soak.dir));
@@ -97,7 +96,8 @@ fn directory_name(scenario: &str, identity: &str) -> String {
 }
 
 /// Makes the directory ready; gives the boots that are done already.
-fn prepare(args: &SoakArgs, dir: &Path, identity: &str, build: &str) -> Result<Vec<BootRecord>> {
+fn prepare(args: &SoakArgs, claim: &Claim, identity: &str, build: &str) -> Result<Vec<BootRecord>> {
+    let dir = claim.dir();
     let same = std::fs::read_to_string(dir.join(MANIFEST)).is_ok_and(|text| text == identity);
     if args.resume && same {
         let done: Vec<BootRecord> =
@@ -108,10 +108,7 @@ fn prepare(args: &SoakArgs, dir: &Path, identity: &str, build: &str) -> Result<V
     if args.resume {
         println!("soak: nothing to resume for this build and these arguments: starting fresh");
     }
-    if dir.exists() {
-        std::fs::remove_dir_all(dir).with_context(|| format!("cannot clear {}", short(dir)))?;
-    }
-    std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", short(dir)))?;
+    claim.clear()?;
     record::write_whole(&dir.join(MANIFEST), identity)?;
     Ok(Vec::new())
 }

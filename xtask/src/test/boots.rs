@@ -4,13 +4,14 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::interrupt;
 use super::scenarios::{CASES, Case};
 use crate::boot::{Boot, Booted, Event, boot};
 use crate::build::{self, Kernel, Profile};
+use crate::claim::Claim;
 use crate::cli::{BuildArgs, MachineArgs, WorkloadArgs, run_line};
 use crate::console::Line;
 use crate::lint::Tally;
@@ -38,6 +39,9 @@ pub fn all(tools: &Tools, only: Option<&str>) -> Result<Tally> {
             return Ok(Tally { passed: 0, failed: 1 });
         }
     };
+    let claim = Claim::wait(&target_dir().join("test"))?;
+    claim.clear()?;
+    let kernel = kernel.keep_copy(claim.dir())?;
     let mut tally = Tally::default();
     let wanted = |name: &str| only.is_none_or(|only| name.contains(only));
     let mut report = |name: &str, start: Instant, result: Result<String, String>| {
@@ -74,9 +78,6 @@ pub fn all(tools: &Tools, only: Option<&str>) -> Result<Tally> {
 /// Makes one boot. `Ok(Err)`: it was not what it must be.
 fn one(case: &Case, tools: &Tools, kernel: &Kernel) -> Result<Result<String, String>> {
     let dir = target_dir().join("test").join(case.name);
-    if dir.exists() {
-        std::fs::remove_dir_all(&dir).with_context(|| format!("cannot clear {}", short(&dir)))?;
-    }
     std::fs::create_dir_all(&dir)?;
     let machine_args = machine_args(case, tools, &dir)?;
     let workload_args = WorkloadArgs {

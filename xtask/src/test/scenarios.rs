@@ -113,6 +113,7 @@ pub const CASES: &[Case] = &[
         check: |booted| up(booted) == 3,
         ..PORTS
     },
+    Case { name: "harts-by-the-front-door", append: &["door=front"], ..PORTS },
     Case { name: "threads", scenario: Scenario::Threads, ..PORTS },
     Case { name: "threads-1-hart", scenario: Scenario::Threads, harts: 1, ..PORTS },
     Case { name: "flood-2-harts", scenario: Scenario::Flood, harts: 2, ..PORTS },
@@ -142,7 +143,7 @@ pub const CASES: &[Case] = &[
         name: "panic",
         scenario: Scenario::Panic,
         expect: Some(Kind::Panic),
-        evidence: &[(file::PANIC, "faults.rs:")],
+        evidence: &[(file::PANIC, "faults.rs:"), (file::DEBUGGER, "Thread 8")],
         ..PORTS
     },
     Case {
