@@ -73,6 +73,11 @@ pub struct Outcome {
     pub switches: u64,
     /// Stack canaries that were checked at the end, all whole.
     pub canaries: u64,
+    /// Times a thread lost its hart without giving it up.
+    pub preemptions: u64,
+    /// Round trips of `kstress` beside the scenario, from before its first to
+    /// after its last operation; none if it was not asked for.
+    pub kstress: Option<u64>,
     /// Time the workload took, in nanoseconds of guest time.
     pub nanos: u64,
 }

@@ -12,6 +12,12 @@ pub enum Scenario {
     Flood,
     /// Threads of many priorities on each hart: order, wake, exit, reuse.
     Threads,
+    /// Servers and clients on all harts, every client to every server, and a
+    /// watcher on each hart that must never starve.
+    Msgstorm,
+    /// Threads of rising priority on one hart, each made ready from another
+    /// hart while the one before it runs.
+    Preempt,
     /// A deliberate kernel panic: the harness must call it a failure.
     Panic,
     /// A deliberate hang: the watchdog must end it.
@@ -30,6 +36,8 @@ impl Scenario {
         Self::Ports,
         Self::Flood,
         Self::Threads,
+        Self::Msgstorm,
+        Self::Preempt,
         Self::Panic,
         Self::Hang,
         Self::LieRecord,
@@ -44,6 +52,8 @@ impl Scenario {
             Self::Ports => "ports",
             Self::Flood => "flood",
             Self::Threads => "threads",
+            Self::Msgstorm => "msgstorm",
+            Self::Preempt => "preempt",
             Self::Panic => "panic",
             Self::Hang => "hang",
             Self::LieRecord => "lie-record",

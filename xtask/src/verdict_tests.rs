@@ -17,6 +17,8 @@ fn outcome() -> Outcome {
         doorbells: 0,
         switches: 40,
         canaries: 4,
+        preemptions: 0,
+        kstress: None,
         nanos: 1000,
     }
 }

@@ -35,6 +35,8 @@ fn good_outcome() -> Outcome {
         doorbells: 0,
         switches: 40,
         canaries: 4,
+        preemptions: 0,
+        kstress: None,
         nanos: 1000,
     }
 }

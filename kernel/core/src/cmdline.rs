@@ -16,8 +16,12 @@ pub struct CommandLine {
     pub rounds: Option<u64>,
     /// `clients=N`: client threads; one on each other hart if not given.
     pub clients: Option<u32>,
+    /// `servers=N`: server threads, where a scenario has several.
+    pub servers: Option<u32>,
     /// `seed=N`: perturbs the run.
     pub seed: u64,
+    /// `with=kstress`: a ping-pong between two harts beside the scenario.
+    pub with_kstress: bool,
     /// `door=front`: secondary harts are sent to the image's entry, as
     /// firmware with a race in it does by mistake.
     pub is_front_door: bool,
@@ -55,7 +59,7 @@ impl<'a> TryFrom<&'a str> for CommandLine {
 
     fn try_from(text: &'a str) -> Result<Self, BadWord<'a>> {
         let (mut scenario, mut rounds, mut clients, mut seed) = (None, None, None, None);
-        let mut front_door = None;
+        let (mut front_door, mut servers, mut kstress) = (None, None, None);
         for word in text.split_ascii_whitespace() {
             let (key, value) = word.split_once('=').ok_or(BadWord::NoValue(word))?;
             let was_given = match key {
@@ -66,6 +70,8 @@ impl<'a> TryFrom<&'a str> for CommandLine {
                 }
                 "rounds" => rounds.replace(number(word, value)?).is_some(),
                 "clients" => clients.replace(number(word, value)?).is_some(),
+                "servers" => servers.replace(number(word, value)?).is_some(),
+                "with" if value == "kstress" => kstress.replace(()).is_some(),
                 "seed" => seed.replace(number(word, value)?).is_some(),
                 "door" if value == "front" => front_door.replace(()).is_some(),
                 _ => return Err(BadWord::UnknownKey(word)),
@@ -78,7 +84,9 @@ impl<'a> TryFrom<&'a str> for CommandLine {
             scenario: scenario.unwrap_or(Scenario::Ports),
             rounds,
             clients,
+            servers,
             seed: seed.unwrap_or(0),
+            with_kstress: kstress.is_some(),
             is_front_door: front_door.is_some(),
         })
     }
