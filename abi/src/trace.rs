@@ -6,7 +6,7 @@
 use core::sync::atomic::{AtomicU64, Ordering};
 
 /// Records in each hart's ring. A power of two.
-pub const RECORDS: usize = 2048;
+pub const RECORDS: usize = 8192;
 
 /// What happened. The numbers are the host's, too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,11 +133,12 @@ impl Ring {
     }
 
     /// The records that are still there, oldest first. For a quiet hart.
-    pub fn records(&self) -> impl Iterator<Item = Record> {
+    pub fn records(&self) -> impl Iterator<Item = Record> + use<> {
+        let Self { slots, .. } = *self;
         let count = self.count();
-        (count.saturating_sub(self.slots.len() as u64)..count).filter_map(|number| {
+        (count.saturating_sub(slots.len() as u64)..count).filter_map(move |number| {
             #[expect(clippy::cast_possible_truncation, reason = "taken modulo the ring's length")]
-            let Slot(words) = self.slots.get(number as usize & (RECORDS - 1))?;
+            let Slot(words) = slots.get(number as usize & (RECORDS - 1))?;
             Some(unpack(core::array::from_fn(|word| words[word].load(Ordering::Relaxed))))
         })
     }

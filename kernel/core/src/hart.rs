@@ -132,6 +132,11 @@ impl<M: Machine> Hart<M> {
         self.inspect
     }
 
+    /// The hart's trace, oldest record first.
+    pub fn trace(&self) -> impl Iterator<Item = Record> + use<M> {
+        self.trace.records()
+    }
+
     /// Every thread of the hart.
     pub fn threads(&self) -> impl Iterator<Item = (ThreadId, &Thread<M>)> {
         self.threads.iter().map(|(slot, thread)| (ThreadId::new(self.index, slot), thread))

@@ -27,6 +27,9 @@ use skimmer_core::{cmdline::CommandLine, ids::Priority, remote};
 #[unsafe(no_mangle)]
 static SKIMMER_INSPECT: InspectRoot = InspectRoot::new();
 
+/// The first thread's: above every workload, whose ends it waits for.
+const MAIN_PRIORITY: u8 = 140;
+
 /// The boot hart, on the boot stack.
 #[expect(unsafe_code, reason = "the boot code of arch calls it by this name")]
 #[unsafe(no_mangle)]
@@ -53,7 +56,7 @@ extern "Rust" fn skimmer_main(boot: BootArgs) -> ! {
         seed: line.seed,
     });
     smp::publish(&harts, &SKIMMER_INSPECT);
-    smp::begin(move || scenario::run(&line), Priority::new(100));
+    smp::begin(move || scenario::run(&line), Priority::new(MAIN_PRIORITY));
     smp::start_others(if line.is_front_door { Door::Front } else { Door::Secondary });
     smp::become_idle()
 }

@@ -161,6 +161,8 @@ pub(crate) fn become_idle() -> ! {
 /// other harts' arrivals do not count against it.
 const PATIENCE: u64 = 10;
 
+const POLLS_PER_SECOND: u64 = 10_000;
+
 /// SBI_ERR_TIMEOUT, for a hart that was started and never came.
 const NEVER_CAME: i64 = -12;
 
@@ -209,7 +211,9 @@ fn waits_until_here(index: usize, hartid: u64) -> bool {
             console::send(Record::HartFailed { hartid, error: NEVER_CAME });
             return false;
         }
-        lwkt::yield_now();
+        // Polled, for it has no way to say that it will not come; asleep in
+        // between, so that whoever emulates it can.
+        lwkt::sleep_until(time::now() + time::ticks_per_second() / POLLS_PER_SECOND);
     }
 }
 

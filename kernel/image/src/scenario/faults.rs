@@ -40,6 +40,8 @@ pub(super) fn lie_record() -> ! {
         doorbells: 0,
         switches: 0,
         canaries: 0,
+        preemptions: 0,
+        kstress: None,
         nanos: 0,
     }));
     power::exit(ExitStatus::Failure)

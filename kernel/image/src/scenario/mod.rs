@@ -5,7 +5,10 @@
 
 mod faults;
 mod flood;
+mod kstress;
+mod msgstorm;
 mod ports;
+mod preempt;
 mod threads;
 
 use core::sync::atomic::Ordering;
@@ -34,16 +37,21 @@ pub(crate) struct Report {
 pub(crate) fn run(line: &CommandLine) -> ! {
     let before = Counters::read();
     let started = time::now();
-    let report = match line.scenario {
+    let kstress = line.with_kstress.then(|| kstress::Kstress::start(line.seed)).flatten();
+    let mut report = match line.scenario {
         Scenario::Ports => ports::run(line),
         Scenario::Flood => flood::run(line),
         Scenario::Threads => threads::run(line),
+        Scenario::Msgstorm => msgstorm::run(line),
+        Scenario::Preempt => preempt::run(line),
         Scenario::Panic => faults::panic(),
         Scenario::Hang => faults::hang(),
         Scenario::LieRecord => faults::lie_record(),
         Scenario::LieStatus => faults::lie_status(),
         Scenario::Stomp => faults::stomp(),
     };
+    let kstress = kstress.map(kstress::Kstress::stop);
+    report.errors += kstress.as_ref().map_or(0, |tally| tally.errors);
     let nanos = time::nanos(time::now().wrapping_sub(started));
     let counters = Counters::read().since(&before);
     let stacks = service::check_all_stacks();
@@ -60,6 +68,8 @@ pub(crate) fn run(line: &CommandLine) -> ! {
         doorbells: counters.doorbells,
         switches: counters.switches,
         canaries: stacks.unwrap_or(0),
+        preemptions: counters.preemptions,
+        kstress: kstress.map(|tally| tally.rounds),
         nanos,
     }));
     power::exit(if errors == 0 { ExitStatus::Success } else { ExitStatus::Failure })
@@ -114,6 +124,7 @@ struct Counters {
     ring_waits: u64,
     doorbells: u64,
     switches: u64,
+    preemptions: u64,
 }
 
 impl Counters {
@@ -125,6 +136,7 @@ impl Counters {
             ring_waits: sum.ring_waits + hart.ring_waits.load(Ordering::Relaxed),
             doorbells: sum.doorbells + hart.doorbells.load(Ordering::Relaxed),
             switches: sum.switches + hart.switches.load(Ordering::Relaxed),
+            preemptions: sum.preemptions + hart.preemptions.load(Ordering::Relaxed),
         })
     }
 
@@ -136,6 +148,7 @@ impl Counters {
             ring_waits: self.ring_waits - before.ring_waits,
             doorbells: self.doorbells - before.doorbells,
             switches: self.switches - before.switches,
+            preemptions: self.preemptions - before.preemptions,
         }
     }
 }
