@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! An imaginary machine: stacks that are numbers in a ledger, and doorbells
-//! that are flags.
+//! An imaginary machine: stacks that are numbers in a ledger, doorbells that
+//! are flags, timers that are numbers, and one clock that tests move.
 
 use std::{
     cell::Cell,
@@ -112,18 +112,76 @@ impl Bells {
     }
 }
 
+/// How long a thread may keep its hart from its equals, in ticks.
+pub const SLICE: u64 = 100;
+
+/// One hart's timer.
+#[derive(Debug, Default)]
+pub struct Timer {
+    /// When it fires.
+    pub at: Cell<Option<u64>>,
+    /// How often it was set.
+    pub sets: Cell<u64>,
+}
+
+/// The clock of all harts, and everybody's timers.
+#[derive(Debug)]
+pub struct Clock {
+    now: Cell<u64>,
+    timers: Box<[Timer]>,
+}
+
+impl Clock {
+    /// A clock for that many harts. It does not begin at 0.
+    #[must_use]
+    pub fn new(harts: usize) -> Self {
+        let timers = (0..harts).map(|_| Timer::default()).collect();
+        Self { now: Cell::new(1_000), timers }
+    }
+
+    /// The time.
+    #[must_use]
+    pub const fn now(&self) -> u64 {
+        self.now.get()
+    }
+
+    /// Lets time pass. No timer fires by itself.
+    pub fn advance(&self, ticks: u64) {
+        self.now.set(self.now.get() + ticks);
+    }
+
+    /// The timer of the hart at place `hart`.
+    #[must_use]
+    pub fn timer(&self, hart: usize) -> &Timer {
+        &self.timers[hart]
+    }
+
+    /// Whether the timer of that hart is due: its interrupt is pending.
+    #[must_use]
+    pub fn is_due(&self, hart: usize) -> bool {
+        self.timer(hart).at.get().is_some_and(|at| at <= self.now())
+    }
+
+    /// The first moment for which a timer is set.
+    #[must_use]
+    pub fn next(&self) -> Option<u64> {
+        self.timers.iter().filter_map(|timer| timer.at.get()).min()
+    }
+}
+
 /// The machine under one imaginary hart.
 #[derive(Debug)]
 pub struct Fake {
     index: usize,
     bells: Rc<Bells>,
+    clock: Rc<Clock>,
 }
 
 impl Fake {
     /// The machine under the hart at place `index`.
     #[must_use]
-    pub const fn new(index: usize, bells: Rc<Bells>) -> Self {
-        Self { index, bells }
+    pub const fn new(index: usize, bells: Rc<Bells>, clock: Rc<Clock>) -> Self {
+        Self { index, bells, clock }
     }
 }
 
@@ -141,5 +199,19 @@ impl Machine for Fake {
 
     fn clear_doorbell(&self) {
         self.bells.of(self.index).felt.set(false);
+    }
+
+    fn now(&self) -> u64 {
+        self.clock.now()
+    }
+
+    fn set_timer(&self, deadline: Option<u64>) {
+        let timer = self.clock.timer(self.index);
+        timer.at.set(deadline);
+        timer.sets.set(timer.sets.get() + 1);
+    }
+
+    fn time_slice(&self) -> u64 {
+        SLICE
     }
 }

@@ -146,31 +146,31 @@
 //!
 //! # nothing-between-block-and-switch: who has blocked can only switch
 //! ```
-//! # use skimmer_core::{hart::{Hart, Switch}, machine::Machine};
+//! # use skimmer_core::{hart::Hart, machine::Machine, sched::Switch};
 //! # use skimmer_sync::irq::IrqOff;
 //! fn stop<M: Machine>(hart: &mut Hart<M>, irq: &IrqOff) -> Switch<M> {
-//!     hart.poll_mail(irq);
+//!     hart.answer_doorbell(irq);
 //!     let blocked = hart.deschedule_self(irq);
 //!     blocked.switch(irq)
 //! }
 //! ```
 //! ```compile_fail,E0499
-//! # use skimmer_core::{hart::{Hart, Switch}, machine::Machine};
+//! # use skimmer_core::{hart::Hart, machine::Machine, sched::Switch};
 //! # use skimmer_sync::irq::IrqOff;
 //! fn stop<M: Machine>(hart: &mut Hart<M>, irq: &IrqOff) -> Switch<M> {
 //!     let blocked = hart.deschedule_self(irq);
-//!     hart.poll_mail(irq);
+//!     hart.answer_doorbell(irq);
 //!     blocked.switch(irq)
 //! }
 //! ```
 //!
 //! # switch-window-closed: a switch is followed once
 //! ```
-//! # use skimmer_core::{hart::Switch, machine::Machine};
+//! # use skimmer_core::{machine::Machine, sched::Switch};
 //! fn follow<M: Machine>(switch: Switch<M>) { let _ = switch.into_parts(); }
 //! ```
 //! ```compile_fail,E0382
-//! # use skimmer_core::{hart::Switch, machine::Machine};
+//! # use skimmer_core::{machine::Machine, sched::Switch};
 //! fn follow<M: Machine>(switch: Switch<M>) {
 //!     let _ = switch.into_parts();
 //!     let _ = switch.into_parts();

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Host tests of the kernel core: several imaginary harts in one process.
 //!
-//! [`fake::Fake`] is the machine, [`world::World`] wires some harts together
+//! [`fake::Fake`] is the machine, [`cpu::Cpu`] one hart on it with the laws that
+//! hold between its steps, [`world::World`] wires some harts together
 //! and steps them in an order that a seed chooses, [`script::Me`] lets a thread
 //! be written as an `async` block whose every operation is one irq-off section.
 //! [`mod@conformance`] holds the checks that every message port must pass;
@@ -13,6 +14,7 @@
 
 pub mod census;
 pub mod conformance;
+pub mod cpu;
 pub mod fake;
 pub mod laws;
 pub mod script;

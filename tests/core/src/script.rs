@@ -6,16 +6,19 @@
 
 use std::{pin::Pin, rc::Rc, task::Poll};
 
+use skimmer_abi::trace::Reason;
 use skimmer_core::{
-    hart::{Chore, Duty, Hart, Switch},
+    chores::{Chore, Duty},
+    hart::Hart,
     ids::{HartIndex, Priority, ThreadId},
     message::{Payload, Received},
     port::{Full, MsgPort, Wait},
+    sched::Switch,
     thread_port::ThreadPort,
 };
 use skimmer_sync::irq::IrqOff;
 
-use crate::{fake::Fake, world::Cpu};
+use crate::{cpu::Cpu, fake::Fake};
 
 type Port = ThreadPort<Fake>;
 
@@ -50,12 +53,12 @@ impl Me {
         result
     }
 
-    /// One irq-off section that may end in a switch.
+    /// One irq-off section that may block.
     async fn attempt<R>(
         &self,
         work: impl FnOnce(&mut Hart<Fake>, &IrqOff) -> Result<R, Switch<Fake>>,
     ) -> Option<R> {
-        let result = self.0.enter(work).map_err(|switch| self.0.choose(switch));
+        let result = self.0.enter(work).map_err(|switch| self.0.choose(switch, Reason::Blocked));
         breathe().await;
         result.ok()
     }
@@ -180,7 +183,41 @@ impl Me {
 
     /// Lets its equals run.
     pub async fn yield_now(&self) {
-        self.attempt(|hart, irq| hart.yield_now(irq).map_or(Ok(()), Err)).await;
+        if let Some(switch) = self.0.enter(|hart, irq| hart.yield_now(irq)) {
+            self.0.choose(switch, Reason::Yielded);
+        }
+        breathe().await;
+    }
+
+    /// The time.
+    #[must_use]
+    pub fn now(&self) -> u64 {
+        self.0.now()
+    }
+
+    /// Stops until that time.
+    pub async fn sleep_until(&self, deadline: u64) {
+        let id = self.id();
+        self.0.will_sleep(id, deadline);
+        self.attempt(|hart, irq| match hart.sleep_until(irq, deadline) {
+            None => Ok(()),
+            Some(blocked) => Err(blocked.switch(irq)),
+        })
+        .await;
+        self.0.has_slept(id);
+    }
+
+    /// Keeps the hart from other threads until [`Me::leave_critical`].
+    pub fn enter_critical(&self) {
+        self.0.enter_critical();
+    }
+
+    /// The end of a critical section: who had to wait for it comes now.
+    pub async fn leave_critical(&self) {
+        if let Some(switch) = self.0.leave_critical() {
+            self.0.choose(switch, Reason::Preempted);
+        }
+        breathe().await;
     }
 
     /// Stops until somebody schedules it.

@@ -3,7 +3,7 @@
 //! an order that a seed chooses. The laws are checked after every step.
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::RefCell,
     collections::HashMap,
     fmt,
     pin::Pin,
@@ -11,18 +11,16 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use skimmer_abi::inspect::HartInspect;
+use skimmer_abi::trace::Reason;
 use skimmer_core::{
-    hart::{Hart, Switch},
     ids::{Priority, ThreadId},
-    machine::Machine,
-    remote::{hart_at, wire},
+    remote::wire,
     thread::{NewThread, State},
 };
-use skimmer_sync::irq::IrqOff;
 
 use crate::{
-    fake::{Bells, Fake, Ledger, StackId},
+    cpu::Cpu,
+    fake::{Bells, Clock, Fake, Ledger, SLICE, StackId},
     script::{self, Me},
     seed::Seed,
 };
@@ -36,108 +34,6 @@ const PATIENCE: usize = 100_000;
 /// Where service threads run: above everybody that the tests make.
 pub const SERVICE: Priority = Priority::new(250);
 
-/// One hart, and the stack that its machine is on.
-pub struct Cpu {
-    hart: RefCell<Hart<Fake>>,
-    on: Cell<StackId>,
-    switch: RefCell<Option<Switch<Fake>>>,
-    bells: Rc<Bells>,
-    ledger: Ledger,
-}
-
-impl fmt::Debug for Cpu {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.hart.try_borrow() {
-            Ok(hart) => write!(f, "{hart:?} on stack {}", self.on()),
-            Err(_) => write!(f, "a hart on stack {}", self.on()),
-        }
-    }
-}
-
-impl Cpu {
-    /// An irq-off section on this hart.
-    pub fn enter<R>(&self, work: impl FnOnce(&mut Hart<Fake>, &IrqOff) -> R) -> R {
-        let mut hart = self.hart.borrow_mut();
-        // SAFETY: while `hart` is borrowed nothing else acts for it: there is
-        // one OS thread, and the token does not outlive the borrow.
-        let irq = unsafe { IrqOff::assume(hart.index()) };
-        work(&mut hart, &irq)
-    }
-
-    /// The stack that the machine is on.
-    #[must_use]
-    pub const fn on(&self) -> StackId {
-        self.on.get()
-    }
-
-    /// What the current thread chose, to be followed when its step is over.
-    pub(crate) fn choose(&self, switch: Switch<Fake>) {
-        let earlier = self.switch.replace(Some(switch));
-        assert!(earlier.is_none(), "a thread that has given up the hart went on");
-    }
-
-    /// Does what the machine does with a switch, and checks that it can.
-    ///
-    /// # Panics
-    /// When it cannot.
-    pub fn follow(&self, switch: Switch<Fake>) {
-        let (from, to) = switch.into_parts();
-        let now = self.enter(|hart, _| hart.thread(hart.current()).map(|t| t.context().id()));
-        assert_eq!(from, self.on(), "the stack that is left is the one the hart is on");
-        assert_eq!(Some(to), now, "the stack that is entered is the current thread's");
-        assert_ne!(from, to, "the running thread stood in the run queue");
-        assert!(self.ledger.is_live(from), "the old thread's stack is still written");
-        assert!(self.ledger.is_live(to), "the new thread has a stack");
-        self.on.set(to);
-    }
-
-    /// Lets a more urgent thread have the hart, as the end of a critical
-    /// section and the return from an interrupt do.
-    pub fn preempt(&self) {
-        if let Some(switch) = self.enter(|hart, irq| hart.preempt(irq)) {
-            self.follow(switch);
-        }
-    }
-
-    /// Looks for mail without having been rung.
-    pub fn poll(&self) {
-        self.enter(|hart, irq| hart.poll_mail(irq));
-        self.preempt();
-        self.check();
-    }
-
-    /// The doorbell interrupt.
-    fn answer(&self) {
-        self.enter(|hart, irq| hart.answer_doorbell(irq));
-        self.preempt();
-        self.check();
-    }
-
-    /// What holds between steps.
-    ///
-    /// # Panics
-    /// When it does not.
-    pub fn check(&self) {
-        let hart = self.hart.borrow();
-        let running: Vec<ThreadId> =
-            hart.threads().filter(|(_, t)| t.state() == State::Running).map(|(id, _)| id).collect();
-        assert_eq!(running, [hart.current()], "one thread runs: the current one");
-        let current = hart.thread(hart.current()).map(|t| Fake::saved(t.context()));
-        assert_eq!(current, Some(self.on()), "the current thread runs on its own stack");
-        let bell = self.bells.of(hart.index().index());
-        let told = bell.flying.get() || bell.felt.get();
-        assert!(!hart.has_mail() || told, "hart {} has mail and was not rung", hart.index());
-    }
-
-    fn is_busy(&self) -> bool {
-        let hart = self.hart.borrow();
-        let bell = self.bells.of(hart.index().index());
-        let ready = hart.threads().any(|(_, t)| t.state() == State::Ready);
-        let runs = hart.thread(hart.current()).is_some_and(|t| t.name() != "idle");
-        ready || runs || hart.has_mail() || bell.flying.get() || bell.felt.get()
-    }
-}
-
 /// Some harts.
 pub struct World {
     cpus: Vec<Rc<Cpu>>,
@@ -145,6 +41,8 @@ pub struct World {
     services: Vec<StackId>,
     /// The doorbells.
     pub bells: Rc<Bells>,
+    /// The time.
+    pub clock: Rc<Clock>,
     /// The stacks.
     pub ledger: Ledger,
 }
@@ -189,20 +87,13 @@ impl World {
     #[must_use]
     pub fn bare(harts: usize) -> Self {
         let ledger = Ledger::default();
-        let bells = Rc::new(Bells::new(harts));
+        let (bells, clock) = (Rc::new(Bells::new(harts)), Rc::new(Clock::new(harts)));
         let lines = wire::<Fake>(harts).expect("memory");
         let cpus = lines.into_iter().enumerate().map(|(index, lines)| {
-            let context = ledger.stack();
-            let on = Cell::new(context.id());
-            let boot = NewThread { name: "idle", priority: Priority::MAX, context };
-            let inspect = Box::leak(Box::new(HartInspect::default()));
-            let machine = Fake::new(index, bells.clone());
-            let hart = Hart::new(hart_at(index), machine, inspect, lines, boot).expect("memory");
-            let (hart, switch) = (RefCell::new(hart), RefCell::new(None));
-            Rc::new(Cpu { hart, on, switch, bells: bells.clone(), ledger: ledger.clone() })
+            Rc::new(Cpu::new(index, lines, bells.clone(), clock.clone(), ledger.clone()))
         });
         let cpus = cpus.collect();
-        Self { cpus, bodies: RefCell::default(), services: Vec::new(), bells, ledger }
+        Self { cpus, bodies: RefCell::default(), services: Vec::new(), bells, clock, ledger }
     }
 
     /// The hart at place `hart`.
@@ -273,20 +164,20 @@ impl World {
         let stack = cpu.on();
         let body = self.bodies.borrow_mut().remove(&stack);
         let switch = match body {
-            None => cpu.enter(|hart, irq| hart.yield_now(irq)),
+            None => cpu.enter(|hart, irq| hart.yield_now(irq)).map(|s| (s, Reason::Yielded)),
             Some(mut body) => match body.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
                 Poll::Ready(()) => {
                     drop(body);
-                    Some(cpu.enter(|hart, irq| hart.exit(irq).switch(irq)))
+                    Some((cpu.enter(|hart, irq| hart.exit(irq).switch(irq)), Reason::Exited))
                 }
                 Poll::Pending => {
                     self.bodies.borrow_mut().insert(stack, body);
-                    cpu.switch.take()
+                    cpu.take_choice()
                 }
             },
         };
         match switch {
-            Some(switch) => cpu.follow(switch),
+            Some((switch, reason)) => cpu.follow(switch, reason),
             None => cpu.preempt(),
         }
         // All of them: what this hart did may have lost another's doorbell.
@@ -308,12 +199,29 @@ impl World {
     pub fn interrupt(&self, hart: usize) {
         let bell = self.bells.of(hart);
         if bell.felt.get() {
-            self.cpu(hart).answer();
+            self.cpu(hart).trap(|hart, irq| hart.answer_doorbell(irq));
             assert!(!bell.felt.get(), "the handler left hart {hart}'s doorbell ringing");
         }
     }
 
-    /// Some steps of one hart, deaf to its doorbell or not: one at a time, or
+    /// The timer interrupt, if it is pending.
+    ///
+    /// # Panics
+    /// If the handler leaves it pending: it would be taken again for ever.
+    pub fn expire(&self, hart: usize) {
+        if self.clock.is_due(hart) {
+            self.cpu(hart).trap(|hart, irq| hart.timer_fired(irq));
+            assert!(!self.clock.is_due(hart), "the handler left hart {hart}'s timer due");
+        }
+    }
+
+    /// Lets time pass, and the timer interrupt of `hart` come if it is due.
+    pub fn pass(&self, hart: usize, ticks: u64) {
+        self.clock.advance(ticks);
+        self.expire(hart);
+    }
+
+    /// Some steps of one hart, deaf to its interrupts or not: one at a time, or
     /// so many that the rings from and to it run full.
     pub fn stir(&self, seed: &mut Seed, harts: &[usize]) {
         let (hart, deaf) = (*seed.pick(harts), seed.one_in(2));
@@ -321,7 +229,9 @@ impl World {
             match seed.below(32) {
                 0 if !deaf => self.cpu(hart).poll(),
                 1..8 => self.land(hart),
-                8..16 if !deaf => self.interrupt(hart),
+                8..15 if !deaf => self.interrupt(hart),
+                15 => self.clock.advance(seed.bits() % SLICE),
+                16 | 17 if !deaf => self.expire(hart),
                 _ => self.step(hart),
             }
         }
@@ -344,19 +254,24 @@ impl World {
     pub fn settle_some(&self, seed: &mut Seed, harts: &[usize]) {
         for _ in 0..PATIENCE {
             if !harts.iter().any(|&hart| self.cpu(hart).is_busy()) {
-                return;
+                return harts.iter().for_each(|&hart| self.cpu(hart).audit());
             }
             self.stir(seed, harts);
         }
         panic!("still busy after {PATIENCE} turns: {self:?}");
     }
 
-    /// Runs until every thread has exited and is buried.
+    /// Runs until every thread has exited and is buried, and time passes for
+    /// those who sleep.
     ///
     /// # Panics
     /// If one does not: it was left blocked.
     pub fn finish(&self, seed: &mut Seed) {
         self.settle(seed);
+        while let Some(next) = self.clock.next() {
+            self.clock.advance(next.saturating_sub(self.clock.now()));
+            self.settle(seed);
+        }
         let harts = self.cpus.iter();
         let left: Vec<String> = harts
             .flat_map(|cpu| cpu.enter(|hart, _| hart.threads().map(describe).collect::<Vec<_>>()))

@@ -4,8 +4,9 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use proptest::prelude::*;
+use skimmer_abi::trace::Reason;
 use skimmer_core::{
-    hart::{Chore, Duty},
+    chores::{Chore, Duty},
     ids::{Priority, ThreadId},
     port::Wait,
     thread::{NewThread, State, Why},
@@ -62,13 +63,13 @@ impl Bench {
     fn act(&self, act: Act) {
         let cpu = self.world.cpu(0);
         let switch = cpu.enter(|hart, irq| match act {
-            Act::Yield => hart.yield_now(irq),
-            Act::Preempt => hart.preempt(irq),
-            Act::Stop => Some(hart.deschedule_self(irq).switch(irq)),
-            Act::Exit => Some(hart.exit(irq).switch(irq)),
+            Act::Yield => hart.yield_now(irq).map(|s| (s, Reason::Yielded)),
+            Act::Preempt => hart.preempt(irq).map(|s| (s, Reason::Preempted)),
+            Act::Stop => Some((hart.deschedule_self(irq).switch(irq), Reason::Blocked)),
+            Act::Exit => Some((hart.exit(irq).switch(irq), Reason::Exited)),
         });
-        if let Some(switch) = switch {
-            cpu.follow(switch);
+        if let Some((switch, reason)) = switch {
+            cpu.follow(switch, reason);
         }
         cpu.check();
     }
