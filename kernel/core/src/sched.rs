@@ -145,7 +145,8 @@ impl<M: Machine> Hart<M> {
     }
 
     /// Gives the hart to a thread more urgent than the current one, if there is
-    /// one. The current one stays first among its equals.
+    /// one. The current one stays first among its equals, with what is left of
+    /// its time slice; it goes behind them if nothing is.
     pub fn preempt(&mut self, irq: &IrqOff) -> Option<Switch<M>> {
         if !self.preempt_wanted {
             return None;
@@ -156,8 +157,15 @@ impl<M: Machine> Hart<M> {
             self.set_slice(irq);
             return None;
         }
-        self.current_thread().state = State::Ready;
-        self.runq.push_front(irq, &mut self.threads, slot, priority);
+        let left = self.slice_end.map(|end| end.saturating_sub(self.machine.now()));
+        let thread = self.current_thread();
+        thread.state = State::Ready;
+        thread.slice_left = left.filter(|&left| left > 0);
+        if left == Some(0) {
+            self.runq.push_back(irq, &mut self.threads, slot, priority);
+        } else {
+            self.runq.push_front(irq, &mut self.threads, slot, priority);
+        }
         bump(&self.inspect.preemptions);
         Some(self.next(irq, Reason::Preempted))
     }
@@ -195,12 +203,12 @@ impl<M: Machine> Hart<M> {
     }
 
     /// Gives the hart to an equal of the current thread whose time slice is
-    /// over. The slice begins anew with each switch.
+    /// over. A slice begins anew with each switch, unless the thread was
+    /// preempted in the middle of one.
     pub fn rotate(&mut self, irq: &IrqOff) -> Option<Switch<M>> {
         if !self.is_slice_over() {
             return None;
         }
-        self.slice_end = None;
         let (slot, priority) = self.running();
         if self.runq.highest(irq)? != priority {
             return None;
@@ -281,12 +289,13 @@ impl<M: Machine> Hart<M> {
             unreachable!("the run queue holds threads of this table only")
         };
         thread.state = State::Running;
+        let left = thread.slice_left.take();
         let to = M::saved(&thread.context);
         let new = ThreadId::new(self.index, slot);
         self.note(irq, Event::Switch, reason as u32, new.to_word());
         self.current = new;
         self.preempt_wanted = false;
-        self.slice_end = None;
+        self.slice_end = left.map(|left| self.machine.now().saturating_add(left));
         self.set_slice(irq);
         bump(&self.inspect.switches);
         Switch { from, to }

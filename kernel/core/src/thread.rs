@@ -63,6 +63,8 @@ pub struct Thread<M: Machine> {
     pub(crate) link: Link,
     pub(crate) port: PortState<M>,
     pub(crate) next_sequence: u64,
+    /// What was left of its time slice when someone more urgent took the hart.
+    pub(crate) slice_left: Option<u64>,
     pub(crate) context: M::Context,
 }
 
@@ -75,6 +77,7 @@ impl<M: Machine> Thread<M> {
             link: Link::new(),
             port: PortState::new(),
             next_sequence: 1,
+            slice_left: None,
             context: new.context,
         }
     }

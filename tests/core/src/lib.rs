@@ -12,6 +12,7 @@
 //! every order of its steps; memory order is the models' business
 //! (`tests/model`).
 
+pub mod bench;
 pub mod census;
 pub mod conformance;
 pub mod cpu;

@@ -4,95 +4,11 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use proptest::prelude::*;
-use skimmer_abi::trace::Reason;
-use skimmer_core::{
-    chores::{Chore, Duty},
-    ids::{Priority, ThreadId},
-    port::Wait,
-    thread::{NewThread, State, Why},
+use skimmer_core::thread::{State, Why};
+use skimmer_core_tests::{
+    bench::{Act, Bench},
+    fake::SLICE,
 };
-use skimmer_core_tests::world::World;
-
-/// A hart whose threads do what the test says.
-struct Bench {
-    world: World,
-    ids: Vec<ThreadId>,
-}
-
-impl Bench {
-    fn new() -> Self {
-        let world = World::bare(1);
-        let ids = vec![world.cpu(0).enter(|hart, _| hart.current())];
-        Self { world, ids }
-    }
-
-    /// A new thread, stopped; threads are numbered from 1, idle is 0.
-    fn adopt(&mut self, level: u8) -> usize {
-        let (priority, context) = (Priority::new(level), self.world.ledger.stack());
-        let new = NewThread { name: "thread", priority, context };
-        let id = self.world.cpu(0).enter(|hart, _| hart.adopt(new).expect("memory"));
-        self.ids.push(id);
-        self.ids.len() - 1
-    }
-
-    fn ready(&mut self, level: u8) -> usize {
-        let thread = self.adopt(level);
-        self.schedule(thread);
-        thread
-    }
-
-    fn schedule(&self, thread: usize) {
-        self.world.wake(self.ids[thread]);
-    }
-
-    fn set_priority(&self, thread: usize, level: u8) {
-        self.world.cpu(0).enter(|hart, irq| {
-            hart.set_priority(irq, self.ids[thread], Priority::new(level)).expect("it is at home");
-        });
-    }
-
-    fn current(&self) -> usize {
-        let current = self.world.cpu(0).enter(|hart, _| hart.current());
-        self.ids.iter().position(|&id| id == current).expect("one of ours")
-    }
-
-    fn state(&self, thread: usize) -> Option<State> {
-        self.world.state(self.ids[thread])
-    }
-
-    fn act(&self, act: Act) {
-        let cpu = self.world.cpu(0);
-        let switch = cpu.enter(|hart, irq| match act {
-            Act::Yield => hart.yield_now(irq).map(|s| (s, Reason::Yielded)),
-            Act::Preempt => hart.preempt(irq).map(|s| (s, Reason::Preempted)),
-            Act::Stop => Some((hart.deschedule_self(irq).switch(irq), Reason::Blocked)),
-            Act::Exit => Some((hart.exit(irq).switch(irq), Reason::Exited)),
-        });
-        if let Some((switch, reason)) = switch {
-            cpu.follow(switch, reason);
-        }
-        cpu.check();
-    }
-
-    /// Does what a service thread does about the dead: somebody is dead.
-    fn bury(&self) {
-        let cpu = self.world.cpu(0);
-        let dead = cpu.enter(|hart, irq| match hart.next_duty(irq) {
-            Wait::Ready(Duty::Chore(Chore::Bury(dead))) => dead,
-            other => panic!("{other:?}"),
-        });
-        assert_eq!(dead.state(), State::Dead);
-    }
-}
-
-/// What the current thread does.
-#[derive(Clone, Copy, Debug)]
-enum Act {
-    Yield,
-    Preempt,
-    Stop,
-    Exit,
-}
 
 const STOPPED: Option<State> = Some(State::Blocked(Why::Stopped));
 
@@ -203,22 +119,39 @@ fn a_new_priority_counts_at_once() {
     }
 }
 
+/// A thread, as the reference sees it.
+struct Other {
+    level: u8,
+    state: Option<State>,
+    /// The number of its slot: who sleeps to the same moment wakes by it.
+    slot: u64,
+    deadline: u64,
+    /// What is left of its slice, if it was preempted.
+    left: Option<u64>,
+}
+
 /// A scheduler that anybody can follow.
 #[derive(Default)]
 struct Model {
+    now: u64,
     current: usize,
-    threads: Vec<(u8, Option<State>)>,
+    slice_end: Option<u64>,
+    threads: Vec<Other>,
     queues: BTreeMap<u8, VecDeque<usize>>,
     dead: VecDeque<usize>,
 }
 
 impl Model {
+    fn adopt(&mut self, level: u8, state: State, slot: u64) {
+        self.threads.push(Other { level, state: Some(state), slot, deadline: 0, left: None });
+    }
+
     fn highest(&self) -> Option<u8> {
         self.queues.iter().rev().find(|(_, queue)| !queue.is_empty()).map(|(&level, _)| level)
     }
 
     fn queue(&mut self, thread: usize) -> &mut VecDeque<usize> {
-        let (level, state) = &mut self.threads[thread];
+        let Other { level, state, .. } = &mut self.threads[thread];
         *state = Some(State::Ready);
         self.queues.entry(*level).or_default()
     }
@@ -226,41 +159,86 @@ impl Model {
     fn next(&mut self) {
         let level = self.highest().expect("idle is ready when it does not run");
         self.current = self.queues.get_mut(&level).and_then(VecDeque::pop_front).expect("it is");
-        self.threads[self.current].1 = Some(State::Running);
+        let thread = &mut self.threads[self.current];
+        thread.state = Some(State::Running);
+        self.slice_end = thread.left.take().map(|left| self.now + left);
+        self.set_slice();
+    }
+
+    /// A slice runs while an equal waits.
+    fn set_slice(&mut self) {
+        let has_equal = self.highest() == Some(self.threads[self.current].level);
+        let end = self.slice_end.unwrap_or(self.now + SLICE);
+        self.slice_end = has_equal.then_some(end);
     }
 
     fn schedule(&mut self, thread: usize) {
-        if self.threads[thread].1 == STOPPED {
+        if self.threads[thread].state == STOPPED {
             self.queue(thread).push_back(thread);
         }
     }
 
     fn set_priority(&mut self, thread: usize, level: u8) {
-        let state = self.threads[thread].1;
+        let state = self.threads[thread].state;
         if matches!(state, None | Some(State::Dead)) {
             return;
         }
-        self.threads[thread].0 = level;
+        self.threads[thread].level = level;
         if state == Some(State::Ready) {
             self.queues.values_mut().for_each(|queue| queue.retain(|&other| other != thread));
             self.queue(thread).push_back(thread);
         }
     }
 
-    fn act(&mut self, act: Act) {
+    fn preempt(&mut self) {
         let current = self.current;
-        let level = self.threads[current].0;
-        match act {
-            Act::Yield if self.highest() >= Some(level) => self.queue(current).push_back(current),
-            Act::Preempt if self.highest() > Some(level) => self.queue(current).push_front(current),
-            Act::Yield | Act::Preempt => return,
-            Act::Stop => self.threads[current].1 = STOPPED,
-            Act::Exit => {
-                self.threads[current].1 = Some(State::Dead);
-                self.dead.push_back(current);
-            }
+        if self.highest() <= Some(self.threads[current].level) {
+            return self.set_slice();
+        }
+        let left = self.slice_end.map(|end| end.saturating_sub(self.now));
+        if left == Some(0) {
+            self.queue(current).push_back(current);
+        } else {
+            self.threads[current].left = left;
+            self.queue(current).push_front(current);
         }
         self.next();
+    }
+
+    fn act(&mut self, act: Act) {
+        let current = self.current;
+        let level = self.threads[current].level;
+        let is_over = self.slice_end.is_some_and(|end| end <= self.now);
+        let state = match act {
+            Act::Preempt => return self.preempt(),
+            Act::Yield if self.highest() >= Some(level) => State::Ready,
+            Act::Rotate if is_over && self.highest() == Some(level) => State::Ready,
+            Act::Sleep(deadline) if deadline > self.now => {
+                self.threads[current].deadline = deadline;
+                State::Blocked(Why::Sleep)
+            }
+            Act::Yield | Act::Rotate | Act::Sleep(_) => return,
+            Act::Stop => State::Blocked(Why::Stopped),
+            Act::Exit => {
+                self.dead.push_back(current);
+                State::Dead
+            }
+        };
+        self.threads[current].state = Some(state);
+        if state == State::Ready {
+            self.queue(current).push_back(current);
+        }
+        self.next();
+    }
+
+    fn fire(&mut self) {
+        let is_due = |thread: &Other| {
+            thread.state == Some(State::Blocked(Why::Sleep)) && thread.deadline <= self.now
+        };
+        let due = self.threads.iter().enumerate().filter(|(_, thread)| is_due(thread));
+        let mut due: Vec<_> = due.map(|(n, thread)| (thread.deadline, thread.slot, n)).collect();
+        due.sort_unstable();
+        due.into_iter().for_each(|(.., n)| self.queue(n).push_back(n));
     }
 }
 
@@ -270,27 +248,41 @@ enum Op {
     Schedule(usize),
     SetPriority(usize, u8),
     Act(Act),
+    /// Sleep for so long.
+    Sleep(u64),
+    Pass(u64),
+    /// The timer, due or not, and then what a trap does as it returns.
+    Timer,
     Bury,
 }
 
 fn ops() -> impl Strategy<Value = Vec<Op>> {
     let level = || prop::sample::select(vec![0, 1, 2, 3, 63, 64, 255]);
-    let act = prop::sample::select(vec![Act::Yield, Act::Preempt, Act::Stop, Act::Exit]);
+    let act =
+        prop::sample::select(vec![Act::Yield, Act::Preempt, Act::Rotate, Act::Stop, Act::Exit]);
     let op = prop_oneof![
         3 => level().prop_map(Op::Adopt),
         6 => (0usize..64).prop_map(Op::Schedule),
         3 => (0usize..64, level()).prop_map(|(thread, level)| Op::SetPriority(thread, level)),
         8 => act.prop_map(Op::Act),
+        2 => (0..3 * SLICE).prop_map(Op::Sleep),
+        4 => (0..SLICE).prop_map(Op::Pass),
+        4 => Just(Op::Timer),
         1 => Just(Op::Bury),
     ];
     prop::collection::vec(op, 0..150)
 }
 
+fn act(bench: &mut Bench, model: &mut Model, act: Act) {
+    bench.act(act);
+    model.act(act);
+}
+
 fn play(bench: &mut Bench, model: &mut Model, op: Op) {
     match op {
         Op::Adopt(level) => {
-            bench.adopt(level);
-            model.threads.push((level, STOPPED));
+            let thread = bench.adopt(level);
+            model.adopt(level, State::Blocked(Why::Stopped), bench.slot(thread));
         }
         Op::Schedule(n) => {
             let thread = n % model.threads.len();
@@ -306,15 +298,23 @@ fn play(bench: &mut Bench, model: &mut Model, op: Op) {
             }
         }
         // Nor does it ever block.
-        Op::Act(Act::Stop | Act::Exit) if model.current == 0 => {}
-        Op::Act(act) => {
-            bench.act(act);
-            model.act(act);
+        Op::Act(Act::Stop | Act::Exit) | Op::Sleep(_) if model.current == 0 => {}
+        Op::Act(what) => act(bench, model, what),
+        Op::Sleep(ticks) => act(bench, model, Act::Sleep(model.now + ticks)),
+        Op::Pass(ticks) => {
+            bench.world.clock.advance(ticks);
+            model.now += ticks;
+        }
+        Op::Timer => {
+            bench.fire();
+            model.fire();
+            act(bench, model, Act::Rotate);
+            act(bench, model, Act::Preempt);
         }
         Op::Bury => {
             if let Some(dead) = model.dead.pop_front() {
                 bench.bury();
-                model.threads[dead].1 = None;
+                model.threads[dead].state = None;
             }
         }
     }
@@ -325,18 +325,17 @@ proptest! {
     #[test]
     fn does_what_the_reference_does(ops in ops()) {
         let (mut bench, mut model) = (Bench::new(), Model::default());
-        model.threads.push((0, Some(State::Running)));
+        model.now = bench.world.clock.now();
+        model.adopt(0, State::Running, 0);
         for op in ops {
             play(&mut bench, &mut model, op);
             prop_assert_eq!(bench.current(), model.current);
-            for (thread, &(level, state)) in model.threads.iter().enumerate() {
-                let seen = bench.world.cpu(0).enter(|hart, _| {
-                    hart.thread(bench.ids[thread]).map(|t| (t.priority().level(), t.state()))
-                });
-                prop_assert_eq!(seen, state.map(|state| (level, state)));
+            for (thread, &Other { level, state, .. }) in model.threads.iter().enumerate() {
+                prop_assert_eq!(bench.look(thread), state.map(|state| (level, state)));
             }
-            let stacks = model.threads.iter().filter(|(_, state)| state.is_some()).count();
+            let stacks = model.threads.iter().filter(|thread| thread.state.is_some()).count();
             prop_assert_eq!(bench.world.ledger.live(), stacks);
         }
+        bench.world.cpu(0).audit();
     }
 }
