@@ -11,7 +11,7 @@ use core::sync::atomic::{
 };
 
 use skimmer_abi::trace::{Event, RECORDS, Reason, Record};
-use skimmer_arch::{cpu::enter, time};
+use skimmer_arch::cpu::enter;
 use skimmer_core::{cmdline::CommandLine, ids::ThreadId};
 
 use super::{Report, announce, mix, spawn};
@@ -24,12 +24,16 @@ const ROUNDS: u64 = 20;
 
 const FIRST_PRIORITY: u8 = 40;
 const STEP: u8 = 5;
+/// Tells the pusher of one to push.
+const LEARN: u64 = 1;
+/// Tells the pusher to push the next.
+const GO: u64 = 2;
+
 const PUSHER_PRIORITY: u8 = 230;
 
-/// How far up the stairs are taken, and how far they have been left again.
+/// How far the stairs have been left again.
 #[derive(Debug, Default)]
 struct Stairs {
-    reached: AtomicU64,
     left: AtomicU64,
 }
 
@@ -56,10 +60,12 @@ pub(super) fn run(line: &CommandLine) -> Report {
 fn climb(services: &'static [ThreadId], target: usize) -> (u64, bool) {
     let stairs: &'static Stairs = Box::leak(Box::default());
     let collector = lwkt::current();
+    let pusher = spawn(services[(target + 1) % services.len()], "pusher", PUSHER_PRIORITY, push);
+    lwkt::schedule(pusher);
     let steps: Vec<ThreadId> = (0..STAIRS)
         .zip((FIRST_PRIORITY..).step_by(usize::from(STEP)))
         .map(|(number, priority)| {
-            let step = move || stairs.step(number);
+            let step = move || stairs.step(number, pusher);
             spawn(services[target], "step", priority, step)
         })
         .collect();
@@ -74,60 +80,64 @@ fn climb(services: &'static [ThreadId], target: usize) -> (u64, bool) {
         let _ = lwkt::call(collector, lwkt::message(words));
     });
     lwkt::schedule(judge);
-    let pusher = spawn(services[(target + 1) % services.len()], "pusher", PUSHER_PRIORITY, {
-        move || {
-            stairs.push(&steps, judge);
-            let _ = lwkt::call(collector, lwkt::message([0; 8]));
-        }
-    });
-    lwkt::schedule(pusher);
-    let mut verdict = (0, false);
-    for _ in 0..2 {
-        let done = lwkt::receive();
-        let [errors, is_whole, ..] = done.payload().words();
-        verdict = (verdict.0 + errors, verdict.1 || is_whole == 1);
-        lwkt::reply(done, 0);
+    // The pusher learns whom to push, lowest first, and then the judge.
+    for id in steps.into_iter().chain([judge]) {
+        let _ = lwkt::call(pusher, lwkt::message([LEARN, id.to_word(), 0, 0, 0, 0, 0, 0]));
     }
-    verdict
+    let _ = lwkt::call(pusher, lwkt::message([GO, 0, 0, 0, 0, 0, 0, 0]));
+    let done = lwkt::receive();
+    let [errors, is_whole, ..] = done.payload().words();
+    lwkt::reply(done, 0);
+    (errors, is_whole == 1)
+}
+
+/// Makes the next one ready each time that somebody says so: first the one who
+/// gives the start, then each step as soon as it runs, then the lowest as it
+/// leaves.
+fn push() {
+    let mut waiting = Vec::new();
+    loop {
+        let message = lwkt::receive();
+        let [kind, word, ..] = message.payload().words();
+        lwkt::reply(message, 0);
+        if kind == LEARN {
+            waiting.push(ThreadId::from_word(word));
+            continue;
+        }
+        if waiting.is_empty() {
+            return;
+        }
+        lwkt::schedule(waiting.remove(0));
+        if waiting.is_empty() {
+            return;
+        }
+    }
 }
 
 impl Stairs {
-    /// Runs without giving up the hart until the steps above have come and
-    /// gone. If one of them cannot preempt, this never ends, and the watchdog
-    /// says so.
-    fn step(&self, number: u64) {
-        self.reached.store(number + 1, Ordering::Release);
+    /// Says that it runs, and then runs without giving up the hart until the
+    /// steps above have come and gone. If one of them cannot preempt, this
+    /// never ends, and the watchdog says so.
+    fn step(&self, number: u64, pusher: ThreadId) {
+        let here = (number + 1 < STAIRS)
+            .then(|| lwkt::send(pusher, lwkt::message([GO, 0, 0, 0, 0, 0, 0, 0])));
         while number + 1 < STAIRS && self.left.load(Ordering::Acquire) < STAIRS - 1 - number {
             core::hint::spin_loop();
         }
         self.left.store(STAIRS - number, Ordering::Release);
-    }
-
-    /// Makes each step ready as soon as the one below it runs, and then the
-    /// judge.
-    fn push(&self, steps: &[ThreadId], judge: ThreadId) {
-        for (step, number) in steps.iter().zip(0..) {
-            self.wait_for(&self.reached, number);
-            lwkt::schedule(*step);
+        if number == 0 {
+            let _ = lwkt::call(pusher, lwkt::message([GO, 0, 0, 0, 0, 0, 0, 0]));
         }
-        self.wait_for(&self.left, STAIRS);
-        lwkt::schedule(judge);
-    }
-
-    fn wait_for(&self, counter: &AtomicU64, value: u64) {
-        while counter.load(Ordering::Acquire) < value {
-            lwkt::sleep_until(time::now() + time::ticks_per_second() / 10_000);
-        }
+        here.map(lwkt::wait);
     }
 }
 
 /// What the trace says of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Seen {
-    Waiting,
+    Away,
     Ready,
     Running,
-    Gone,
 }
 
 /// Replays the hart's trace: whenever the hart changed hands, nobody on the
@@ -138,7 +148,7 @@ fn judge(steps: &[ThreadId], start: u64) -> (u64, bool) {
         enter(|hart, _| ((hart.trace().collect(), hart.inspect().trace_count.load(Relaxed)), None));
     let words: Vec<u64> = steps.iter().map(|id| id.to_word()).collect();
     let place = |word: u64| words.iter().position(|&known| known == word);
-    let mut seen: Vec<Seen> = steps.iter().map(|_| Seen::Waiting).collect();
+    let mut seen: Vec<Seen> = steps.iter().map(|_| Seen::Away).collect();
     let (mut errors, mut preemptions) = (0, 0);
     for record in records {
         if record.event == Event::WakeLocal as u8 {
@@ -149,17 +159,17 @@ fn judge(steps: &[ThreadId], start: u64) -> (u64, bool) {
         }
         if let Some(step) = place(record.thread) {
             preemptions += u64::from(record.a == Reason::Preempted as u32);
-            let is_gone = record.a == Reason::Exited as u32;
-            seen[step] = if is_gone { Seen::Gone } else { Seen::Ready };
+            // One that blocks comes back without a word: a reply wakes it.
+            let has_lost_it = record.a == Reason::Preempted as u32;
+            seen[step] = if has_lost_it { Seen::Ready } else { Seen::Away };
         }
         place(record.b).into_iter().for_each(|step| seen[step] = Seen::Running);
         let above = first_step_above(place(record.b), record.b);
         errors += u64::from(seen[above..].contains(&Seen::Ready));
     }
     let is_whole = count - start < RECORDS as u64;
-    // Every step but the highest was preempted, by the one above it. The lowest
-    // may be on its last instructions while the judge is called.
-    let is_complete = preemptions + 1 >= STAIRS && seen[1..].iter().all(|s| *s == Seen::Gone);
+    // Every step but the highest was preempted, by the one above it.
+    let is_complete = preemptions + 1 >= STAIRS;
     (errors + u64::from(is_whole && !is_complete), is_whole)
 }
 
