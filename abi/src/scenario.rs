@@ -20,6 +20,10 @@ pub enum Scenario {
     Preempt,
     /// A deliberate kernel panic: the harness must call it a failure.
     Panic,
+    /// A load from address 0, in a thread.
+    Fault,
+    /// The same with a frame pointer that leads nowhere.
+    FaultBadFrame,
     /// A deliberate hang: the watchdog must end it.
     Hang,
     /// Prints a success record, then exits with the wrong status.
@@ -39,6 +43,8 @@ impl Scenario {
         Self::Msgstorm,
         Self::Preempt,
         Self::Panic,
+        Self::Fault,
+        Self::FaultBadFrame,
         Self::Hang,
         Self::LieRecord,
         Self::LieStatus,
@@ -55,6 +61,8 @@ impl Scenario {
             Self::Msgstorm => "msgstorm",
             Self::Preempt => "preempt",
             Self::Panic => "panic",
+            Self::Fault => "fault",
+            Self::FaultBadFrame => "fault-bad-frame",
             Self::Hang => "hang",
             Self::LieRecord => "lie-record",
             Self::LieStatus => "lie-status",

@@ -9,7 +9,11 @@ use core::{
     sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering},
 };
 
-use crate::{addr, cpu, sbi, stack::STACK_SIZE, trap};
+use crate::{
+    addr, cpu, sbi,
+    stack::{Beginning, STACK_SIZE},
+    trap,
+};
 
 global_asm!(include_str!("boot.S"));
 
@@ -97,16 +101,26 @@ pub(crate) fn load_address() -> usize {
 /// What firmware handed over.
 #[derive(Clone, Copy, Debug)]
 pub struct BootArgs {
-    /// The hart that booted.
-    pub hartid: u64,
-    /// The device tree's physical address.
-    pub device_tree: addr::PhysAddr,
+    hartid: u64,
+    device_tree: addr::PhysAddr,
 }
 
 /// Bytes of a device tree's header.
 const HEADER_SIZE: usize = 40;
 
 impl BootArgs {
+    /// The hart that booted.
+    #[must_use]
+    pub const fn hartid(&self) -> u64 {
+        self.hartid
+    }
+
+    /// Where the device tree is.
+    #[must_use]
+    pub const fn device_tree_address(&self) -> addr::PhysAddr {
+        self.device_tree
+    }
+
     /// The first bytes of the device tree, if firmware passed an address that
     /// can be one (not zero, aligned to 8 as the specification asks, mapped).
     #[must_use]
@@ -155,17 +169,17 @@ extern "C" fn skimmer_boot_hart(hartid: u64, device_tree: usize) -> ! {
 ///
 /// # Panics
 /// When the boot stack was overrun.
-pub fn become_idle(stack_top: usize) -> ! {
+pub fn become_idle(stack: Beginning) -> ! {
     assert!(BOOT_STACK.is_whole(), "canaries-everywhere: the boot stack was overrun");
-    // SAFETY: the caller passes the end of its idle thread's stack, which
-    // nothing runs on yet; nothing returns to the old one.
+    // SAFETY: the end of a stack that was made to begin on; nothing returns to
+    // the old one.
     unsafe {
         asm!(
             "mv sp, {top}",
             "mv s0, zero",
             "call skimmer_idle",
             "unimp",
-            top = in(reg) stack_top,
+            top = in(reg) stack.address(),
             options(noreturn)
         )
     }
@@ -207,11 +221,12 @@ pub enum Door {
 /// The SBI error code.
 pub fn start_secondary(
     local: &'static cpu::HartLocal,
-    stack_top: usize,
+    stack: Beginning,
     door: Door,
 ) -> Result<(), i64> {
     let next = SKIMMER_SECONDARIES.load(Ordering::Relaxed).cast_const();
     let hartid = local.hartid();
+    let stack_top = stack.address();
     let boot = Box::leak(Box::new(SecondaryBoot { stack_top, hartid, next, local }));
     SKIMMER_SECONDARIES.store(boot, Ordering::Release);
     let entry = match door {

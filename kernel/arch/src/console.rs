@@ -11,7 +11,10 @@ use core::{
 };
 
 use skimmer_abi::record::{Envelope, MAX_LINE, Record, encode};
-use skimmer_sync::lock::SpinLock;
+use skimmer_sync::{
+    irq::IrqOff,
+    lock::{Guard, SpinLock},
+};
 
 use crate::{irq::masked, sbi};
 
@@ -46,17 +49,23 @@ pub fn print_line(text: fmt::Arguments<'_>) {
 
 /// Sends a record to the host.
 pub fn send(record: Record<'_>) {
-    let seq = SEQUENCE.fetch_add(1, Ordering::Relaxed);
-    let mut bytes = [0; MAX_LINE];
-    match encode(&Envelope { seq, record }, &mut bytes) {
-        Ok(encoded) => {
-            let mut line = Line { bytes: [0; MAX_LINE + 1], length: 0 };
-            line.push(encoded);
-            line.end();
+    masked(|irq| {
+        let _turn = take_turn(irq);
+        // Numbered in the order in which they leave.
+        let seq = SEQUENCE.fetch_add(1, Ordering::Relaxed);
+        let mut bytes = [0; MAX_LINE];
+        match encode(&Envelope { seq, record }, &mut bytes) {
+            Ok(encoded) => write_bytes(encoded),
+            // The host sees the gap in the sequence and counts it as a failure.
+            Err(_) => write_bytes(b"a record was too long to send"),
         }
-        // The host sees the gap in the sequence and counts the boot as failed.
-        Err(_) => print_line(format_args!("a record was too long to send")),
-    }
+        write_bytes(b"\n");
+    });
+}
+
+/// Waits for the console, unless a panic has it.
+fn take_turn(irq: &IrqOff) -> Option<Guard<'_, ()>> {
+    (!IS_PANICKING.load(Ordering::Relaxed)).then(|| LOCK.lock(irq))
 }
 
 struct Line {
@@ -76,7 +85,7 @@ impl Line {
         self.bytes[self.length] = b'\n';
         let line = &self.bytes[..=self.length];
         masked(|irq| {
-            let _turn = (!IS_PANICKING.load(Ordering::Relaxed)).then(|| LOCK.lock(irq));
+            let _turn = take_turn(irq);
             write_bytes(line);
         });
     }

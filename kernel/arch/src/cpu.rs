@@ -155,8 +155,10 @@ impl HartLocal {
 /// booted and calls this.
 ///
 /// # Panics
-/// If they were published before.
+/// If they were published before, or are not in order.
 pub fn publish_harts(locals: Vec<HartLocal>) {
+    let are_in_order = locals.iter().enumerate().all(|(at, local)| local.index.index() == at);
+    assert!(are_in_order, "a hart's place is its index");
     let Ok(locals) = HARTS.set(Box::new(locals)) else { panic!("harts are published once") };
     if let Some(first) = locals.first() {
         first.install();

@@ -37,6 +37,12 @@ pub(crate) fn enable_interrupt_sources() {
     unsafe { asm!("csrs sie, {}", in(reg) SOFT | TIMER) };
 }
 
+/// Disables every interrupt of this hart for good.
+pub(crate) fn disable_interrupt_sources() {
+    // SAFETY: nothing comes any more.
+    unsafe { asm!("csrw sie, zero") };
+}
+
 /// Clears `sip.SSIP`, this hart's doorbell.
 #[inline]
 pub(crate) fn clear_software_interrupt() {

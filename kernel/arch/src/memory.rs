@@ -6,6 +6,7 @@ use core::{
     alloc::{GlobalAlloc, Layout},
     ops::Range,
     ptr::{self, NonNull},
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 use skimmer_core::{
@@ -66,6 +67,8 @@ unsafe impl GlobalAlloc for Stocked {
     }
 }
 
+static IS_ADOPTED: AtomicBool = AtomicBool::new(false);
+
 /// Frames that the linear map shows: 254 GiB.
 const MAPPED: usize = (254 << 30) / FRAME_SIZE;
 
@@ -73,11 +76,15 @@ const MAPPED: usize = (254 << 30) / FRAME_SIZE;
 /// kernel image, and returns the bytes. What the lists say is what firmware
 /// says: memory that it does not mention is never touched, and there is no
 /// better witness.
+///
+/// # Panics
+/// When it was called before.
 pub fn adopt<R, S>(ram: R, reserved: S) -> u64
 where
     R: Iterator<Item = Extent> + Clone,
     S: Iterator<Item = Extent> + Clone,
 {
+    assert!(!IS_ADOPTED.swap(true, Ordering::Relaxed), "memory is handed over once");
     let image = addr::image();
     let image = extent(image.start, image.end.get() - image.start.get());
     let mut bytes = 0;
@@ -99,8 +106,8 @@ fn add(frames: Range<FrameNumber>) -> u64 {
         return 0;
     }
     // SAFETY: RAM that nobody has reserved, linearly mapped at LINEAR_BASE,
-    // and handed over once: `usable` never yields a frame twice, and boot
-    // calls `adopt` once.
+    // and handed over once: `usable` never yields a frame twice, and
+    // `adopt` works once.
     match unsafe { HEAP.add_bank(frames.start..end, LINEAR_BASE) } {
         Ok(usable) => (usable * FRAME_SIZE) as u64,
         Err(error) => {

@@ -6,7 +6,7 @@
 use core::{
     fmt::Write,
     panic::PanicInfo,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use skimmer_abi::{
@@ -22,6 +22,9 @@ use crate::{
 /// The id of the hart that panicked first, plus one; 0 while all is well.
 static PANICKING: AtomicU64 = AtomicU64::new(0);
 
+/// Whether the host has been told.
+static IS_RECORDED: AtomicBool = AtomicBool::new(false);
+
 /// How long the machine stands after the record of a panic, so that a host that
 /// watches can stop it there and look at every hart.
 const PAUSE_MS: u64 = 500;
@@ -36,6 +39,8 @@ pub(crate) fn stop_if_panicking() {
 
 #[cold]
 fn park() -> ! {
+    // A doorbell that nobody answers would end each wait at once.
+    csr::disable_interrupt_sources();
     loop {
         csr::wait_for_interrupt();
     }
@@ -47,7 +52,8 @@ fn begin() {
     let me = cpu::this_hartid().wrapping_add(1);
     match PANICKING.compare_exchange(0, me, Ordering::AcqRel, Ordering::Acquire) {
         Ok(_) => {}
-        Err(first) if first == me => power::exit(ExitStatus::Panic),
+        // The report itself went wrong: what is known goes out.
+        Err(first) if first == me => finish_early(),
         Err(_) => park(),
     }
     console::enter_panic();
@@ -68,8 +74,6 @@ pub(crate) fn overrun(frame: &TrapFrame) -> ! {
 
 fn report(frame: &TrapFrame, name: &str) -> ! {
     begin();
-    let mut trace = Backtrace::from(frame.registers[8]);
-    trace.push_front(frame.registers[1]);
     println!(
         "PANIC on hart {}: {name} at {:#x}, address {:#x}, sstatus {:#x}",
         cpu::this_hartid(),
@@ -87,6 +91,8 @@ fn report(frame: &TrapFrame, name: &str) -> ! {
             registers[3]
         );
     }
+    let mut trace = Backtrace::walk(frame.registers[8], frame.registers[2]);
+    trace.push_front(frame.registers[1]);
     finish(&PanicRecord {
         hartid: cpu::this_hartid(),
         message: name,
@@ -107,7 +113,8 @@ fn assertion(info: &PanicInfo<'_>) -> ! {
     // Text that does not fit is cut.
     let _ = write!(text, "{}", info.message());
     let (file, line) = info.location().map_or(("", 0), |l| (l.file(), l.line()));
-    let trace = Backtrace::from(csr::frame_pointer() as u64);
+    let fp = csr::frame_pointer() as u64;
+    let trace = Backtrace::walk(fp, fp - 16);
     println!("PANIC on hart {} at {file}:{line}: {}", cpu::this_hartid(), info.message());
     // What a call keeps is as it was; the rest is the report's own by now.
     for (name, value) in csr::kept_registers() {
@@ -126,11 +133,31 @@ fn assertion(info: &PanicInfo<'_>) -> ! {
     })
 }
 
+/// The record of a panic whose report did not get that far.
+fn finish_early() -> ! {
+    if !IS_RECORDED.swap(true, Ordering::Relaxed) {
+        console::send(Record::Panic(PanicRecord {
+            hartid: cpu::this_hartid(),
+            message: "panic while reporting a panic; the console has the first",
+            file: "",
+            line: 0,
+            scause: None,
+            pc: 0,
+            stval: 0,
+            frames: [0; MAX_FRAMES],
+            depth: 0,
+        }));
+    }
+    power::exit(ExitStatus::Panic)
+}
+
 fn finish(record: &PanicRecord<'_>) -> ! {
     for frame in &record.frames[..usize::from(record.depth)] {
         println!("  from {frame:#x}");
     }
-    console::send(Record::Panic(*record));
+    if !IS_RECORDED.swap(true, Ordering::Relaxed) {
+        console::send(Record::Panic(*record));
+    }
     power::pause(PAUSE_MS);
     power::exit(ExitStatus::Panic)
 }
@@ -142,12 +169,12 @@ struct Backtrace {
 }
 
 impl Backtrace {
-    /// Walks the frame pointers from `fp`. Every step must stay on the same
-    /// stack and go up, so that a damaged chain ends the walk.
-    fn from(fp: u64) -> Self {
+    /// Walks the frame pointers from `fp`. Every step must stay on the stack
+    /// that holds `sp` and go up, so that a damaged chain ends the walk.
+    fn walk(fp: u64, sp: u64) -> Self {
         let mut trace = Self { frames: [0; MAX_FRAMES], depth: 0 };
-        let Ok(mut fp) = usize::try_from(fp) else { return trace };
-        let (low, high) = stack::bounds(fp.wrapping_sub(16));
+        let (Ok(mut fp), Ok(sp)) = (usize::try_from(fp), usize::try_from(sp)) else { return trace };
+        let (low, high) = stack::bounds(sp);
         while fp > low + 16 && fp <= high && fp.is_multiple_of(8) && fp != 0 {
             let Some(place) = trace.frames.get_mut(usize::from(trace.depth)) else { break };
             let (Some(ra), Some(next)) = (read_stack(fp - 8), read_stack(fp - 16)) else { break };
@@ -175,13 +202,14 @@ impl Backtrace {
     }
 }
 
-/// Reads a word of a stack in the linear map or the image.
+/// Reads a word of the stack that is being walked.
 fn read_stack(address: usize) -> Option<usize> {
     if address < crate::addr::LINEAR_BASE {
         return None;
     }
     let word = core::ptr::with_exposed_provenance::<usize>(address);
-    // SAFETY: inside a kernel stack's bounds, aligned; at worst it is stale.
+    // SAFETY: aligned, and in the block that held the stack pointer. If that
+    // was wild, this faults, and the fault ends the report early.
     Some(unsafe { word.read_volatile() })
 }
 

@@ -49,6 +49,16 @@ struct Header {
     canary: UnsafeCell<[u64; CANARY_WORDS]>,
 }
 
+/// The end of a stack that a hart is to come up on.
+#[derive(Clone, Copy, Debug)]
+pub struct Beginning(usize);
+
+impl Beginning {
+    pub(crate) const fn address(self) -> usize {
+        self.0
+    }
+}
+
 /// Where a thread's stack pointer is kept: its stack's header.
 #[derive(Clone, Copy, Debug)]
 pub struct Saved(NonNull<Header>);
@@ -117,6 +127,12 @@ impl KernelStack {
         self.header.addr().get() + STACK_SIZE
     }
 
+    /// Where a hart begins on it.
+    #[must_use]
+    pub fn begin(&self) -> Beginning {
+        Beginning(self.top())
+    }
+
     /// Whether nothing ran off the stack.
     #[must_use]
     pub fn is_whole(&self) -> bool {
@@ -173,7 +189,7 @@ impl Saved {
 /// # Panics
 /// When one of the two stacks has been overrun.
 #[inline]
-pub fn switch(_irq: &IrqOff, switch: Switch<Riscv>) {
+pub(crate) fn switch(_irq: &IrqOff, switch: Switch<Riscv>) {
     let (from, to) = switch.into_parts();
     assert!(from.is_whole(), "canaries-everywhere: the outgoing thread overran its stack");
     assert!(to.is_whole(), "canaries-everywhere: the incoming thread's stack was overrun");

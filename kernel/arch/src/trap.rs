@@ -5,7 +5,10 @@
 //! only their hart's own state, and do not block. Who should run is decided as
 //! the trap returns, unless the thread is in a critical section.
 
-use core::{arch::global_asm, cell::UnsafeCell};
+use core::{
+    arch::{asm, global_asm},
+    cell::UnsafeCell,
+};
 
 use skimmer_abi::trace::Event;
 use skimmer_core::table::OutOfMemory;
@@ -102,6 +105,17 @@ extern "C" fn skimmer_overrun(frame: &TrapFrame) -> ! {
 #[unsafe(no_mangle)]
 extern "C" fn skimmer_fatal(frame: &TrapFrame) -> ! {
     panic::trap(frame)
+}
+
+/// Provokes a fault, for the scenario that shows what a fault looks like; with
+/// a frame pointer that leads nowhere if asked to.
+pub fn provoke_fault(has_bad_frame: bool) -> ! {
+    if has_bad_frame {
+        // SAFETY: the load faults, and the kernel ends; s0 is not needed again.
+        unsafe { asm!("li s0, -16", "ld t0, 0(zero)", "unimp", options(noreturn)) }
+    }
+    // SAFETY: the load faults, and the kernel ends.
+    unsafe { asm!("ld t0, 0(zero)", "unimp", options(noreturn)) }
 }
 
 /// The name of an exception (Privileged Architecture, table "scause").

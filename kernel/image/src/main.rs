@@ -34,7 +34,7 @@ const MAIN_PRIORITY: u8 = 140;
 #[expect(unsafe_code, reason = "the boot code of arch calls it by this name")]
 #[unsafe(no_mangle)]
 extern "Rust" fn skimmer_main(boot: BootArgs) -> ! {
-    println!("Skimmer {}: hart {} booted", env!("CARGO_PKG_VERSION"), boot.hartid);
+    println!("Skimmer {}: hart {} booted", env!("CARGO_PKG_VERSION"), boot.hartid());
     let tree = platform::open_device_tree(&boot).unwrap_or_else(|error| refuse(&error));
     if let Some(device) = platform::test_device(&tree) {
         power::set_test_device(device);
@@ -48,7 +48,7 @@ extern "Rust" fn skimmer_main(boot: BootArgs) -> ! {
     let harts = platform::usable_harts(&boot, &tree);
     console::send(Record::Boot {
         version: env!("CARGO_PKG_VERSION"),
-        boot_hart: boot.hartid,
+        boot_hart: boot.hartid(),
         harts: u32::try_from(harts.len()).unwrap_or(u32::MAX),
         memory,
         ring_bytes: remote::ring_bytes::<Riscv>(harts.len()) as u64,

@@ -53,7 +53,7 @@ pub(crate) fn take_memory(boot: &BootArgs, tree: &Fdt<'_>) -> u64 {
         crate::refuse(&format_args!("device tree: a memory reservation cannot be read: {bad}"));
     }
     let listed = tree.reservations().filter_map(|taken| Some(extent(taken.ok()?.region)));
-    let own = [memory::extent(boot.device_tree, tree.total_size())];
+    let own = [memory::extent(boot.device_tree_address(), tree.total_size())];
     let ramdisk = tree.chosen().initrd().ok().map(extent);
     let bytes = memory::adopt(banks, listed.chain(own).chain(ramdisk));
     if bytes == 0 {
@@ -83,7 +83,7 @@ pub(crate) fn usable_harts(boot: &BootArgs, tree: &Fdt<'_>) -> Vec<UsableHart> {
 }
 
 fn usable_ids(boot: &BootArgs, tree: &Fdt<'_>) -> Vec<u64> {
-    let mut ids = alloc::vec![boot.hartid];
+    let mut ids = alloc::vec![boot.hartid()];
     for hart in tree.harts() {
         match hart.usable() {
             Ok(id) if ids.contains(&id) => {}

@@ -14,7 +14,7 @@ use skimmer_arch::{
     addr, boot, console,
     cpu::{self, HartLocal, Riscv, enter},
     sbi,
-    stack::KernelStack,
+    stack::{Beginning, KernelStack},
     time,
 };
 use skimmer_core::{
@@ -36,7 +36,7 @@ struct Plan {
     inspect: &'static [HartInspect],
     services: Vec<ThreadId>,
     /// Where each idle thread's stack begins.
-    stacks: Vec<usize>,
+    stacks: Vec<Beginning>,
 }
 
 static PLAN: Once<Plan> = Once::new();
@@ -58,7 +58,7 @@ fn try_publish(usable: &[UsableHart], root: &InspectRoot) -> Result<(), OutOfMem
     {
         inspect.hartid.store(hart.id, Ordering::Relaxed);
         let stack = KernelStack::empty()?;
-        stacks.push(stack.top());
+        stacks.push(stack.begin());
         let (state, service) = new_hart(index, inspect, lines, stack)?;
         locals.push(HartLocal::new(hart_at(index), hart.id, hart.has_sstc, state)?);
         services.push(service);
@@ -169,8 +169,9 @@ const NEVER_CAME: i64 = -12;
 /// Waits until every hart that firmware started has arrived, or will not.
 fn wait_for_others() {
     let mut services = Vec::new();
+    let mut last = LastArrival { count: count_arrived(), time: time::now() };
     for (index, local) in cpu::harts().iter().enumerate() {
-        if !has_arrived(index) && !waits_until_here(index, local.hartid()) {
+        if !has_arrived(index) && !waits_until_here(index, local.hartid(), &mut last) {
             continue;
         }
         services.push(plan().services[index]);
@@ -180,6 +181,12 @@ fn wait_for_others() {
     if SERVICES.set(Box::new(services)).is_err() {
         unreachable!("the first thread waits once");
     }
+}
+
+/// When the last of so many harts arrived.
+struct LastArrival {
+    count: usize,
+    time: u64,
 }
 
 fn has_arrived(index: usize) -> bool {
@@ -192,8 +199,7 @@ fn count_arrived() -> usize {
 
 /// Waits for the hart; returns whether it arrived. One that does not is
 /// reported; one that firmware refused to start was reported then.
-fn waits_until_here(index: usize, hartid: u64) -> bool {
-    let (mut arrived, mut since) = (count_arrived(), time::now());
+fn waits_until_here(index: usize, hartid: u64, last: &mut LastArrival) -> bool {
     loop {
         // Asked before looking: a hart that stopped after arriving has arrived.
         let state = sbi::hart_state(hartid);
@@ -203,10 +209,10 @@ fn waits_until_here(index: usize, hartid: u64) -> bool {
         if plan().inspect[index].online.load(Ordering::Relaxed) == REFUSED {
             return false;
         }
-        if count_arrived() != arrived {
-            (arrived, since) = (count_arrived(), time::now());
+        if count_arrived() != last.count {
+            *last = LastArrival { count: count_arrived(), time: time::now() };
         }
-        let has_waited = time::seconds(time::now().wrapping_sub(since)) >= PATIENCE;
+        let has_waited = time::seconds(time::now().wrapping_sub(last.time)) >= PATIENCE;
         if state == sbi::HartState::Absent || has_waited {
             console::send(Record::HartFailed { hartid, error: NEVER_CAME });
             return false;

@@ -19,6 +19,11 @@ pub(super) fn panic() -> Report {
     })
 }
 
+/// A fault of the kernel's own in a thread of the last hart.
+pub(super) fn fault(has_bad_frame: bool) -> Report {
+    run_on_last(move || skimmer_arch::trap::provoke_fault(has_bad_frame))
+}
+
 /// Every hart asleep, and nobody to wake them.
 pub(super) fn hang() -> Report {
     loop {

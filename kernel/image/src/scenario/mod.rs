@@ -45,6 +45,8 @@ pub(crate) fn run(line: &CommandLine) -> ! {
         Scenario::Msgstorm => msgstorm::run(line),
         Scenario::Preempt => preempt::run(line),
         Scenario::Panic => faults::panic(),
+        Scenario::Fault => faults::fault(false),
+        Scenario::FaultBadFrame => faults::fault(true),
         Scenario::Hang => faults::hang(),
         Scenario::LieRecord => faults::lie_record(),
         Scenario::LieStatus => faults::lie_status(),

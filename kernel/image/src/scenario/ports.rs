@@ -31,7 +31,7 @@ pub(super) fn run(line: &CommandLine) -> Report {
     };
     let rounds = if clients == 0 { 0 } else { line.rounds.unwrap_or(ROUNDS) };
     announce(line, clients, rounds);
-    if clients == 0 {
+    if others.is_empty() {
         skimmer_arch::println!("ports: one hart and so no clients; nothing to send");
     }
     let server = spawn(first, "server", SERVER_PRIORITY, serve);
