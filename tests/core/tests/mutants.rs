@@ -26,16 +26,19 @@ struct Mutant {
     says: &'static str,
 }
 
+const DEADLINES: &str = "kernel/core/src/deadlines.rs";
 const HART: &str = "kernel/core/src/hart.rs";
 const LIST: &str = "kernel/core/src/list.rs";
+const MAIL: &str = "kernel/core/src/mail.rs";
 const PORT: &str = "kernel/core/src/thread_port.rs";
 const RUNQ: &str = "kernel/core/src/runq.rs";
+const SCHED: &str = "kernel/core/src/sched.rs";
 const TABLE: &str = "kernel/core/src/table.rs";
 
 const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "an IPIQ message is lost",
-        file: HART,
+        file: MAIL,
         good: "self.perform(irq, op);",
         bad: "if self.inspect.remote_ops.load(core::sync::atomic::Ordering::Relaxed) % 64 != 0 {
                 self.perform(irq, op);
@@ -57,7 +60,7 @@ const MUTANTS: &[Mutant] = &[
         good: "if list.first().is_none() {",
         bad: "{",
         test: ("scheduler", "the_most_urgent_runs_and_equals_take_turns"),
-        says: "left == right",
+        says: "equals wait, and the timer is not set",
     },
     Mutant {
         name: "a reply goes to the wrong client",
@@ -81,15 +84,15 @@ const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "a reply wakes whoever waits for another",
-        file: HART,
-        good: "if thread.state == State::Blocked(why) {",
-        bad: "if matches!(thread.state, State::Blocked(_)) {",
+        file: SCHED,
+        good: "if thread.state != State::Blocked(why) {",
+        bad: "if !matches!(thread.state, State::Blocked(_)) {",
         test: ("traffic", "rings_that_are_full_both_ways_drain"),
-        says: "still busy",
+        says: "equals wait, and the timer is not set",
     },
     Mutant {
         name: "nobody is told of space in a ring",
-        file: HART,
+        file: MAIL,
         good: "if self.inbound(source).take_starved() {",
         bad: "if false {",
         test: ("thread_ports", "full::of_requests"),
@@ -97,7 +100,7 @@ const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "one of those who wait for space is told",
-        file: HART,
+        file: MAIL,
         good: "while let Some(slot) = woken.pop(&mut self.threads) {",
         bad: "if let Some(slot) = woken.pop(&mut self.threads) {",
         test: ("traffic", "all_who_wait_for_space_get_it"),
@@ -105,7 +108,7 @@ const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "the doorbell is not rung",
-        file: HART,
+        file: MAIL,
         good: "if say(mailbox, self.index) == Doorbell::Ring {",
         bad: "if say(mailbox, self.index) != Doorbell::Ring {",
         test: ("thread_ports", "order::round_trip"),
@@ -113,7 +116,7 @@ const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "the doorbell is left ringing",
-        file: HART,
+        file: MAIL,
         good: "self.machine.clear_doorbell();",
         bad: "if self.has_mail() {
             self.machine.clear_doorbell();
@@ -132,7 +135,7 @@ const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "who is preempted goes behind its equals",
-        file: HART,
+        file: SCHED,
         good: "self.runq.push_front(irq, &mut self.threads, slot, priority);",
         bad: "self.runq.push_back(irq, &mut self.threads, slot, priority);",
         test: ("scheduler", "who_loses_the_hart_stays_first_among_its_equals"),
@@ -140,7 +143,7 @@ const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "an exit forgets who waits at the port",
-        file: HART,
+        file: SCHED,
         good: "self.orphans.append(&mut requests);",
         bad: "drop(requests);",
         test: ("thread_ports", "ends::gone_with_queue"),
@@ -165,14 +168,14 @@ const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "an abort request for a message that was taken is dropped",
         file: PORT,
-        good: "thread.port.aborts.push_back(note);",
-        bad: "drop(note);",
+        good: "let Some(stale) = thread.port.keep_abort(note) {",
+        bad: "let Some(stale) = Some(note) {",
         test: ("thread_ports", "aborts::after_taken"),
         says: "is_aborted",
     },
     Mutant {
         name: "equals do not take turns",
-        file: HART,
+        file: SCHED,
         good: "if self.runq.highest(irq)? < priority {",
         bad: "if self.runq.highest(irq)? <= priority {",
         test: ("scheduler", "the_most_urgent_runs_and_equals_take_turns"),
@@ -180,15 +183,128 @@ const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "a new priority counts from the next wake only",
-        file: HART,
+        file: SCHED,
         good: "self.runq.push_back(irq, &mut self.threads, slot, priority);
         }
+        self.preempt_wanted = true;
         Ok(())",
         bad: "self.runq.push_back(irq, &mut self.threads, slot, Priority::IDLE);
         }
+        self.preempt_wanted = true;
         Ok(())",
-        test: ("scheduler", "does_what_the_reference_does"),
+        test: ("scheduler", "a_new_priority_counts_at_once"),
+        says: "someone more urgent than",
+    },
+    Mutant {
+        name: "a wake preempts nobody",
+        file: SCHED,
+        good: "self.preempt_wanted = true;
+        true",
+        bad: "true",
+        test: ("preemption", "a_doorbell_preempts_as_its_handler_returns"),
+        says: "someone more urgent than",
+    },
+    Mutant {
+        name: "a new priority preempts nobody",
+        file: SCHED,
+        good: "self.preempt_wanted = true;
+        Ok(())",
+        bad: "Ok(())",
+        test: ("preemption", "a_new_priority_from_elsewhere_preempts"),
+        says: "someone more urgent than",
+    },
+    Mutant {
+        name: "a sleeper wakes a tick early",
+        file: DEADLINES,
+        good: "first.time <= now",
+        bad: "first.time <= now + 1",
+        test: ("time", "nobody_wakes_before_the_deadline"),
         says: "left == right",
+    },
+    Mutant {
+        name: "sleepers wake in any order",
+        file: DEADLINES,
+        good: "if self.heap[parent] <= self.heap[place] {",
+        bad: "if self.heap[parent].slot <= self.heap[place].slot {",
+        test: ("time", "sleepers_wake_in_the_order_of_their_deadlines"),
+        says: "set to the first deadline",
+    },
+    Mutant {
+        name: "a deadline counts from the next slice only",
+        file: SCHED,
+        good: "slice.into_iter().chain(self.deadlines.first()).min()",
+        bad: "slice.into_iter().chain(self.deadlines.first()).next()",
+        test: ("time", "the_timer_is_set_to_what_comes_first"),
+        says: "is after a deadline",
+    },
+    Mutant {
+        name: "ticks that nobody needs",
+        file: SCHED,
+        good: "(false, _) => None,",
+        bad: "(false, end) => end,",
+        test: ("time", "no_ticks_when_nothing_needs_them"),
+        says: "or not at all",
+    },
+    Mutant {
+        name: "no ticks for equals",
+        file: SCHED,
+        good: "let next = self.first_deadline(self.slice_end);",
+        bad: "let next = self.first_deadline(None);",
+        test: ("time", "equals_share_by_slices"),
+        says: "the timer is not set",
+    },
+    Mutant {
+        name: "a slice that is over keeps the timer firing",
+        file: SCHED,
+        good: ".filter(|&end| end > now)",
+        bad: "",
+        test: ("preemption", "a_slice_that_ends_in_a_critical_section_is_acted_on_at_its_end"),
+        says: "timer due",
+    },
+    Mutant {
+        name: "every interrupt ends the slice",
+        file: SCHED,
+        good: "if !self.is_slice_over() {",
+        bad: "if false {",
+        test: ("time", "equals_share_by_slices"),
+        says: "left == right",
+    },
+    Mutant {
+        name: "a preemption is a new slice",
+        file: SCHED,
+        good: "self.slice_end = left.map(|left| self.machine.now().saturating_add(left));",
+        bad: "self.slice_end = left.and(None);",
+        test: ("time", "a_preemption_is_no_new_slice"),
+        says: "each its turn",
+    },
+    Mutant {
+        name: "a switch is written down when it is done",
+        file: SCHED,
+        good: "self.note(irq, Event::Switch, reason as u32, new.to_word());
+        self.current = new;",
+        bad: "self.current = new;
+        self.note(irq, Event::Switch, reason as u32, new.to_word());",
+        test: ("trace", "the_switches_tell_who_ran"),
+        says: "names who did not run",
+    },
+    Mutant {
+        name: "a yield is written down as a block",
+        file: SCHED,
+        good: "Reason::Yielded",
+        bad: "Reason::Blocked",
+        test: ("trace", "each_switch_gives_its_reason"),
+        says: "left == right",
+    },
+    Mutant {
+        name: "every wake is written down",
+        file: SCHED,
+        good: "self.preempt_wanted = true;
+        true",
+        bad: "self.note(irq, Event::WakeLocal, 0, id.to_word());
+        self.preempt_wanted = true;
+        true",
+        test: ("trace", "a_local_round_trip_writes_four_records"),
+        says: "client at",
     },
 ];
 
