@@ -21,9 +21,11 @@ use crate::evidence::{self, file};
 use crate::inspect::{self, HartCounters};
 use crate::process;
 use crate::qemu::{Qemu, qmp::Qmp};
+use crate::ram::{Memory, Ram};
 use crate::record::Record;
 use crate::spec::{Machine, Workload};
 use crate::symbols;
+use crate::trace::rings::{self, Ring};
 use crate::verdict::{self, Ending, Expected, Seen, Verdict};
 use crate::watchdog::{Progress, SAMPLE_EVERY, Sample, Watchdog};
 
@@ -46,7 +48,7 @@ pub struct Boot<'a> {
     pub workload: &'a Workload,
     /// Where its files go; made if it is not there.
     pub dir: &'a Path,
-    /// The backstop.
+    /// The backstop for a boot in parallel; slower schedules have more.
     pub timeout: Duration,
     /// Wait for a debugger: no watchdog, no backstop.
     pub wait: bool,
@@ -67,6 +69,9 @@ pub struct Booted {
     pub took: Duration,
     /// The counters of the last sample.
     pub harts: Vec<HartCounters>,
+    /// What the trace rings hold in the end; none where the guest's memory
+    /// cannot be read any more.
+    pub rings: Vec<Ring>,
     /// Evidence files that were written.
     pub evidence: Vec<PathBuf>,
 }
@@ -92,7 +97,8 @@ pub fn boot(spec: &Boot<'_>, show: &mut dyn FnMut(Event<'_>)) -> Result<Booted> 
         .with_context(|| format!("cannot make {}", spec.dir.display()))?;
     let bootargs = spec.workload.bootargs();
     let root = symbols::physical_address(spec.elf, ROOT_SYMBOL)?;
-    let mut qemu = Qemu::start(spec.machine, spec.elf, &bootargs, spec.wait)?;
+    let ram = Ram::create(spec.machine, spec.dir)?;
+    let mut qemu = Qemu::start(spec.machine, spec.elf, &bootargs, ram.as_ref(), spec.wait)?;
     evidence::write(spec.dir, file::QEMU, &format!("{}\n", qemu.command()))?;
     evidence::write(spec.dir, file::REPRODUCE, &format!("{}\n", spec.reproduce))?;
     show(Event::Started(qemu.id()));
@@ -108,8 +114,9 @@ pub fn boot(spec: &Boot<'_>, show: &mut dyn FnMut(Event<'_>)) -> Result<Booted> 
         console: Console::default(),
         qemu,
         qmp: None,
+        ram,
         root,
-        watchdog: Watchdog::default(),
+        watchdog: Watchdog::new(spec.machine.schedule.patience()),
         start: Instant::now(),
         sampled: Instant::now(),
         harts: Vec::new(),
@@ -142,6 +149,8 @@ struct Running<'a> {
     console: Console,
     qemu: Qemu,
     qmp: Option<Qmp>,
+    /// The guest's memory, if it is in a file.
+    ram: Option<Ram>,
     root: Option<u64>,
     watchdog: Watchdog,
     start: Instant,
@@ -257,8 +266,9 @@ impl Running<'_> {
 
     /// Samples the guest when it is time; `Some` when it must be ended.
     fn look(&mut self) -> Result<Option<Ending>> {
-        if self.start.elapsed() >= self.spec.timeout {
-            return Ok(Some(Ending::Timeout(self.spec.timeout.as_secs())));
+        let limit = self.spec.timeout.saturating_mul(self.spec.machine.schedule.patience());
+        if self.start.elapsed() >= limit {
+            return Ok(Some(Ending::Timeout(limit.as_secs())));
         }
         let elapsed = self.sampled.elapsed();
         if elapsed < SAMPLE_EVERY {
@@ -271,24 +281,46 @@ impl Running<'_> {
     }
 
     fn progress(&mut self) -> Progress {
-        let counters = match (&mut self.qmp, self.root) {
-            (Some(qmp), Some(root)) => inspect::counters(qmp, root).ok().flatten(),
-            _ => None,
-        };
-        match counters {
-            Some(harts) => {
-                let sum = inspect::sum(&harts);
-                self.harts = harts;
-                Progress::Guest(sum)
-            }
-            None => Progress::Console(self.console.bytes),
+        if self.count() {
+            Progress::Guest(inspect::sum(&self.harts))
+        } else {
+            Progress::Console(self.console.bytes)
         }
+    }
+
+    /// Reads the guest's counters: out of its memory's file, or through the
+    /// monitor. Whether it has published them.
+    fn count(&mut self) -> bool {
+        let memory: Option<&mut dyn Memory> = match (&mut self.ram, &mut self.qmp) {
+            (Some(ram), _) => Some(ram),
+            (None, Some(qmp)) => Some(qmp),
+            (None, None) => None,
+        };
+        let counters = memory.zip(self.root).map(|(memory, root)| inspect::counters(memory, root));
+        match counters {
+            Some(Ok(Some(harts))) => {
+                self.harts = harts;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The trace rings of a machine that has ended.
+    fn rings(&mut self) -> Vec<Ring> {
+        if self.ram.is_none() || !self.count() {
+            return Vec::new();
+        }
+        let Some(ram) = &mut self.ram else { return Vec::new() };
+        // A kernel that died may have left anything there.
+        rings::read(ram, &self.harts).unwrap_or_default()
     }
 
     fn finish(mut self, mut ending: Ending, show: &mut dyn FnMut(Event<'_>)) -> Result<Booted> {
         let took = self.start.elapsed();
         self.qemu.kill();
         self.drain(show)?;
+        let rings = self.rings();
         if let Some(line) = self.console.finish() {
             self.take_line(&line, show);
         }
@@ -307,6 +339,7 @@ impl Running<'_> {
             records: self.console.records,
             took,
             harts: self.harts,
+            rings,
             evidence: self.evidence,
         })
     }

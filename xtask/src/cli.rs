@@ -13,9 +13,10 @@ use skimmer_abi::scenario::Scenario;
 
 use crate::build::Profile;
 use crate::process;
+use crate::schedule::{Plan, Schedule};
 use crate::setup::compiler::Choice;
 use crate::setup::{self, Tools, Wishes};
-use crate::spec::{Machine, MemorySize, Workload};
+use crate::spec::{Machine, MemorySize, Workload, usual_rounds};
 use crate::test::Part;
 use crate::watchdog::DEFAULT_TIMEOUT;
 
@@ -44,9 +45,16 @@ pub enum Command {
     /// Boots the kernel many times, each time with another seed, and counts.
     ///
     /// Each boot's record is kept under target/soak, so that --resume can go
-    /// on with an interrupted soak of the same build and arguments. The last
-    /// line says `N boots, P passed, F failed`.
+    /// on with an interrupted soak of the same build and arguments. A boot
+    /// that did what an earlier one did, event by event, is left out and
+    /// replaced by one with another seed. The last line says `N boots, P
+    /// passed, F failed`.
     Soak(Box<SoakArgs>),
+    /// Boots once and writes what every hart did, for the Perfetto viewer.
+    ///
+    /// The file opens in https://ui.perfetto.dev: a track for each hart with
+    /// its threads, arrows for wakes and messages, counters for queues.
+    Trace(Box<TraceArgs>),
     /// Checks the source: format, clippy, arrows between crates, unsafe code,
     /// licences, docs.
     Lint(LintArgs),
@@ -171,12 +179,42 @@ impl SoakArgs {
         words.extend(self.build.words());
         quoted(&words)
     }
+}
 
-    /// The command that does the boot with that seed again, alone.
-    #[must_use]
-    pub fn reproduce_line(&self, seed: u64) -> String {
-        run_line(&self.workload, &self.machine, &self.build, seed)
+/// Options of `trace`.
+#[derive(Debug, Args)]
+pub struct TraceArgs {
+    /// The workload.
+    #[command(flatten)]
+    pub workload: WorkloadArgs,
+    /// The machine.
+    #[command(flatten)]
+    pub machine: MachineArgs,
+    /// The build.
+    #[command(flatten)]
+    pub build: BuildArgs,
+    /// The file to write.
+    #[arg(long, short, value_name = "FILE")]
+    pub output: PathBuf,
+}
+
+/// Turns a plan into one boot: the same arguments with that seed, the schedule
+/// that it gives, and the rounds that are left where it cuts them.
+#[must_use]
+pub fn one_of(
+    workload: &WorkloadArgs,
+    machine: &MachineArgs,
+    seed: u64,
+) -> (WorkloadArgs, MachineArgs) {
+    let (mut workload, mut machine) = (workload.clone(), machine.clone());
+    let plan = machine.schedule;
+    workload.seed = seed;
+    if plan.part(seed) > 1 {
+        let usual = usual_rounds(workload.workload(seed).scenario, machine.harts);
+        workload.rounds = workload.rounds.or(usual).map(|rounds| (rounds / plan.part(seed)).max(1));
     }
+    machine.schedule = Plan::Always(plan.schedule(seed));
+    (workload, machine)
 }
 
 /// The `run` command for one boot.
@@ -266,11 +304,18 @@ pub struct MachineArgs {
     /// One more argument for QEMU (repeatable).
     #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
     pub qemu_arg: Vec<String>,
+    /// How the harts take turns: parallel (a host thread each), rr (one after
+    /// the other on a clock of instructions; the same seed gives the same
+    /// run), rr-shift=N (with 2^N ns an instruction), one-insn (parallel, an
+    /// instruction at a time), mix (chosen by the seed).
+    #[arg(long, value_name = "SCHEDULE", default_value = "parallel", verbatim_doc_comment)]
+    pub schedule: Plan,
     /// A device tree blob in place of QEMU's own.
     #[arg(long, value_name = "FILE")]
     pub dtb: Option<PathBuf>,
     /// End a boot after this many seconds whatever it does. (A boot that
-    /// makes no progress is ended sooner.)
+    /// makes no progress is ended sooner. Slow schedules get more: rr four
+    /// times, one-insn eight times.)
     #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_TIMEOUT.as_secs(),
           value_parser = clap::value_parser!(u64).range(1..))]
     pub timeout: u64,
@@ -301,15 +346,18 @@ impl MachineArgs {
         Wishes { qemu: self.qemu.clone(), compiler: self.compiler, no_install: self.no_install }
     }
 
-    /// The machine, with the tools that were found.
+    /// The machine for the boot with that seed, with the tools that were
+    /// found.
     #[must_use]
-    pub fn machine(&self, tools: &Tools) -> Machine {
+    pub fn machine(&self, tools: &Tools, seed: u64) -> Machine {
         let mut machine = Machine {
             qemu: tools.qemu.clone(),
+            version: tools.qemu_release,
             machine: self.machine.clone(),
             cpu: self.cpu.clone(),
             harts: self.harts,
             memory: self.memory,
+            schedule: self.schedule.schedule(seed),
             dtb: self.dtb.clone(),
             extra: self.qemu_arg.clone(),
         };
@@ -333,6 +381,9 @@ impl MachineArgs {
         put("harts", self.harts.to_string());
         put("memory", self.memory.to_string());
         put("machine", self.machine.clone());
+        if self.schedule != Plan::Always(Schedule::Parallel) {
+            put("schedule", self.schedule.to_string());
+        }
         if let Some(cpu) = &self.cpu {
             put("cpu", cpu.clone());
         }
@@ -419,6 +470,7 @@ pub fn dispatch(cli: Cli) -> Result<bool> {
     match cli.command {
         Command::Run(args) => crate::run::run(&args),
         Command::Soak(args) => crate::soak::soak(&args),
+        Command::Trace(args) => crate::trace::command::trace(&args),
         Command::Lint(args) => crate::lint::lint(&args),
         Command::Test(args) => crate::test::test(&args),
         Command::Setup(args) => setup::ensure(&args.wishes()).map(|_| true),
@@ -465,8 +517,28 @@ mod tests {
     }
 
     #[test]
+    fn a_mix_becomes_one_schedule_and_its_rounds() {
+        let words = ["cargo xtask", "soak", "--boots", "1", "--schedule", "mix", "--harts", "2"];
+        let Command::Soak(args) = parse(words).expect("parses").command else { panic!("soak") };
+        let mut args = *args;
+        args.workload.scenario = "flood".to_owned();
+        let cut = |rounds: Option<u64>, schedule: Schedule| {
+            let workload = WorkloadArgs { rounds, ..args.workload.clone() };
+            let seed = (0..).find(|s| Plan::Mix.schedule(*s) == schedule).expect("some seed");
+            let (workload, machine) = one_of(&workload, &args.machine, seed);
+            assert_eq!(machine.schedule, Plan::Always(schedule));
+            assert_eq!(workload.seed, seed);
+            workload.rounds
+        };
+        assert_eq!(cut(None, Schedule::Parallel), None);
+        assert_eq!(cut(Some(7), Schedule::Rr(2)), Some(7));
+        assert_eq!(cut(None, Schedule::OneInsn), Some(100));
+        assert_eq!(cut(Some(7), Schedule::OneInsn), Some(1));
+    }
+
+    #[test]
     fn the_command_to_reproduce_parses_to_the_same() {
-        let words = "run --scenario flood --rounds 5 --seed 7 --harts 3 --memory 1G \
+        let words = "run --scenario flood --rounds 5 --seed 7 --harts 3 --memory 1G --schedule rr-shift=2 \
                      --qemu-arg=-icount --qemu-arg shift=0 --append x=1 --debug";
         let parse_run = |line: &str| {
             let words = std::iter::once("cargo xtask").chain(line.split_whitespace());
@@ -478,6 +550,7 @@ mod tests {
         let line = parse_run(words).command_line();
         let again = line.strip_prefix("cargo xtask ").expect("prefix");
         assert_eq!(parse_run(again).command_line(), line);
+        assert!(line.contains("--schedule rr-shift=2"), "{line}");
         assert!(line.contains("--seed 7") && line.contains("--qemu-arg=-icount"), "{line}");
     }
 }

@@ -113,16 +113,26 @@ pub fn save_harts(
 #[must_use]
 pub fn counters_table(harts: &[HartCounters]) -> String {
     let mut text = format!(
-        "{:>4} {:>6} {:>10} {:>10} {:>10} {:>10} {:>10}\n",
-        "hart", "online", "switches", "ring ops", "work", "sends", "replies"
+        "{:>4} {:>6} {:>10} {:>10} {:>10} {:>10} {:>10} {:>10} {:>11} {:>10}\n",
+        "hart",
+        "online",
+        "switches",
+        "ring ops",
+        "work",
+        "sends",
+        "replies",
+        "doorbells",
+        "preemptions",
+        "timers"
     );
     for hart in harts {
-        let HartCounters { hartid, online, switches, remote_ops, work, sends, replies } = hart;
+        let HartCounters { hartid, online, switches, remote_ops, work, sends, replies, .. } = hart;
+        let HartCounters { doorbells, preemptions, timers, .. } = hart;
         let online = if *online { "yes" } else { "no" };
         let _ = writeln!(
             text,
             "{hartid:>4} {online:>6} {switches:>10} {remote_ops:>10} {work:>10} {sends:>10} \
-             {replies:>10}"
+             {replies:>10} {doorbells:>10} {preemptions:>11} {timers:>10}"
         );
     }
     text

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Looks into a running guest from outside: the counters it publishes (see
-//! `skimmer_abi::inspect`), read as physical memory through the monitor, and
-//! the CPU time that the emulator has used.
+//! Looks into a guest from outside: the counters it publishes (see
+//! `skimmer_abi::inspect`), read as physical memory out of the file that the
+//! guest runs in or through the monitor, and the CPU time that the emulator
+//! has used.
 
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use skimmer_abi::inspect::{HartInspect, InspectRoot, ROOT_MAGIC};
 
 use crate::qemu::qmp::Qmp;
+use crate::ram::Memory;
 
 /// Words of the root.
 const ROOT_WORDS: usize = size_of::<InspectRoot>() / 8;
@@ -24,7 +26,7 @@ const MOST_HARTS: u64 = 4096;
 const TICKS_PER_SECOND: u64 = 100;
 
 /// What one hart shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HartCounters {
     /// Its id in the machine.
     pub hartid: u64,
@@ -40,34 +42,49 @@ pub struct HartCounters {
     pub sends: u64,
     /// Messages replied to.
     pub replies: u64,
+    /// Doorbells rung.
+    pub doorbells: u64,
+    /// Times a thread lost the hart without giving it up.
+    pub preemptions: u64,
+    /// Timer interrupts.
+    pub timers: u64,
+    /// Physical address of its trace ring.
+    pub trace: u64,
+    /// Trace records written since boot.
+    pub trace_count: u64,
 }
 
 /// The counters of all harts, or `None` while the guest has not published
 /// them.
 ///
 /// # Errors
-/// When the monitor does not answer.
-pub fn counters(qmp: &mut Qmp, root: u64) -> Result<Option<Vec<HartCounters>>> {
-    let words = read_words(qmp, root, ROOT_WORDS)?;
+/// When the memory cannot be read.
+pub fn counters(memory: &mut dyn Memory, root: u64) -> Result<Option<Vec<HartCounters>>> {
+    let words = memory.words(root, ROOT_WORDS)?;
     let &[magic, count, harts] = words.as_slice() else {
-        bail!("the monitor gave {} words of a root of {ROOT_WORDS}", words.len());
+        bail!("{} words of a root of {ROOT_WORDS}", words.len());
     };
     if magic != ROOT_MAGIC || count == 0 || count > MOST_HARTS {
         return Ok(None);
     }
-    let words = read_words(qmp, harts, usize::try_from(count)? * HART_WORDS)?;
+    let words = memory.words(harts, usize::try_from(count)? * HART_WORDS)?;
     Ok(Some(words.chunks_exact(HART_WORDS).map(hart).collect()))
 }
 
 fn hart(words: &[u64]) -> HartCounters {
     HartCounters {
         hartid: words[0],
-        online: words[1] != 0,
+        online: words[1] == 1,
         switches: words[2],
         remote_ops: words[3],
         work: words[4],
         sends: words[5],
         replies: words[6],
+        doorbells: words[8],
+        preemptions: words[10],
+        timers: words[11],
+        trace: words[12],
+        trace_count: words[13],
     }
 }
 
@@ -80,13 +97,16 @@ pub fn sum(harts: &[HartCounters]) -> u64 {
         .fold(0, u64::wrapping_add)
 }
 
-fn read_words(qmp: &mut Qmp, address: u64, count: usize) -> Result<Vec<u64>> {
-    let text = qmp.monitor(&format!("xp /{count}gx {address:#x}"))?;
-    let words = parse_words(&text);
-    if words.len() != count {
-        bail!("the monitor gave {} words, {count} were asked: {text}", words.len());
+/// The monitor, for machines whose memory is in no file.
+impl Memory for Qmp {
+    fn words(&mut self, address: u64, count: usize) -> Result<Vec<u64>> {
+        let text = self.monitor(&format!("xp /{count}gx {address:#x}"))?;
+        let words = parse_words(&text);
+        if words.len() != count {
+            bail!("the monitor gave {} words, {count} were asked: {text}", words.len());
+        }
+        Ok(words)
     }
-    Ok(words)
 }
 
 /// The words of `xp` output: lines of `ADDRESS: 0xWORD 0xWORD`.

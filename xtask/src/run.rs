@@ -8,7 +8,7 @@ use anyhow::Result;
 use crate::boot::{self, Boot, Booted, Event};
 use crate::build;
 use crate::claim::Claim;
-use crate::cli::RunArgs;
+use crate::cli::{RunArgs, one_of};
 use crate::console::Line;
 use crate::evidence::file;
 use crate::record::Record;
@@ -28,8 +28,9 @@ pub fn run(args: &RunArgs) -> Result<bool> {
     args.machine.check()?;
     let tools = setup::ensure(&args.machine.wishes())?;
     let kernel = build::kernel(&tools.compiler, &args.build.profile())?;
-    let machine = args.machine.machine(&tools);
-    let workload = args.workload.workload(args.workload.seed);
+    let (workload, machine) = one_of(&args.workload, &args.machine, args.workload.seed);
+    let machine = machine.machine(&tools, workload.seed);
+    let workload = workload.workload(workload.seed);
     let claim = Claim::first_free(&target_dir().join("run").join(workload.scenario.name()))?;
     claim.clear()?;
     let dir = claim.dir();
@@ -45,7 +46,13 @@ pub fn run(args: &RunArgs) -> Result<bool> {
         wait: args.gdb,
         reproduce: &args.command_line(),
     };
-    println!("boot: {} hart(s), {} · {}", machine.harts, machine.memory, workload.bootargs());
+    println!(
+        "boot: {} hart(s), {}, {} · {}",
+        machine.harts,
+        machine.memory,
+        machine.schedule,
+        workload.bootargs()
+    );
     let mut viewer = Viewer { all: args.verbose, kernel_speaks: false, symbols };
     let booted = boot::boot(&spec, &mut |event| viewer.see(&event))?;
     report(&booted, dir, viewer.kernel_speaks || args.verbose);

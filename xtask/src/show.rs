@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::boot::Booted;
 use crate::record::{Outcome, Record, SkipReason};
 use crate::symbols::Symbols;
+use crate::trace::rings::digest;
 use crate::verdict::Ending;
 
 /// A record as a line (a panic: as several).
@@ -84,6 +85,10 @@ pub fn summary(booted: &Booted) -> String {
             Record::End(outcome) => rows.extend(outcome_rows(outcome)),
             _ => {}
         }
+    }
+    if !booted.rings.is_empty() {
+        let records: u64 = booted.rings.iter().map(|ring| ring.written).sum();
+        rows.push(("trace", format!("{records} records, digest {}", digest(&booted.rings))));
     }
     rows.push(("time of the boot", format!("{:.2} s", booted.took.as_secs_f64())));
     rows.push(("how it ended", ending(&booted.ending)));

@@ -10,8 +10,24 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use skimmer_abi::scenario::Scenario;
 
+use crate::schedule::Schedule;
+
 /// Round trips of the `ports` scenario when nothing else is asked.
 pub const DEMO_ROUNDS: u64 = 14;
+
+/// What `rounds` is in the kernel when nothing is asked; `None` for scenarios
+/// that know no rounds.
+#[must_use]
+pub fn usual_rounds(scenario: Scenario, harts: u32) -> Option<u64> {
+    match scenario {
+        Scenario::Ports => Some(DEMO_ROUNDS),
+        Scenario::Flood => Some(1_000 * u64::from(harts)),
+        Scenario::Threads => Some(10),
+        Scenario::Msgstorm => Some(8_192),
+        Scenario::Preempt => Some(20),
+        _ => None,
+    }
+}
 
 /// What the guest is asked to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,6 +110,8 @@ impl FromStr for MemorySize {
 pub struct Machine {
     /// The emulator.
     pub qemu: PathBuf,
+    /// The first two numbers of its version.
+    pub version: (u32, u32),
     /// `-machine`.
     pub machine: String,
     /// `-cpu`; the machine's own default when `None`.
@@ -102,6 +120,8 @@ pub struct Machine {
     pub harts: u32,
     /// `-m`.
     pub memory: MemorySize,
+    /// How its harts take turns.
+    pub schedule: Schedule,
     /// `-dtb`: a device tree in place of QEMU's own.
     pub dtb: Option<PathBuf>,
     /// Passed through as they are.

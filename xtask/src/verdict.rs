@@ -318,12 +318,12 @@ fn check_numbers(
 
 /// Scenarios that verify exactly what they announced.
 const fn counts_rounds(scenario: Scenario) -> bool {
-    matches!(scenario, Scenario::Ports | Scenario::Flood)
+    matches!(scenario, Scenario::Ports | Scenario::Flood | Scenario::Msgstorm)
 }
 
 /// Scenarios that must do something to pass.
 const fn does_work(scenario: Scenario) -> bool {
-    matches!(scenario, Scenario::Flood | Scenario::Threads)
+    matches!(scenario, Scenario::Flood | Scenario::Threads | Scenario::Msgstorm | Scenario::Preempt)
 }
 
 /// The demo's numbers, checked against what was asked and against each other.

@@ -82,15 +82,35 @@ pub struct Sample {
 }
 
 /// The samples so far, as far as they matter.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Watchdog {
+    busy_limit: Duration,
     last: Option<Sample>,
     cpu_at_progress: Duration,
     quiet: u32,
     quiet_time: Duration,
 }
 
+impl Default for Watchdog {
+    fn default() -> Self {
+        Self::new(1)
+    }
+}
+
 impl Watchdog {
+    /// One that lets the emulator take `patience` times as long as usual for
+    /// the same work.
+    #[must_use]
+    pub const fn new(patience: u32) -> Self {
+        Self {
+            busy_limit: BUSY_LIMIT.saturating_mul(patience),
+            last: None,
+            cpu_at_progress: Duration::ZERO,
+            quiet: 0,
+            quiet_time: Duration::ZERO,
+        }
+    }
+
     /// Takes in a sample; `Some` when the guest hangs.
     pub fn observe(&mut self, sample: Sample) -> Option<Hang> {
         let last = self.last.replace(sample);
@@ -101,7 +121,7 @@ impl Watchdog {
             return None;
         };
         let busy = sample.cpu.saturating_sub(self.cpu_at_progress);
-        if busy > BUSY_LIMIT {
+        if busy > self.busy_limit {
             return Some(Hang::Busy { cpu_seconds: busy.as_secs() });
         }
         if sample.elapsed <= SAMPLE_EVERY * LATE_FACTOR {
@@ -155,6 +175,18 @@ mod tests {
         // Half a CPU: the same 20 s of CPU time take twice as many samples.
         let (at, _) = bites((0..1000).map(|_| (Progress::Guest(5), 250))).expect("bites");
         assert_eq!(at, 81);
+    }
+
+    #[test]
+    fn a_slow_schedule_is_given_more_time() {
+        let mut dog = Watchdog::new(8);
+        let used = |seconds: u32| Sample {
+            progress: Progress::Guest(1),
+            cpu: Duration::from_secs(seconds.into()),
+            elapsed: STEP,
+        };
+        assert_eq!((0..=160).find_map(|n| dog.observe(used(n))), None);
+        assert!(dog.observe(used(161)).is_some());
     }
 
     #[test]

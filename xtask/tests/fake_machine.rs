@@ -11,6 +11,7 @@ use skimmer_abi::record::{Envelope, MAX_LINE, Outcome, Record, encode};
 use skimmer_abi::scenario::Scenario;
 use tempfile::TempDir;
 use xtask::boot::{Boot, Booted, boot};
+use xtask::schedule::Schedule;
 use xtask::spec::{Machine, Workload};
 use xtask::verdict::{Ending, Kind};
 
@@ -81,10 +82,12 @@ impl Fake {
         std::fs::write(&script, text).expect("writable");
         let machine = Machine {
             qemu: Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fake-qemu.sh"),
+            version: (7, 2),
             machine: "virt".to_owned(),
             cpu: None,
             harts: 2,
             memory: "128M".parse().expect("a size"),
+            schedule: Schedule::Parallel,
             dtb: None,
             extra: vec![script.display().to_string()],
         };

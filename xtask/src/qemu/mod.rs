@@ -18,6 +18,7 @@ use anyhow::{Context, Result};
 use tempfile::TempDir;
 
 use crate::process::{self, Group};
+use crate::ram::Ram;
 use crate::spec::Machine;
 use qmp::Qmp;
 
@@ -30,13 +31,38 @@ pub struct Qemu {
     command: String,
 }
 
-/// The arguments that start `machine` with the kernel at `elf`.
+/// What the guest's memory is called.
+const RAM_ID: &str = "ram";
+
+/// The arguments that start `machine` with the kernel at `elf` in the memory
+/// of that file, if it is in one.
 #[must_use]
-pub fn arguments(machine: &Machine, elf: &Path, bootargs: &str, sockets: &Path) -> Vec<OsString> {
+pub fn arguments(
+    machine: &Machine,
+    elf: &Path,
+    bootargs: &str,
+    sockets: &Path,
+    ram: Option<&Path>,
+) -> Vec<OsString> {
     let mut args: Vec<OsString> = Vec::new();
     let mut put = |words: &[&std::ffi::OsStr]| args.extend(words.iter().map(Into::into));
     let socket = |name: &str| format!("unix:{},server=on,wait=off", sockets.join(name).display());
-    put(&["-machine".as_ref(), machine.machine.as_ref()]);
+    match ram {
+        None => put(&["-machine".as_ref(), machine.machine.as_ref()]),
+        Some(path) => {
+            let named = format!("{},memory-backend={RAM_ID}", machine.machine);
+            put(&["-machine".as_ref(), named.as_ref()]);
+            // In QEMU's options a comma of a value is doubled.
+            let path = path.display().to_string().replace(',', ",,");
+            let size = machine.memory;
+            let object =
+                format!("memory-backend-file,id={RAM_ID},size={size},mem-path={path},share=on");
+            put(&["-object".as_ref(), object.as_ref()]);
+        }
+    }
+    for word in machine.schedule.arguments(machine.version) {
+        put(&[word.as_ref()]);
+    }
     if let Some(cpu) = machine.cpu.as_deref() {
         put(&["-cpu".as_ref(), cpu.as_ref()]);
     }
@@ -57,19 +83,26 @@ pub fn arguments(machine: &Machine, elf: &Path, bootargs: &str, sockets: &Path) 
 }
 
 impl Qemu {
-    /// Starts `machine` with the kernel at `elf`; stopped before its first
-    /// instruction if `wait` (for a debugger).
+    /// Starts `machine` with the kernel at `elf`, in the memory of that file
+    /// if there is one; stopped before its first instruction if `wait` (for a
+    /// debugger).
     ///
     /// # Errors
     /// When it cannot be started at all. A QEMU that starts and then gives up
     /// is told by [`Qemu::try_wait`] and [`Qemu::errors`].
-    pub fn start(machine: &Machine, elf: &Path, bootargs: &str, wait: bool) -> Result<Self> {
+    pub fn start(
+        machine: &Machine,
+        elf: &Path,
+        bootargs: &str,
+        ram: Option<&Ram>,
+        wait: bool,
+    ) -> Result<Self> {
         let sockets = tempfile::Builder::new()
             .prefix("skimmer-")
             .tempdir()
             .context("cannot make a directory for QEMU's sockets")?;
         let mut command = Command::new(&machine.qemu);
-        command.args(arguments(machine, elf, bootargs, sockets.path()));
+        command.args(arguments(machine, elf, bootargs, sockets.path(), ram.map(Ram::path)));
         if wait {
             command.arg("-S");
         }
@@ -137,20 +170,26 @@ impl Qemu {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::schedule::Schedule;
 
     #[test]
     fn arguments_carry_everything() {
         let machine = Machine {
             qemu: "qemu".into(),
+            version: (7, 2),
             machine: "virt".to_owned(),
             cpu: Some("rv64".to_owned()),
             harts: 3,
             memory: "128M".parse().expect("a size"),
+            schedule: Schedule::Rr(1),
             dtb: Some("tree.dtb".into()),
-            extra: vec!["-icount".to_owned(), "shift=0".to_owned()],
+            extra: vec!["-d".to_owned(), "int".to_owned()],
         };
-        let args = arguments(&machine, Path::new("kernel"), "a=1 b=2", Path::new("/s"));
-        let args: Vec<String> = args.iter().map(|a| a.to_string_lossy().into_owned()).collect();
+        let given = |ram: Option<&Path>| -> Vec<String> {
+            let args = arguments(&machine, Path::new("kernel"), "a=1 b=2", Path::new("/s"), ram);
+            args.iter().map(|a| a.to_string_lossy().into_owned()).collect()
+        };
+        let args = given(None);
         for pair in [
             ["-machine", "virt"],
             ["-cpu", "rv64"],
@@ -159,9 +198,15 @@ mod tests {
             ["-dtb", "tree.dtb"],
             ["-kernel", "kernel"],
             ["-append", "a=1 b=2"],
-            ["-icount", "shift=0"],
+            ["-icount", "shift=1,sleep=off"],
+            ["-d", "int"],
             ["-gdb", "unix:/s/gdb,server=on,wait=off"],
         ] {
+            assert!(args.windows(2).any(|w| w == pair), "{pair:?} in {args:?}");
+        }
+        let args = given(Some(Path::new("/a,b/ram")));
+        let object = "memory-backend-file,id=ram,size=128M,mem-path=/a,,b/ram,share=on";
+        for pair in [["-machine", "virt,memory-backend=ram"], ["-object", object]] {
             assert!(args.windows(2).any(|w| w == pair), "{pair:?} in {args:?}");
         }
     }

@@ -49,6 +49,8 @@ pub struct Tools {
     pub qemu_asked: Option<PathBuf>,
     /// What it calls itself.
     pub qemu_version: String,
+    /// The first two numbers of that.
+    pub qemu_release: (u32, u32),
     /// The compiler for the kernel.
     pub compiler: Compiler,
     /// A debugger that knows the machine.
@@ -148,7 +150,8 @@ fn look(wishes: &Wishes, fetch: Fetch) -> Result<(Option<Tools>, Vec<Need>)> {
     let tools = match (qemu, compiler, gdb) {
         (Some((qemu, qemu_version)), Some(compiler), Some(gdb)) if missing.is_empty() => {
             let qemu_asked = wishes.qemu.clone();
-            Some(Tools { qemu, qemu_asked, qemu_version, compiler, gdb })
+            let qemu_release = major_minor(&qemu_version).unwrap_or(OLDEST_QEMU);
+            Some(Tools { qemu, qemu_asked, qemu_version, qemu_release, compiler, gdb })
         }
         _ => None,
     };

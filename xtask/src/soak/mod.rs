@@ -3,16 +3,19 @@
 //!
 //! State: the soak's directory, named by a hash of the build and of every
 //! argument that changes what a boot does. Invariant: each boot is made once
-//! and counted once; a failure is never tried again; what is interrupted is
-//! not counted and can be resumed.
+//! and counted once, or left out because it repeats an earlier one; a failure
+//! is never tried again and never left out; what is interrupted is not counted
+//! and can be resumed.
 
 pub mod record;
 pub mod summary;
+pub mod tally;
 
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -21,15 +24,15 @@ use sha2::{Digest as _, Sha256};
 use crate::boot::{Boot, boot};
 use crate::build::{self, Kernel};
 use crate::claim::Claim;
-use crate::cli::SoakArgs;
+use crate::cli::{MachineArgs, SoakArgs, one_of, run_line};
 use crate::evidence::file;
 use crate::process;
 use crate::setup::{self, Tools};
-use crate::spec::Machine;
 use crate::verdict::Kind;
 use crate::workspace::{root, short, target_dir};
 use record::{BootRecord, derive_seed, name};
 use summary::{About, Summary};
+use tally::{Next, Tally, attempts};
 
 /// Digits of the hash in a soak's directory name.
 const HASH_DIGITS: usize = 12;
@@ -37,12 +40,14 @@ const HASH_DIGITS: usize = 12;
 /// What the soak with these arguments is about, in its directory.
 const MANIFEST: &str = "soak.txt";
 
+/// How often a worker without work looks whether there is some.
+const WAIT_STEP: Duration = Duration::from_millis(50);
+
 /// Everything that the boots of one soak share.
 struct Soak<'a> {
     args: &'a SoakArgs,
     tools: &'a Tools,
     kernel: &'a Kernel,
-    machine: Machine,
     dir: PathBuf,
 }
 
@@ -59,8 +64,7 @@ pub fn soak(args: &SoakArgs) -> Result<bool> {
     let claim = Claim::wait(&dir)?;
     let done = prepare(args, &claim, &identity, &kernel.identity)?;
     let kernel = kernel.keep_copy(&dir)?;
-    let machine = args.machine.machine(&tools);
-    let soak = Soak { args, tools: &tools, kernel: &kernel, machine, dir };
+    let soak = Soak { args, tools: &tools, kernel: &kernel, dir };
     println!("soak: {} boots of {}, in {}", args.boots, soak.what(), short(&soak.dir));
     let records = soak.all_boots(done)?;
     let summary = Summary::of(&records);
@@ -70,7 +74,16 @@ pub fn soak(args: &SoakArgs) -> Result<bool> {
     }
     let interrupted = process::interrupted();
     if interrupted {
-        println!("interrupted after {} of {} boots: --resume goes on", records.len(), args.boots);
+        println!("interrupted after {} of {} boots: --resume goes on", summary.boots, args.boots);
+    } else if summary.boots < args.boots as usize {
+        println!(
+            "only {} of {} boots differ from each other, and {} of {} were made: this workload on \
+             this schedule repeats itself. Ask for fewer boots, another schedule, or more harts",
+            summary.boots,
+            args.boots,
+            records.len(),
+            attempts(args.boots)
+        );
     }
     println!("{}", summary.closing_line());
     Ok(!interrupted && summary.failed() == 0 && summary.boots == args.boots as usize)
@@ -101,8 +114,9 @@ fn prepare(args: &SoakArgs, claim: &Claim, identity: &str, build: &str) -> Resul
     let same = std::fs::read_to_string(dir.join(MANIFEST)).is_ok_and(|text| text == identity);
     if args.resume && same {
         let done: Vec<BootRecord> =
-            (0..args.boots).filter_map(|boot| BootRecord::load(dir, boot, build)).collect();
-        println!("soak: resuming, {} of {} boots are done", done.len(), args.boots);
+            (0..attempts(args.boots)).filter_map(|n| BootRecord::load(dir, n, build)).collect();
+        let counted = done.iter().filter(|r| !r.duplicate).count();
+        println!("soak: resuming, {counted} of {} boots are done", args.boots);
         return Ok(done);
     }
     if args.resume {
@@ -115,22 +129,21 @@ fn prepare(args: &SoakArgs, claim: &Claim, identity: &str, build: &str) -> Resul
 
 impl Soak<'_> {
     fn what(&self) -> String {
-        let Machine { machine, harts, memory, .. } = &self.machine;
-        format!("{} on {machine}, {harts} hart(s), {memory}", self.args.workload.scenario)
+        let MachineArgs { machine, harts, memory, schedule, .. } = &self.args.machine;
+        let scenario = &self.args.workload.scenario;
+        format!("{scenario} on {machine}, {harts} hart(s), {memory}, schedule {schedule}")
     }
 
     /// Makes the boots that are not done, `jobs` at a time.
     fn all_boots(&self, done: Vec<BootRecord>) -> Result<Vec<BootRecord>> {
-        let todo: Vec<u32> =
-            (0..self.args.boots).filter(|n| done.iter().all(|r| r.boot != *n)).collect();
-        let queue = Mutex::new(todo.into_iter());
+        let tally = Mutex::new(Tally::new(self.args.boots, &done));
         let mut progress = Progress::new(self.args.boots, &done);
         let (sender, receiver) = channel();
         let mut records = done;
         std::thread::scope(|scope| -> Result<()> {
             for _ in 0..self.args.jobs {
-                let (sender, queue) = (sender.clone(), &queue);
-                scope.spawn(move || self.work(queue, &sender));
+                let (sender, tally) = (sender.clone(), &tally);
+                scope.spawn(move || self.work(tally, &sender));
             }
             drop(sender);
             self.collect(&receiver, &mut progress, &mut records)
@@ -140,13 +153,24 @@ impl Soak<'_> {
         Ok(records)
     }
 
-    fn work(&self, queue: &Mutex<impl Iterator<Item = u32>>, sender: &Sender<Result<BootRecord>>) {
+    fn work(&self, tally: &Mutex<Tally>, sender: &Sender<Result<BootRecord>>) {
+        let locked = || tally.lock().unwrap_or_else(PoisonError::into_inner);
         while !process::interrupted() {
-            let next = queue.lock().ok().and_then(|mut queue| queue.next());
-            let Some(number) = next else { break };
-            let record = self.one_boot(number);
-            let failed = record.is_err();
-            if sender.send(record).is_err() || failed {
+            let next = locked().next();
+            let number = match next {
+                Next::Make(number) => number,
+                Next::Wait => {
+                    std::thread::sleep(WAIT_STEP);
+                    continue;
+                }
+                Next::Stop => break,
+            };
+            let mut record = self.one_boot(number);
+            match &mut record {
+                Ok(record) => locked().made(record),
+                Err(_) => locked().give_up(),
+            }
+            if sender.send(record).is_err() {
                 break;
             }
         }
@@ -174,7 +198,9 @@ impl Soak<'_> {
                     short(&self.dir.join(name(record.boot)))
                 ));
             }
-            progress.count(record.verdict.passed());
+            if !record.duplicate {
+                progress.count(record.verdict.passed());
+            }
             records.push(record);
         }
         Ok(())
@@ -182,14 +208,15 @@ impl Soak<'_> {
 
     fn one_boot(&self, number: u32) -> Result<BootRecord> {
         let seed = derive_seed(self.args.workload.seed, number);
-        let workload = self.args.workload.workload(seed);
+        let (workload_args, machine) = one_of(&self.args.workload, &self.args.machine, seed);
+        let reproduce = run_line(&workload_args, &machine, &self.args.build, seed);
+        let workload = workload_args.workload(seed);
         let dir = self.dir.join(name(number));
         if dir.exists() {
             std::fs::remove_dir_all(&dir)?;
         }
-        let reproduce = self.args.reproduce_line(seed);
         let spec = Boot {
-            machine: &self.machine,
+            machine: &machine.machine(self.tools, seed),
             elf: &self.kernel.elf,
             gdb: &self.tools.gdb,
             workload: &workload,
@@ -204,7 +231,7 @@ impl Soak<'_> {
             std::fs::rename(dir.join(file::CONSOLE), log)?;
             std::fs::remove_dir_all(&dir)?;
         }
-        Ok(BootRecord::new(number, seed, &self.kernel.identity, &reproduce, &booted))
+        Ok(BootRecord::new(number, &self.kernel.identity, &spec, &booted))
     }
 
     fn write_report(&self, path: &Path, summary: &Summary) -> Result<()> {
@@ -244,10 +271,11 @@ impl Progress {
     const LINES: usize = 20;
 
     fn new(total: u32, done: &[BootRecord]) -> Self {
-        let passed = done.iter().filter(|r| r.verdict.passed()).count();
-        let failed = done.len() - passed;
+        let counts = || done.iter().filter(|r| !r.duplicate);
+        let passed = counts().filter(|r| r.verdict.passed()).count();
+        let failed = counts().count() - passed;
         let bar = std::io::stderr().is_terminal().then(|| {
-            let bar = ProgressBar::new(u64::from(total)).with_position(done.len() as u64);
+            let bar = ProgressBar::new(u64::from(total)).with_position((passed + failed) as u64);
             if let Ok(style) =
                 ProgressStyle::with_template("{bar:40} {pos}/{len} {msg} · {elapsed}, {eta} to go")
             {

@@ -8,8 +8,11 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::boot::Booted;
+use crate::boot::{Boot, Booted};
+use crate::inspect::HartCounters;
 use crate::record::{Outcome, Record};
+use crate::schedule::Schedule;
+use crate::trace::rings;
 use crate::verdict::{Ending, Verdict};
 
 /// One boot of a soak.
@@ -27,6 +30,14 @@ pub struct BootRecord {
     pub ending: Ending,
     /// Wall-clock milliseconds.
     pub millis: u64,
+    /// How it was scheduled.
+    pub schedule: Schedule,
+    /// What the trace rings amount to, where they could be read.
+    pub digest: Option<String>,
+    /// An earlier boot of the soak had the same digest.
+    pub duplicate: bool,
+    /// What the harts counted.
+    pub totals: Totals,
     /// What the guest vouched for.
     pub outcome: Option<Outcome>,
     /// The firmware's SBI implementation id and version.
@@ -35,10 +46,46 @@ pub struct BootRecord {
     pub reproduce: String,
 }
 
-impl BootRecord {
-    /// The record of a boot that was made.
+/// What the harts of a boot counted, all together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Thread switches.
+    pub switches: u64,
+    /// Doorbells rung.
+    pub doorbells: u64,
+    /// Times a thread lost its hart without giving it up.
+    pub preemptions: u64,
+}
+
+impl Totals {
+    /// Of these harts.
     #[must_use]
-    pub fn new(boot: u32, seed: u64, build: &str, reproduce: &str, booted: &Booted) -> Self {
+    pub fn of(harts: &[HartCounters]) -> Self {
+        let sum = |count: fn(&HartCounters) -> u64| harts.iter().map(count).sum();
+        Self {
+            switches: sum(|hart| hart.switches),
+            doorbells: sum(|hart| hart.doorbells),
+            preemptions: sum(|hart| hart.preemptions),
+        }
+    }
+}
+
+impl std::ops::Add for Totals {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            switches: self.switches + other.switches,
+            doorbells: self.doorbells + other.doorbells,
+            preemptions: self.preemptions + other.preemptions,
+        }
+    }
+}
+
+impl BootRecord {
+    /// The record of boot number `boot`, which was made as `spec` says.
+    #[must_use]
+    pub fn new(boot: u32, build: &str, spec: &Boot<'_>, booted: &Booted) -> Self {
         let outcome = booted.records.iter().find_map(|r| match r {
             Record::End(outcome) => Some(*outcome),
             _ => None,
@@ -49,14 +96,18 @@ impl BootRecord {
         });
         Self {
             boot,
-            seed,
+            seed: spec.workload.seed,
             build: build.to_owned(),
             verdict: booted.verdict.clone(),
             ending: booted.ending.clone(),
             millis: u64::try_from(booted.took.as_millis()).unwrap_or(u64::MAX),
+            schedule: spec.machine.schedule,
+            digest: (!booted.rings.is_empty()).then(|| rings::digest(&booted.rings)),
+            duplicate: false,
+            totals: Totals::of(&booted.harts),
             outcome,
             firmware,
-            reproduce: reproduce.to_owned(),
+            reproduce: spec.reproduce.to_owned(),
         }
     }
 
@@ -116,7 +167,7 @@ pub const fn derive_seed(seed: u64, boot: u32) -> u64 {
 }
 
 /// The finisher of SplitMix64: a permutation that spreads every bit.
-const fn mix(seed: u64) -> u64 {
+pub const fn mix(seed: u64) -> u64 {
     let mut z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -138,6 +189,10 @@ pub(super) mod tests {
             verdict: Verdict { problems: problems.into_iter().collect() },
             ending: Ending::Exited(85),
             millis,
+            schedule: Schedule::Parallel,
+            digest: Some(format!("{boot:016x}")),
+            duplicate: false,
+            totals: Totals { switches: 10, doorbells: 2, preemptions: 1 },
             outcome: None,
             firmware: Some((1, 0x1_0001)),
             reproduce: "cargo xtask run".to_owned(),

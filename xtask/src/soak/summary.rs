@@ -2,11 +2,12 @@
 //! What a soak amounts to: counts, failures by kind, times; as text for the
 //! terminal and as markdown for docs/evidence.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::record::BootRecord;
+use super::record::{BootRecord, Totals};
+use crate::schedule::Schedule;
 use crate::show;
 use crate::verdict::Kind;
 
@@ -32,10 +33,18 @@ pub struct About {
 /// A soak in numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
-    /// Boots that were made.
+    /// Boots that count.
     pub boots: usize,
     /// Boots that passed.
     pub passed: usize,
+    /// Boots that passed and did what an earlier one had done: left out.
+    pub duplicates: usize,
+    /// Different traces that were seen, where traces could be read.
+    pub digests: usize,
+    /// Boots that count, by schedule.
+    pub schedules: BTreeMap<Schedule, usize>,
+    /// What the harts counted, in all boots that count.
+    pub totals: Totals,
     /// Failures by kind.
     pub kinds: BTreeMap<Kind, usize>,
     /// Shortest, median and longest boot.
@@ -49,17 +58,27 @@ pub struct Summary {
 impl Summary {
     /// Sums up.
     #[must_use]
-    pub fn of(records: &[BootRecord]) -> Self {
+    pub fn of(all: &[BootRecord]) -> Self {
+        let records: Vec<&BootRecord> = all.iter().filter(|r| !r.duplicate).collect();
+        let digests: BTreeSet<&str> = all.iter().filter_map(|r| r.digest.as_deref()).collect();
+        let mut schedules = BTreeMap::new();
+        for record in &records {
+            *schedules.entry(record.schedule).or_insert(0) += 1;
+        }
         let mut kinds = BTreeMap::new();
         for kind in records.iter().filter_map(|r| r.verdict.kind()) {
             *kinds.entry(kind).or_insert(0) += 1;
         }
-        let mut times: Vec<Duration> = records.iter().map(BootRecord::took).collect();
+        let mut times: Vec<Duration> = records.iter().map(|r| r.took()).collect();
         times.sort_unstable();
         let passing = || records.iter().filter(|r| r.verdict.passed());
         Self {
             boots: records.len(),
             passed: passing().count(),
+            duplicates: all.len() - records.len(),
+            digests: digests.len(),
+            schedules,
+            totals: records.iter().fold(Totals::default(), |sum, r| sum + r.totals),
             kinds,
             times: median(&times).and_then(|m| Some((*times.first()?, m, *times.last()?))),
             round_trips: passing().filter_map(|r| Some(r.outcome?.round_trips)).sum(),
@@ -95,14 +114,44 @@ impl Summary {
         if kinds.is_empty() { "none".to_owned() } else { kinds.join(", ") }
     }
 
+    fn schedules_in_words(&self) -> String {
+        let schedules: Vec<String> =
+            self.schedules.iter().map(|(schedule, n)| format!("{n} {schedule}")).collect();
+        if schedules.is_empty() { "none".to_owned() } else { schedules.join(", ") }
+    }
+
+    fn traces_in_words(&self) -> String {
+        match (self.digests, self.duplicates) {
+            (0, _) => "not read: this machine's memory is in no file".to_owned(),
+            (digests, duplicates) => {
+                format!("{digests} different, {duplicates} duplicate boot(s) left out")
+            }
+        }
+    }
+
+    /// What is counted, and how many.
+    fn rows(&self) -> [(&'static str, String); 9] {
+        let Totals { switches, doorbells, preemptions } = self.totals;
+        [
+            ("passes", self.passed.to_string()),
+            ("failures", self.kinds_in_words()),
+            ("schedules", self.schedules_in_words()),
+            ("traces", self.traces_in_words()),
+            ("time per boot", self.times_in_words()),
+            ("round trips", format!("{} verified", self.round_trips)),
+            ("thread switches", switches.to_string()),
+            ("doorbells", doorbells.to_string()),
+            ("preemptions", preemptions.to_string()),
+        ]
+    }
+
     /// For the terminal.
     #[must_use]
     pub fn text(&self) -> String {
         let mut text = String::new();
-        let _ = writeln!(text, "  passes        {}", self.passed);
-        let _ = writeln!(text, "  failures      {}", self.kinds_in_words());
-        let _ = writeln!(text, "  time per boot {}", self.times_in_words());
-        let _ = writeln!(text, "  round trips   {} verified", self.round_trips);
+        for (name, value) in self.rows() {
+            let _ = writeln!(text, "  {name:<15} {value}");
+        }
         text
     }
 
@@ -119,12 +168,8 @@ impl Summary {
             ("QEMU", about.qemu.clone()),
             ("firmware", firmware),
             ("boots", self.boots.to_string()),
-            ("passed", self.passed.to_string()),
-            ("failed", self.failed().to_string()),
-            ("failures by kind", self.kinds_in_words()),
-            ("time per boot", self.times_in_words()),
-            ("round trips verified", self.round_trips.to_string()),
         ];
+        let rows = rows.into_iter().chain(self.rows());
         let mut text = format!("# Soak of `{}`\n\n| | |\n|---|---|\n", about.scenario);
         for (name, value) in rows {
             let _ = writeln!(text, "| {name} | {} |", value.replace('|', "\\|"));
@@ -158,6 +203,22 @@ mod tests {
         assert_eq!(summary.kinds_in_words(), "2 hang, 1 wrong-exit");
         assert_eq!(summary.times_in_words(), "min 0.10 s, median 0.25 s, max 0.40 s");
         assert!(summary.text().contains("2 hang"));
+    }
+
+    #[test]
+    fn duplicates_do_not_count() {
+        let mut again = sample(1, 100, None);
+        again.digest.clone_from(&sample(0, 100, None).digest);
+        again.duplicate = true;
+        let mut turns = sample(2, 100, None);
+        turns.schedule = Schedule::Rr(1);
+        let summary = Summary::of(&[sample(0, 100, None), again, turns]);
+        assert_eq!(summary.closing_line(), "2 boots, 2 passed, 0 failed");
+        assert_eq!((summary.duplicates, summary.digests), (1, 2));
+        let text = summary.text();
+        for part in ["1 parallel, 1 rr-shift=1", "2 different, 1 duplicate", "20\n"] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
     }
 
     #[test]

@@ -17,6 +17,7 @@ use crate::console::Line;
 use crate::lint::Tally;
 use crate::process;
 use crate::record::Record;
+use crate::schedule::Plan;
 use crate::setup::Tools;
 use crate::setup::compiler::Choice;
 use crate::spec::MemorySize;
@@ -88,7 +89,7 @@ fn one(case: &Case, tools: &Tools, kernel: &Kernel) -> Result<Result<String, Str
     };
     let build_args = BuildArgs { release: true, debug: false, features: Vec::new() };
     let spec = Boot {
-        machine: &machine_args.machine(tools),
+        machine: &machine_args.machine(tools, SEED),
         elf: &kernel.elf,
         gdb: &tools.gdb,
         workload: &workload_args.workload(SEED),
@@ -111,12 +112,13 @@ fn machine_args(case: &Case, tools: &Tools, dir: &Path) -> Result<MachineArgs> {
         qemu: tools.qemu_asked.clone(),
         qemu_arg: case.extra.iter().map(ToString::to_string).collect(),
         dtb: None,
+        schedule: Plan::Always(case.schedule),
         timeout: DEFAULT_TIMEOUT.as_secs(),
         compiler: Choice::Auto,
         no_install: true,
     };
     if let Some(change) = case.tree {
-        let mut tree = Tree::of(&args.machine(tools))?;
+        let mut tree = Tree::of(&args.machine(tools, SEED))?;
         change(&mut tree)?;
         let file: PathBuf = dir.join("tree.dtb");
         tree.save(&file)?;

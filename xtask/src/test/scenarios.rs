@@ -8,6 +8,7 @@ use skimmer_abi::scenario::Scenario;
 use crate::boot::Booted;
 use crate::evidence::file;
 use crate::record::{Record, SkipReason};
+use crate::schedule::Schedule;
 use crate::tree::Tree;
 use crate::verdict::Kind;
 
@@ -30,6 +31,8 @@ pub struct Case {
     pub mib: u64,
     /// `--cpu`.
     pub cpu: Option<&'static str>,
+    /// `--schedule`.
+    pub schedule: Schedule,
     /// `--qemu-arg`.
     pub extra: &'static [&'static str],
     /// What is changed in QEMU's own device tree, if anything.
@@ -60,6 +63,7 @@ const PORTS: Case = Case {
     harts: 8,
     mib: 256,
     cpu: Some("rv64"),
+    schedule: Schedule::Parallel,
     extra: &[],
     tree: None,
     kill: false,
@@ -77,6 +81,9 @@ pub const CASES: &[Case] = &[
     Case { name: "ports-16-harts", harts: 16, ..PORTS },
     Case { name: "ports-64-harts", harts: 64, ..PORTS },
     Case { name: "ports-100000", rounds: Some(100_000), ..PORTS },
+    Case { name: "ports-rr", schedule: Schedule::Rr(0), ..PORTS },
+    Case { name: "ports-rr-shift-3", schedule: Schedule::Rr(3), ..PORTS },
+    Case { name: "ports-one-insn", schedule: Schedule::OneInsn, ..PORTS },
     Case { name: "ports-128M", mib: 128, ..PORTS },
     Case { name: "ports-2G", mib: 2048, ..PORTS },
     Case { name: "ports-bare-cpu", cpu: Some("rv64,sstc=off"), ..PORTS },
@@ -118,6 +125,15 @@ pub const CASES: &[Case] = &[
     Case { name: "threads-1-hart", scenario: Scenario::Threads, harts: 1, ..PORTS },
     Case { name: "flood-2-harts", scenario: Scenario::Flood, harts: 2, ..PORTS },
     Case { name: "flood", scenario: Scenario::Flood, ..PORTS },
+    Case { name: "msgstorm", scenario: Scenario::Msgstorm, ..PORTS },
+    Case {
+        name: "msgstorm-with-kstress",
+        scenario: Scenario::Msgstorm,
+        append: &["with=kstress"],
+        ..PORTS
+    },
+    Case { name: "msgstorm-2-harts", scenario: Scenario::Msgstorm, harts: 2, ..PORTS },
+    Case { name: "preempt", scenario: Scenario::Preempt, ..PORTS },
     Case { name: "unknown-key", append: &["colour=blue"], expect: Some(Kind::BadInput), ..PORTS },
     Case { name: "bad-number", append: &["clients=many"], expect: Some(Kind::BadInput), ..PORTS },
     Case {

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Which boots a soak still has to make. Pure.
+//!
+//! A boot counts unless it passed and did, event by event, what an earlier one
+//! did. Invariant: never more boots are under way than may still be needed,
+//! and never more are made than twice those that are asked for.
+
+use std::collections::HashSet;
+
+use super::record::BootRecord;
+
+/// Boots that are made at most for one that is asked for.
+const ATTEMPTS_PER_BOOT: u32 = 2;
+
+/// What a worker does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// This boot.
+    Make(u32),
+    /// Wait for the boots that are under way: one may turn out a duplicate.
+    Wait,
+    /// Nothing more.
+    Stop,
+}
+
+/// The state of a soak.
+#[derive(Debug)]
+pub struct Tally {
+    asked: u32,
+    todo: Vec<u32>,
+    under_way: u32,
+    counted: u32,
+    seen: HashSet<String>,
+}
+
+impl Tally {
+    /// A soak of `asked` boots of which these are done.
+    #[must_use]
+    pub fn new(asked: u32, done: &[BootRecord]) -> Self {
+        let todo = (0..attempts(asked)).rev();
+        let todo = todo.filter(|n| done.iter().all(|r| r.boot != *n)).collect();
+        let counted = done.iter().filter(|r| !r.duplicate).count();
+        Self {
+            asked,
+            todo,
+            under_way: 0,
+            counted: u32::try_from(counted).unwrap_or(u32::MAX),
+            seen: done.iter().filter_map(|r| r.digest.clone()).collect(),
+        }
+    }
+
+    /// What to do now.
+    pub fn next(&mut self) -> Next {
+        if self.counted >= self.asked {
+            return Next::Stop;
+        }
+        if self.counted + self.under_way >= self.asked {
+            return Next::Wait;
+        }
+        match self.todo.pop() {
+            Some(number) => {
+                self.under_way += 1;
+                Next::Make(number)
+            }
+            None if self.under_way > 0 => Next::Wait,
+            None => Next::Stop,
+        }
+    }
+
+    /// A boot was made: says in its record whether it is a duplicate.
+    pub fn made(&mut self, record: &mut BootRecord) {
+        self.under_way -= 1;
+        let new = record.digest.as_ref().is_none_or(|digest| self.seen.insert(digest.clone()));
+        record.duplicate = !new && record.verdict.passed();
+        self.counted += u32::from(!record.duplicate);
+    }
+
+    /// A boot could not be made: there is no use in another.
+    pub fn give_up(&mut self) {
+        self.under_way -= 1;
+        self.asked = 0;
+    }
+}
+
+/// The most boots that are made for `asked` different ones.
+#[must_use]
+pub const fn attempts(asked: u32) -> u32 {
+    asked.saturating_mul(ATTEMPTS_PER_BOOT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::record::tests::sample;
+    use super::*;
+    use crate::verdict::Kind;
+
+    fn with_digest(boot: u32, digest: &str, kind: Option<Kind>) -> BootRecord {
+        BootRecord { digest: Some(digest.to_owned()), ..sample(boot, 1, kind) }
+    }
+
+    #[test]
+    fn a_duplicate_is_replaced_by_another_boot() {
+        let mut tally = Tally::new(2, &[]);
+        assert_eq!(
+            (tally.next(), tally.next(), tally.next()),
+            (Next::Make(0), Next::Make(1), Next::Wait)
+        );
+        let (mut one, mut two) = (with_digest(0, "a", None), with_digest(1, "a", None));
+        tally.made(&mut one);
+        assert_eq!(tally.next(), Next::Wait);
+        tally.made(&mut two);
+        assert!(!one.duplicate && two.duplicate);
+        assert_eq!(tally.next(), Next::Make(2));
+        tally.made(&mut with_digest(2, "b", None));
+        assert_eq!(tally.next(), Next::Stop);
+    }
+
+    #[test]
+    fn a_failure_counts_however_often() {
+        let mut tally = Tally::new(2, &[]);
+        for boot in 0..2 {
+            assert_eq!(tally.next(), Next::Make(boot));
+            let mut record = with_digest(boot, "a", Some(Kind::Hang));
+            tally.made(&mut record);
+            assert!(!record.duplicate);
+        }
+        assert_eq!(tally.next(), Next::Stop);
+    }
+
+    #[test]
+    fn a_run_that_repeats_itself_comes_to_an_end() {
+        let mut tally = Tally::new(3, &[]);
+        let made = std::iter::from_fn(|| match tally.next() {
+            Next::Make(boot) => {
+                tally.made(&mut with_digest(boot, "a", None));
+                Some(boot)
+            }
+            _ => None,
+        });
+        assert_eq!(made.count(), 6);
+    }
+
+    #[test]
+    fn without_a_trace_every_boot_counts() {
+        let mut tally = Tally::new(2, &[]);
+        for boot in 0..2 {
+            assert_eq!(tally.next(), Next::Make(boot));
+            tally.made(&mut BootRecord { digest: None, ..sample(boot, 1, None) });
+        }
+        assert_eq!(tally.next(), Next::Stop);
+    }
+
+    #[test]
+    fn what_is_done_is_not_made_again() {
+        let mut again = with_digest(2, "a", None);
+        again.duplicate = true;
+        let mut tally = Tally::new(3, &[with_digest(0, "a", None), again]);
+        assert_eq!(
+            (tally.next(), tally.next(), tally.next()),
+            (Next::Make(1), Next::Make(3), Next::Wait)
+        );
+        tally.give_up();
+        assert_eq!(tally.next(), Next::Stop);
+    }
+}

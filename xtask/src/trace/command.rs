@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `cargo xtask trace`: one boot, and what every hart did in it as a file for
+//! the viewer. The file is read back before it is called written.
+
+use anyhow::{Context as _, Result, bail};
+
+use super::perfetto::{Counts, expected, export, parse};
+use super::rings::Ring;
+use crate::boot::{self, Boot};
+use crate::build;
+use crate::claim::Claim;
+use crate::cli::{TraceArgs, one_of, run_line};
+use crate::setup;
+use crate::show;
+use crate::workspace::{short, target_dir};
+
+/// Boots, writes the file, says what is in it. `true` if the boot passed.
+///
+/// # Errors
+/// When the boot could not be made, or there is no trace to write.
+pub fn trace(args: &TraceArgs) -> Result<bool> {
+    args.machine.check()?;
+    let tools = setup::ensure(&args.machine.wishes())?;
+    let kernel = build::kernel(&tools.compiler, &args.build.profile())?;
+    let (workload_args, machine) = one_of(&args.workload, &args.machine, args.workload.seed);
+    let seed = workload_args.seed;
+    let workload = workload_args.workload(seed);
+    let claim = Claim::first_free(&target_dir().join("trace").join(workload.scenario.name()))?;
+    claim.clear()?;
+    let dir = claim.dir();
+    let kernel = kernel.keep_copy(dir)?;
+    let spec = Boot {
+        machine: &machine.machine(&tools, seed),
+        elf: &kernel.elf,
+        gdb: &tools.gdb,
+        workload: &workload,
+        dir,
+        timeout: machine.timeout(),
+        wait: false,
+        reproduce: &run_line(&workload_args, &machine, &args.build, seed),
+    };
+    let booted = boot::boot(&spec, &mut |_| {})?;
+    println!("{}", show::summary(&booted));
+    for problem in &booted.verdict.problems {
+        println!("  {problem}");
+    }
+    if !booted.verdict.passed() {
+        println!("evidence in {}", short(dir));
+    }
+    if booted.rings.is_empty() {
+        bail!("the trace cannot be read: only `virt` with memory of ours keeps it");
+    }
+    let (bytes, counts) = checked(&booted.rings)?;
+    std::fs::write(&args.output, &bytes)
+        .with_context(|| format!("cannot write {}", args.output.display()))?;
+    println!("{}: {}", args.output.display(), in_words(&booted.rings, &counts));
+    Ok(booted.verdict.passed())
+}
+
+/// The trace file, and what is in it when it is read back.
+///
+/// # Errors
+/// When that is not what the rings hold.
+pub fn checked(rings: &[Ring]) -> Result<(Vec<u8>, Counts)> {
+    let bytes = export(rings);
+    let found = parse(&bytes).context("the trace cannot be read back")?;
+    let due = expected(rings);
+    if (Counts { arrows: 0, ..found }) != due {
+        bail!("the trace holds {found:?}, the rings hold {due:?}");
+    }
+    Ok((bytes, found))
+}
+
+fn in_words(rings: &[Ring], counts: &Counts) -> String {
+    let Counts { harts, switches, sends, replies, wakes, arrows } = counts;
+    let mut text = format!(
+        "{harts} hart(s), {switches} switches, {sends} messages sent, {replies} replied, {wakes} \
+         wakes, {arrows} arrows"
+    );
+    let lost: u64 = rings.iter().map(Ring::lost).sum();
+    if lost > 0 {
+        text += &format!("; {lost} older records were overwritten");
+    }
+    text
+}
