@@ -230,8 +230,11 @@ fn decode_hex<'s>(
     for (byte, pair) in scratch.iter_mut().zip(hex.chunks_exact(2)) {
         *byte = value(pair[0])? << 4 | value(pair[1])?;
     }
-    postcard::from_bytes_crc32(&scratch[..hex.len() / 2], CRC.digest())
-        .map_err(|_| Damaged::Checksum)
+    match postcard::take_from_bytes_crc32(&scratch[..hex.len() / 2], CRC.digest()) {
+        Ok((envelope, [])) => Ok(envelope),
+        // Bytes behind the checksum are covered by none.
+        Ok(_) | Err(_) => Err(Damaged::Checksum),
+    }
 }
 
 const fn digit(nibble: u8) -> u8 {

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Records on the line: what was written is read, and what was damaged on the
+//! way is never taken for a record.
+
+use proptest::prelude::*;
+use skimmer_abi::{
+    record::{
+        Damaged, END, Envelope, MARK, MAX_ENCODED, MAX_FRAMES, MAX_LINE, Outcome, PanicInfo,
+        Record, SkipReason, decode, encode,
+    },
+    scenario::Scenario,
+};
+
+/// Texts of records: empty, plain, with what looks like marks, not ASCII.
+const TEXTS: &[&str] = &["", "0.1.0", "reply-once: dropped", "~sk1:00~", "kernel/core/é.rs"];
+
+fn line_of(envelope: &Envelope<'_>) -> Vec<u8> {
+    encode(envelope, &mut [0; MAX_LINE]).expect("it fits").to_vec()
+}
+
+/// What becomes of a line: `None` without a mark, else whether it is that
+/// record, another one, or why it is none.
+fn read(line: &[u8], sent: &Envelope<'_>) -> Option<Result<bool, Damaged>> {
+    let mut scratch = [0; MAX_ENCODED];
+    decode(line, &mut scratch).map(|got| got.map(|got| got == *sent))
+}
+
+fn numbers(n: &[u64; 12]) -> Outcome {
+    Outcome {
+        scenario: Scenario::ALL[(n[0] % Scenario::ALL.len() as u64) as usize],
+        harts: n[1] as u32,
+        round_trips: n[2],
+        errors: n[3],
+        kernel_sends: n[4],
+        kernel_replies: n[5],
+        remote_ops: n[6],
+        ring_waits: n[7],
+        doorbells: n[8],
+        switches: n[9],
+        canaries: n[10],
+        preemptions: n[11],
+        kstress: (n[0].is_multiple_of(2)).then_some(n[1]),
+        nanos: n[2] ^ n[3],
+    }
+}
+
+fn outcome() -> impl Strategy<Value = Record<'static>> {
+    any::<[u64; 12]>().prop_map(|n| Record::End(numbers(&n)))
+}
+
+fn text() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(TEXTS)
+}
+
+fn boot() -> impl Strategy<Value = Record<'static>> {
+    (text(), any::<u64>(), any::<u32>(), any::<[u64; 2]>(), any::<(u64, u64)>(), any::<u64>())
+        .prop_map(|(version, boot_hart, harts, [memory, ring_bytes], sbi, seed)| Record::Boot {
+            version,
+            boot_hart,
+            harts,
+            memory,
+            ring_bytes,
+            sbi,
+            seed,
+        })
+}
+
+fn panic() -> impl Strategy<Value = Record<'static>> {
+    let numbers = (any::<[u64; 3]>(), any::<u32>(), any::<Option<u64>>());
+    let frames = (any::<[u64; MAX_FRAMES]>(), 0..=MAX_FRAMES as u8);
+    (numbers, text(), text(), frames).prop_map(
+        |(([hartid, pc, stval], line, scause), message, file, (frames, depth))| {
+            Record::Panic(PanicInfo {
+                hartid,
+                message,
+                file,
+                line,
+                scause,
+                pc,
+                stval,
+                frames,
+                depth,
+            })
+        },
+    )
+}
+
+fn of_harts() -> impl Strategy<Value = Record<'static>> {
+    let reason =
+        prop::sample::select(&[SkipReason::Disabled, SkipReason::NoMmu, SkipReason::BadId][..]);
+    prop_oneof![
+        (any::<u64>(), reason).prop_map(|(hartid, reason)| Record::HartSkipped { hartid, reason }),
+        any::<(u64, i64)>().prop_map(|(hartid, error)| Record::HartFailed { hartid, error }),
+        any::<(u64, u32)>().prop_map(|(hartid, index)| Record::HartUp { hartid, index }),
+    ]
+}
+
+fn start() -> impl Strategy<Value = Record<'static>> {
+    (prop::sample::select(Scenario::ALL), any::<[u32; 2]>(), any::<u64>()).prop_map(
+        |(scenario, [harts, clients], rounds)| Record::Start { scenario, harts, clients, rounds },
+    )
+}
+
+/// Every kind of record. The match makes a new kind ask for a place here.
+fn envelope() -> impl Strategy<Value = Envelope<'static>> {
+    match (Record::BadInput { message: "" }) {
+        Record::Boot { .. }
+        | Record::HartSkipped { .. }
+        | Record::HartFailed { .. }
+        | Record::HartUp { .. }
+        | Record::Start { .. }
+        | Record::End(_)
+        | Record::BadInput { .. }
+        | Record::Panic(_) => {}
+    }
+    let bad_input = text().prop_map(|message| Record::BadInput { message });
+    let record = prop_oneof![boot(), of_harts(), start(), outcome(), bad_input, panic()];
+    (any::<u32>(), record).prop_map(|(seq, record)| Envelope { seq, record })
+}
+
+/// Bytes that hold neither a mark nor the end of one.
+fn noise() -> impl Strategy<Value = Vec<u8>> {
+    let byte = any::<u8>().prop_filter("no mark", |b| *b != END && *b != b'\n');
+    prop::collection::vec(byte, 0..40)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_was_written_is_read(
+        envelope in envelope(),
+        before in noise(),
+        after in noise(),
+    ) {
+        let line = line_of(&envelope);
+        prop_assert!(line.len() <= MAX_LINE && line.starts_with(MARK) && line.ends_with(&[END]));
+        let all = [&before[..], &line, &after].concat();
+        prop_assert_eq!(read(&all, &envelope), Some(Ok(true)));
+    }
+
+    /// CRC-32C finds every error within 32 bits and every one in up to three
+    /// bits of a line this short, so this is no matter of luck.
+    #[test]
+    fn a_changed_digit_is_damage(envelope in envelope(), at: prop::sample::Index, new in 0..16_u8) {
+        let mut line = line_of(&envelope);
+        let at = MARK.len() + at.index(line.len() - MARK.len() - 1);
+        let digit = b"0123456789abcdef"[usize::from(new)];
+        prop_assume!(line[at] != digit);
+        line[at] = digit;
+        prop_assert_eq!(read(&line, &envelope), Some(Err(Damaged::Checksum)));
+    }
+
+    #[test]
+    fn a_changed_byte_is_never_another_record(
+        envelope in envelope(),
+        at: prop::sample::Index,
+        new: u8,
+    ) {
+        let mut line = line_of(&envelope);
+        let at = at.index(line.len());
+        prop_assume!(line[at] != new);
+        line[at] = new;
+        let got = read(&line, &envelope);
+        prop_assert!(!matches!(got, Some(Ok(_))), "byte {} became {}: {:?}", at, new, got);
+    }
+
+    #[test]
+    fn a_cut_record_is_damaged_or_absent(envelope in envelope(), cut: prop::sample::Index) {
+        let line = line_of(&envelope);
+        let cut = cut.index(line.len());
+        let expected = (cut >= MARK.len()).then_some(Err(Damaged::Cut));
+        prop_assert_eq!(read(&line[..cut], &envelope), expected);
+        // A beginning that is lost takes the mark along.
+        prop_assert_eq!(read(&line[cut + 1..], &envelope), None);
+    }
+
+    /// What two harts print at once, and a line that lost its middle.
+    #[test]
+    fn a_hole_or_an_insertion_is_never_a_record(
+        envelope in envelope(),
+        from: prop::sample::Index,
+        length in 1..20_usize,
+        more in prop::collection::vec(prop::sample::select(&b"0123456789abcdef"[..]), 1..20),
+    ) {
+        let line = line_of(&envelope);
+        let digits = MARK.len()..line.len() - 1;
+        let from = digits.start + from.index(digits.len() + 1);
+        let to = (from + length).min(digits.end);
+        if to > from {
+            let got = read(&[&line[..from], &line[to..]].concat(), &envelope);
+            prop_assert!(matches!(got, Some(Err(_))), "{}..{} lost: {:?}", from, to, got);
+        }
+        let got = read(&[&line[..from], &more[..], &line[from..]].concat(), &envelope);
+        prop_assert!(matches!(got, Some(Err(_))), "{:?} put in at {}: {:?}", more, from, got);
+    }
+}
+
+#[test]
+fn more_than_any_record_is_too_long() {
+    let message = "x".repeat(MAX_ENCODED);
+    let envelope = Envelope { seq: 0, record: Record::BadInput { message: &message } };
+    assert_eq!(encode(&envelope, &mut [0; MAX_LINE]), Err(Damaged::TooLong));
+    let mut line = MARK.to_vec();
+    line.extend(vec![b'0'; 2 * MAX_ENCODED + 2]);
+    line.push(END);
+    assert_eq!(read(&line, &envelope), Some(Err(Damaged::TooLong)));
+}
