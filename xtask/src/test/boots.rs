@@ -9,6 +9,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::interrupt;
 use super::scenarios::{CASES, Case};
+use super::traces;
 use crate::boot::{Boot, Booted, Event, boot};
 use crate::build::{self, Kernel, Profile};
 use crate::claim::Claim;
@@ -64,6 +65,15 @@ pub fn all(tools: &Tools, only: Option<&str>) -> Result<Tally> {
         let result = one(case, tools, &kernel);
         process::check_interrupt()?;
         report(case.name, start, result.unwrap_or_else(|error| Err(format!("{error:#}"))));
+    }
+    for (name, check) in traces::CASES.iter().filter(|(name, _)| wanted(name)) {
+        process::check_interrupt()?;
+        let start = Instant::now();
+        match check(tools, &kernel.elf) {
+            Ok(None) => {}
+            Ok(Some(remark)) => report(name, start, Ok(remark)),
+            Err(error) => report(name, start, Err(format!("{error:#}"))),
+        }
     }
     for (name, signal) in interrupt::CASES {
         if wanted(name) {

@@ -7,6 +7,7 @@ pub mod boots;
 pub mod host;
 pub mod interrupt;
 pub mod scenarios;
+pub mod traces;
 
 use std::time::Instant;
 
