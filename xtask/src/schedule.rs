@@ -138,7 +138,7 @@ impl Plan {
                 let dice = mix(seed ^ SALT);
                 match dice % 100 {
                     ..MIX_PARALLEL => Schedule::Parallel,
-                    ..MIX_RR => Schedule::Rr((dice / 100 % MIX_SHIFTS) as u8),
+                    MIX_PARALLEL..MIX_RR => Schedule::Rr((dice / 100 % MIX_SHIFTS) as u8),
                     _ => Schedule::OneInsn,
                 }
             }

@@ -156,7 +156,7 @@ impl Soak<'_> {
     fn work(&self, tally: &Mutex<Tally>, sender: &Sender<Result<BootRecord>>) {
         let locked = || tally.lock().unwrap_or_else(PoisonError::into_inner);
         while !process::interrupted() {
-            let next = locked().next();
+            let next = locked().take();
             let number = match next {
                 Next::Make(number) => number,
                 Next::Wait => {

@@ -50,7 +50,7 @@ impl Tally {
     }
 
     /// What to do now.
-    pub fn next(&mut self) -> Next {
+    pub fn take(&mut self) -> Next {
         if self.counted >= self.asked {
             return Next::Stop;
         }
@@ -102,35 +102,35 @@ mod tests {
     fn a_duplicate_is_replaced_by_another_boot() {
         let mut tally = Tally::new(2, &[]);
         assert_eq!(
-            (tally.next(), tally.next(), tally.next()),
+            (tally.take(), tally.take(), tally.take()),
             (Next::Make(0), Next::Make(1), Next::Wait)
         );
         let (mut one, mut two) = (with_digest(0, "a", None), with_digest(1, "a", None));
         tally.made(&mut one);
-        assert_eq!(tally.next(), Next::Wait);
+        assert_eq!(tally.take(), Next::Wait);
         tally.made(&mut two);
         assert!(!one.duplicate && two.duplicate);
-        assert_eq!(tally.next(), Next::Make(2));
+        assert_eq!(tally.take(), Next::Make(2));
         tally.made(&mut with_digest(2, "b", None));
-        assert_eq!(tally.next(), Next::Stop);
+        assert_eq!(tally.take(), Next::Stop);
     }
 
     #[test]
     fn a_failure_counts_however_often() {
         let mut tally = Tally::new(2, &[]);
         for boot in 0..2 {
-            assert_eq!(tally.next(), Next::Make(boot));
+            assert_eq!(tally.take(), Next::Make(boot));
             let mut record = with_digest(boot, "a", Some(Kind::Hang));
             tally.made(&mut record);
             assert!(!record.duplicate);
         }
-        assert_eq!(tally.next(), Next::Stop);
+        assert_eq!(tally.take(), Next::Stop);
     }
 
     #[test]
     fn a_run_that_repeats_itself_comes_to_an_end() {
         let mut tally = Tally::new(3, &[]);
-        let made = std::iter::from_fn(|| match tally.next() {
+        let made = std::iter::from_fn(|| match tally.take() {
             Next::Make(boot) => {
                 tally.made(&mut with_digest(boot, "a", None));
                 Some(boot)
@@ -144,10 +144,10 @@ mod tests {
     fn without_a_trace_every_boot_counts() {
         let mut tally = Tally::new(2, &[]);
         for boot in 0..2 {
-            assert_eq!(tally.next(), Next::Make(boot));
+            assert_eq!(tally.take(), Next::Make(boot));
             tally.made(&mut BootRecord { digest: None, ..sample(boot, 1, None) });
         }
-        assert_eq!(tally.next(), Next::Stop);
+        assert_eq!(tally.take(), Next::Stop);
     }
 
     #[test]
@@ -156,10 +156,10 @@ mod tests {
         again.duplicate = true;
         let mut tally = Tally::new(3, &[with_digest(0, "a", None), again]);
         assert_eq!(
-            (tally.next(), tally.next(), tally.next()),
+            (tally.take(), tally.take(), tally.take()),
             (Next::Make(1), Next::Make(3), Next::Wait)
         );
         tally.give_up();
-        assert_eq!(tally.next(), Next::Stop);
+        assert_eq!(tally.take(), Next::Stop);
     }
 }
