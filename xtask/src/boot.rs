@@ -353,8 +353,8 @@ impl Running<'_> {
             exit_checked: machine.has_exit_device(),
             seed: workload.seed,
         };
-        let Console { records, damaged, gaps, .. } = &self.console;
-        verdict::judge(&expected, &Seen { records, damaged: *damaged, gaps, ending })
+        let Console { records, damaged, bytes, gaps, .. } = &self.console;
+        verdict::judge(&expected, &Seen { records, damaged: *damaged, silent: *bytes == 0, gaps, ending })
     }
 
     fn save_rest(&mut self, verdict: &Verdict) -> Result<()> {

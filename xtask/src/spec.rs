@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use skimmer_abi::scenario::Scenario;
 
 use crate::schedule::Schedule;
+use crate::tree::Tree;
 
 /// Round trips of the `ports` scenario when nothing else is asked.
 pub const DEMO_ROUNDS: u64 = 14;
@@ -141,11 +142,15 @@ impl Machine {
         self.name() == "virt"
     }
 
-    /// How many harts must come up, where that is known beforehand: a tree
-    /// of the user's may disable some, and `sifive_u` has one without an MMU.
+    /// How many harts must come up, where that is known beforehand: those
+    /// that a tree of the user's lets the kernel use, or all of `virt`. Other
+    /// machines have harts without an MMU.
     #[must_use]
     pub fn expected_harts(&self) -> Option<u32> {
-        (self.name() == "virt" && self.dtb.is_none()).then_some(self.harts)
+        match &self.dtb {
+            Some(file) => Tree::load(file).and_then(|tree| tree.usable_harts()).ok(),
+            None => (self.name() == "virt").then_some(self.harts),
+        }
     }
 }
 

@@ -58,6 +58,8 @@ pub struct Seen<'a> {
     pub records: &'a [Record],
     /// Lines that had a record's mark and were none.
     pub damaged: u32,
+    /// Whether the guest and its firmware printed nothing at all.
+    pub silent: bool,
     /// Sequence numbers that did not follow each other.
     pub gaps: &'a [Gap],
     /// How it ended.
@@ -182,6 +184,12 @@ pub fn judge(expected: &Expected, seen: &Seen<'_>) -> Verdict {
     }
     check_outcome(expected, seen, &mut add);
     problems.sort_by_key(|p| p.kind);
+    if seen.silent
+        && let Some(first) = problems.first_mut()
+        && matches!(first.kind, Kind::Hang | Kind::Timeout)
+    {
+        first.what += "; the guest printed nothing: is the device tree whole?";
+    }
     Verdict { problems }
 }
 
@@ -296,8 +304,12 @@ fn check_numbers(
             check(told, format!("{harts} harts found, {up} came up, {failed} failed"));
         }
     }
-    if let Some(asked) = expected.harts {
-        check(up == u64::from(asked), format!("{up} harts came up, {asked} were asked"));
+    match expected.harts {
+        Some(due) => check(up == u64::from(due), format!("{up} harts came up, {due} were due")),
+        None => {
+            check(up > 0, "no hart came up".to_owned());
+            check(up > 1 || failed < 2, format!("all {failed} other harts failed to start"));
+        }
     }
     for record in records {
         if let Record::Start { rounds, .. } = record
@@ -335,6 +347,7 @@ fn check_ports(
 ) {
     let Outcome { harts, round_trips, kernel_sends, kernel_replies, remote_ops, .. } = *outcome;
     check(u64::from(harts) == up, format!("{harts} harts took part, {up} came up"));
+    check(harts < 2 || round_trips > 0, "nothing was done".to_owned());
     if let Some(asked) = expected.rounds {
         let due = if harts > 1 { asked } else { 0 };
         check(round_trips == due, format!("{round_trips} round trips, {due} were due"));

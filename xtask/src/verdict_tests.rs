@@ -52,7 +52,7 @@ fn expected() -> Expected {
 }
 
 fn verdict(records: &[Record], ending: Ending) -> Verdict {
-    judge(&expected(), &Seen { records, damaged: 0, gaps: &[], ending: &ending })
+    judge(&expected(), &Seen { records, damaged: 0, silent: false, gaps: &[], ending: &ending })
 }
 
 fn kind(records: &[Record], ending: Ending) -> Option<Kind> {
@@ -140,7 +140,7 @@ fn without_an_exit_device_the_outcome_is_enough_but_only_there() {
     assert_eq!(kind(&good(), ending.clone()), Some(Kind::WrongExit));
     let expected = Expected { exit_checked: false, ..expected() };
     let records = good();
-    let mut seen = Seen { records: &records, damaged: 0, gaps: &[], ending: &ending };
+    let mut seen = Seen { records: &records, damaged: 0, silent: false, gaps: &[], ending: &ending };
     assert!(judge(&expected, &seen).passed());
     seen.records = &records[..4];
     assert_eq!(judge(&expected, &seen).kind(), Some(Kind::NoRecord));
@@ -160,7 +160,7 @@ fn a_panic_names_the_boot_whatever_else_happened() {
 #[test]
 fn damage_and_loss_fail() {
     let records = good();
-    let seen = Seen { records: &records, damaged: 1, gaps: &[], ending: &OK };
+    let seen = Seen { records: &records, damaged: 1, silent: false, gaps: &[], ending: &OK };
     assert_eq!(judge(&expected(), &seen).kind(), Some(Kind::Damaged));
     let seen = Seen { damaged: 0, gaps: &[Gap { due: 1, came: 2 }], ..seen };
     assert_eq!(judge(&expected(), &seen).kind(), Some(Kind::RecordLost));
@@ -217,7 +217,7 @@ fn one_hart_has_no_round_trips() {
         *harts = 1;
     }
     let expected = Expected { harts: Some(1), ..expected() };
-    let seen = Seen { records: &records, damaged: 0, gaps: &[], ending: &OK };
+    let seen = Seen { records: &records, damaged: 0, silent: false, gaps: &[], ending: &OK };
     assert_eq!(judge(&expected, &seen), Verdict { problems: vec![] });
 }
 
@@ -237,7 +237,7 @@ fn a_hart_that_fails_is_allowed_where_the_tree_was_changed() {
     let mut records = with(|o| o.harts = 1);
     records[2] = Record::HartFailed { hartid: 0, error: -3 };
     let expected = Expected { harts: None, rounds: Some(14), ..expected() };
-    let seen = Seen { records: &records, damaged: 0, gaps: &[], ending: &OK };
+    let seen = Seen { records: &records, damaged: 0, silent: false, gaps: &[], ending: &OK };
     // One hart has no clients, so it may not claim round trips.
     assert_eq!(judge(&expected, &seen).kind(), Some(Kind::NumbersWrong));
     let mut records: Vec<Record> = records
@@ -250,6 +250,64 @@ fn a_hart_that_fails_is_allowed_where_the_tree_was_changed() {
     announce_nothing(&mut records);
     let seen = Seen { records: &records, ..seen };
     assert!(judge(&expected, &seen).passed());
+}
+
+/// The outcome of one hart that is alone, and `failed` others.
+fn alone(failed: u64) -> Vec<Record> {
+    let mut records = with(|o| {
+        o.harts = 1;
+        o.round_trips = 0;
+    });
+    records.remove(2);
+    announce_nothing(&mut records);
+    if let Record::Boot { harts, .. } = &mut records[0] {
+        *harts = 1 + failed as u32;
+    }
+    for hartid in 0..failed {
+        records.insert(2, Record::HartFailed { hartid: 10 + hartid, error: -3 });
+    }
+    records
+}
+
+#[test]
+fn where_the_number_of_harts_is_unknown_not_all_may_fail() {
+    let unknown = Expected { harts: None, ..expected() };
+    let kind = |records: &[Record]| {
+        judge(&unknown, &Seen { records, damaged: 0, silent: false, gaps: &[], ending: &OK }).kind()
+    };
+    assert_eq!(kind(&alone(0)), None);
+    assert_eq!(kind(&alone(1)), None, "nobody started several");
+    assert_eq!(kind(&alone(2)), Some(Kind::NumbersWrong));
+    let mut nobody = alone(0);
+    nobody.remove(1);
+    if let Record::Boot { harts, .. } = &mut nobody[0] {
+        *harts = 0;
+    }
+    if let Some(Record::End(outcome)) = nobody.last_mut() {
+        outcome.harts = 0;
+    }
+    assert_eq!(kind(&nobody), Some(Kind::NumbersWrong));
+}
+
+#[test]
+fn no_rounds_asked_is_nothing_done() {
+    let mut records = with(|o| o.round_trips = 0);
+    announce_nothing(&mut records);
+    let expected = Expected { rounds: Some(0), ..expected() };
+    let seen = Seen { records: &records, damaged: 0, silent: false, gaps: &[], ending: &OK };
+    let verdict = judge(&expected, &seen);
+    assert_eq!(verdict.problems.len(), 1);
+    assert_eq!(verdict.problems[0].to_string(), "numbers-wrong: nothing was done");
+}
+
+#[test]
+fn silence_is_said() {
+    let ending = Ending::Hang(Hang::Busy { cpu_seconds: 20 });
+    let mut seen = Seen { records: &[], damaged: 0, silent: true, gaps: &[], ending: &ending };
+    let said = |seen: &Seen<'_>| judge(&expected(), seen).problems[0].to_string();
+    assert!(said(&seen).contains("printed nothing: is the device tree whole?"));
+    seen.silent = false;
+    assert!(!said(&seen).contains("printed nothing"));
 }
 
 #[test]

@@ -79,7 +79,11 @@ pub const CASES: &[Case] = &[
     Case { name: "ports-2-harts", harts: 2, ..PORTS },
     Case { name: "ports-3-harts", harts: 3, ..PORTS },
     Case { name: "ports-16-harts", harts: 16, ..PORTS },
-    Case { name: "ports-64-harts", harts: 64, ..PORTS },
+    // OpenSBI 1.5 (QEMU 9 and 10 bring it) gives each hart of a CPU with debug
+    // triggers (Sdtrig) some kilobytes of a heap that is too small for 64 of
+    // them: those that get none hang in the firmware (-1006, no memory). The
+    // kernel uses no triggers.
+    Case { name: "ports-64-harts", harts: 64, cpu: Some("rv64,debug=off"), ..PORTS },
     Case { name: "ports-100000", rounds: Some(100_000), ..PORTS },
     Case { name: "ports-rr", schedule: Schedule::Rr(0), ..PORTS },
     Case { name: "ports-rr-shift-3", schedule: Schedule::Rr(3), ..PORTS },
@@ -110,14 +114,20 @@ pub const CASES: &[Case] = &[
             let old = tree.get("/cpus/cpu@1", "mmu-type")?;
             tree.set("/cpus/cpu@1", "mmu-type", &b"riscv,none\0"[..old.len().min(11)])
         }),
-        check: |booted| skipped(booted, 1, SkipReason::NoMmu) && up(booted) == 3,
+        // QEMU may boot on that very hart: then it runs, whatever the tree says.
+        check: |booted| {
+            let boots = usize::from(booted_on(booted, 1));
+            skipped(booted, 1, SkipReason::NoMmu) && up(booted) == 3 + boots
+        },
         ..PORTS
     },
     Case {
         name: "tree-hart-that-is-not-there",
         harts: 4,
         tree: Some(|tree| tree.set("/cpus/cpu@3", "reg", &[0, 0, 0, 77])),
-        check: |booted| up(booted) == 3,
+        // The tree promises four. Nothing else may be wrong.
+        expect: Some(Kind::NumbersWrong),
+        check: |booted| up(booted) == 3 && booted.verdict.problems.len() == 1,
         ..PORTS
     },
     Case { name: "harts-by-the-front-door", append: &["door=front"], ..PORTS },
@@ -163,6 +173,20 @@ pub const CASES: &[Case] = &[
         ..PORTS
     },
     Case {
+        name: "fault",
+        scenario: Scenario::Fault,
+        expect: Some(Kind::Panic),
+        evidence: &[(file::PANIC, "trap: load"), (file::DEBUGGER, "Thread 8")],
+        ..PORTS
+    },
+    Case {
+        name: "fault-bad-frame",
+        scenario: Scenario::FaultBadFrame,
+        expect: Some(Kind::Panic),
+        evidence: &[(file::PANIC, "trap: ")],
+        ..PORTS
+    },
+    Case {
         name: "stomp",
         scenario: Scenario::Stomp,
         expect: Some(Kind::Panic),
@@ -193,6 +217,12 @@ fn skipped(booted: &Booted, id: u64, why: SkipReason) -> bool {
 /// hart without an MMU as disabled before the kernel sees it).
 fn left_out(booted: &Booted, id: u64) -> bool {
     let told = |r: &Record| matches!(r, Record::HartSkipped { hartid, .. } if *hartid == id);
+    booted.records.iter().any(told)
+}
+
+/// Whether that hart booted.
+fn booted_on(booted: &Booted, id: u64) -> bool {
+    let told = |r: &Record| matches!(r, Record::Boot { boot_hart, .. } if *boot_hart == id);
     booted.records.iter().any(told)
 }
 
