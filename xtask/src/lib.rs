@@ -8,6 +8,10 @@
 //! [`verdict`] says what counts as a pass.
 #![forbid(unsafe_code)]
 
+// First, for its `println!` holds in what comes after it.
+#[macro_use]
+pub mod out;
+
 pub mod boot;
 pub mod build;
 pub mod claim;

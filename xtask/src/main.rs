@@ -17,6 +17,8 @@ fn main() -> ExitCode {
     match xtask::cli::dispatch(cli) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
+        // Who closed our output wants to hear no more.
+        Err(_) if xtask::out::is_closed() => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE

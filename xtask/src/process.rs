@@ -32,15 +32,20 @@ const WAIT_STEP: Duration = Duration::from_millis(20);
 /// When the handler cannot be installed.
 pub fn end_children_on_interrupt() -> Result<()> {
     ctrlc::set_handler(|| {
-        INTERRUPTED.store(true, Ordering::SeqCst);
-        for &group in RUNNING.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            kill_group(group);
-        }
+        stop();
         if INTERRUPTS.fetch_add(1, Ordering::SeqCst) > 0 {
             std::process::exit(INTERRUPT_STATUS);
         }
     })
     .context("cannot catch Ctrl-C")
+}
+
+/// Ends all children and asks the caller to tidy up and report.
+pub fn stop() {
+    INTERRUPTED.store(true, Ordering::SeqCst);
+    for &group in RUNNING.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        kill_group(group);
+    }
 }
 
 /// Whether the user asked to stop.

@@ -36,7 +36,14 @@ fn a_device_tree_that_cannot_be_read_is_refused() {
     let said = refused(&["run", "--dtb", "/nowhere/tree.dtb"]);
     assert!(said.contains("/nowhere/tree.dtb") && said.contains("No such file"), "{said}");
     // A directory is there and cannot be read as a file.
-    assert!(refused(&["soak", "--boots", "1", "--dtb", "/"]).contains("--dtb /"));
+    let said = refused(&["soak", "--boots", "1", "--dtb", "/"]);
+    assert!(said.contains("--dtb /") && said.contains("no regular file"), "{said}");
+}
+
+#[test]
+fn a_file_that_is_no_device_tree_is_refused() {
+    let said = refused(&["run", "--dtb", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")]);
+    assert!(said.contains("Cargo.toml: it is no device tree"), "{said}");
 }
 
 #[test]
@@ -63,6 +70,20 @@ fn bad_numbers_are_refused() {
 fn an_emulator_that_is_not_there_is_refused() {
     let said = refused(&["run", "--qemu", "/nowhere/qemu", "--no-install"]);
     assert!(said.contains("/nowhere/qemu"), "{said}");
+}
+
+#[test]
+fn an_output_that_nobody_reads_is_no_panic() {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let output = Command::new(env!("CARGO_BIN_EXE_xtask"))
+        .args(["setup", "--no-install"])
+        .stdout(writer)
+        .output()
+        .expect("it starts");
+    let said = String::from_utf8_lossy(&output.stderr);
+    // Where something is missing, that is said; and that is all.
+    assert!(said.is_empty() || said.starts_with("error: missing"), "{said}");
 }
 
 #[test]
