@@ -666,18 +666,21 @@ def mailbox(hart):
     return pending, hart_bits(member(box, "sources")), hart_bits(member(box, "space"))
 
 
-def check_mail(hart):
-    """A doorbell that was lost, and rings that nobody will look at."""
+def check_mail(hart, harts):
+    """A doorbell that was lost, and rings that nobody will look at. Whoever
+    was stopped between the flag and the doorbell may still ring."""
     problems = []
+    busy = [other.index for other in harts if other.is_changing()]
+    unless = f", unless one of {busy} is about to ring" if busy else ""
     pending, sources, _ = mailbox(hart)
     asleep = hart.cpu is not None and hart.cpu.asleep
     if pending and asleep and hart.cpu.doorbell is False:
-        problems.append("asleep with mail pending, and no doorbell in flight")
+        problems.append(f"asleep with mail pending, and no doorbell in flight{unless}")
     for source, fill, size, _ in ring_fills(hart, "inbound"):
         if fill > size:
             problems.append(f"the ring from hart {source} holds {fill} of {size}")
         if fill and asleep and not pending and source not in sources:
-            problems.append(f"asleep, and {fill} operation(s) from hart {source} unseen")
+            problems.append(f"asleep, and {fill} operation(s) from hart {source} unseen{unless}")
     return problems
 
 
@@ -850,9 +853,9 @@ def guarded(function, *arguments):
         return f"<{error}>"
 
 
-def hart_problems(hart):
+def hart_problems(hart, harts):
     """Everything that is wrong with one hart."""
-    problems = check_queues(hart)[1] + check_mail(hart)
+    problems = check_queues(hart)[1] + check_mail(hart, harts)
     for thread in hart.threads().values():
         if not thread.canary_ok():
             problems.append(f"{thread} {thread.name}: its stack's canary is DEAD")
@@ -899,7 +902,7 @@ def sk_state(_):
     held, in_use, banks = heap()
     free = sum(free for _, free in banks)
     print(f"heap: {in_use} bytes in use, {free} frames free{', LOCKED' if held else ''}")
-    print_problems(harts, hart_problems, "nothing is inconsistent")
+    print_problems(harts, lambda hart: hart_problems(hart, harts), "nothing is inconsistent")
 
 
 @command("sk-pcpu")
@@ -1006,8 +1009,14 @@ def sk_thread(argument):
     """All threads, or with HART.SLOT one of them and its backtrace.
 
     Shown: id, name, priority, state and why, bytes of stack in use, and
-    whether the canary is whole."""
+    whether the canary is whole. `sk-thread all` shows every thread's
+    backtrace."""
     harts = read_harts()
+    if argument == "all":
+        for hart in harts:
+            for _, thread in sorted(hart.threads().items()):
+                print(guarded(one_thread, thread) or "")
+        return
     if argument:
         one_thread(find_thread(harts, argument))
         return
@@ -1055,13 +1064,17 @@ def one_thread(thread):
 
 def running_backtrace(cpu):
     """The backtrace of a hart, by the debugger's own means."""
+    selected = gdb.selected_thread()
     cpu.thread.switch()
-    frame, depth = gdb.newest_frame(), 0
-    while frame is not None and depth < DEEPEST:
-        line = frame.find_sal()
-        where = f" at {line.symtab.filename}:{line.line}" if line.symtab else ""
-        print(f"  {depth:>2}: {frame.pc():#x} {frame.name() or '?'}{where}")
-        frame, depth = frame.older(), depth + 1
+    try:
+        frame, depth = gdb.newest_frame(), 0
+        while frame is not None and depth < DEEPEST:
+            line = frame.find_sal()
+            where = f" at {line.symtab.filename}:{line.line}" if line.symtab else ""
+            print(f"  {depth:>2}: {frame.pc():#x} {frame.name() or '?'}{where}")
+            frame, depth = frame.older(), depth + 1
+    finally:
+        selected.switch()
 
 
 def saved_backtrace(thread):
@@ -1170,6 +1183,35 @@ def sk_trace(argument):
         who = name_of_word(harts, record.thread)
         what = decode(harts, record, events, reasons)
         print(f"{record.time:>12}  hart {record.hart.index:<3} {who:<20} {what}")
+
+
+SAVED = {
+    "sk-state.txt": "sk-state",
+    "sk-pcpu.txt": "sk-pcpu",
+    "sk-runq.txt": "sk-runq",
+    "sk-thread.txt": "sk-thread",
+    "sk-backtraces.txt": "sk-thread all",
+    "sk-pool.txt": "sk-pool",
+    "sk-storm.txt": "sk-storm",
+    "sk-trace.txt": "sk-trace 4000",
+}
+
+
+@command("sk-save")
+def sk_save(argument):
+    """Writes what all the others show into files in DIRECTORY (on the host).
+
+    A command that fails leaves its message in place of its output."""
+    if not argument:
+        raise Unexpected("sk-save DIRECTORY")
+    for name, line in SAVED.items():
+        try:
+            said = gdb.execute(line, to_string=True)
+        except (gdb.error, RuntimeError) as error:
+            said = f"{line}: {error}\n"
+        with open(f"{argument}/{name}", "w", encoding="utf-8") as file:
+            file.write(said)
+        print(f"{argument}/{name}")
 
 
 @command("sk-help")

@@ -12,6 +12,7 @@ use clap::{Args, Parser, Subcommand};
 use skimmer_abi::scenario::Scenario;
 
 use crate::build::Profile;
+use crate::gdb::GdbArgs;
 use crate::process;
 use crate::schedule::{Plan, Schedule};
 use crate::setup::compiler::Choice;
@@ -59,6 +60,11 @@ pub enum Command {
     /// The file opens in https://ui.perfetto.dev: a track for each hart with
     /// its threads, arrows for wakes and messages, counters for queues.
     Trace(Box<TraceArgs>),
+    /// Opens the debugger on a machine, with commands that know the kernel.
+    ///
+    /// Starts a boot that waits before its first instruction, or attaches to
+    /// one that runs or hangs. `sk-help` lists the commands.
+    Gdb(Box<GdbArgs>),
     /// Checks the source: format, clippy, arrows between crates, unsafe code,
     /// licences, docs.
     Lint(LintArgs),
@@ -486,6 +492,7 @@ pub fn dispatch(cli: Cli) -> Result<bool> {
         Command::Run(args) => crate::run::run(&args),
         Command::Soak(args) => crate::soak::soak(&args),
         Command::Trace(args) => crate::trace::command::trace(&args),
+        Command::Gdb(args) => crate::gdb::gdb(&args),
         Command::Lint(args) => crate::lint::lint(&args),
         Command::Test(args) => crate::test::test(&args),
         Command::Setup(args) => setup::ensure(&args.wishes()).map(|_| true),

@@ -106,6 +106,7 @@ pub fn save_harts(
         Err(error) => format!("the debugger failed: {error:#}\n"),
     };
     save(file::DEBUGGER, &text);
+    saved.extend(crate::gdb::save(dir, gdb, elf, socket));
     saved
 }
 

@@ -18,6 +18,8 @@ pub mod claim;
 pub mod cli;
 pub mod console;
 pub mod evidence;
+pub mod gdb;
+pub mod gdb_test;
 pub mod inspect;
 pub mod lint;
 pub mod process;

@@ -18,6 +18,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 static RUNNING: Mutex<Vec<i32>> = Mutex::new(Vec::new());
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 static INTERRUPTS: AtomicU32 = AtomicU32::new(0);
+static LEFT_TO_CHILD: AtomicBool = AtomicBool::new(false);
 
 /// Exit status of a shell command that was interrupted.
 const INTERRUPT_STATUS: i32 = 130;
@@ -32,12 +33,20 @@ const WAIT_STEP: Duration = Duration::from_millis(20);
 /// When the handler cannot be installed.
 pub fn end_children_on_interrupt() -> Result<()> {
     ctrlc::set_handler(|| {
+        if LEFT_TO_CHILD.load(Ordering::SeqCst) {
+            return;
+        }
         stop();
         if INTERRUPTS.fetch_add(1, Ordering::SeqCst) > 0 {
             std::process::exit(INTERRUPT_STATUS);
         }
     })
     .context("cannot catch Ctrl-C")
+}
+
+/// From here on Ctrl-C is for a child at the same terminal: a debugger.
+pub fn leave_interrupts_to_child() {
+    LEFT_TO_CHILD.store(true, Ordering::SeqCst);
 }
 
 /// Ends all children and asks the caller to tidy up and report.

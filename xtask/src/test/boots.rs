@@ -15,6 +15,7 @@ use crate::build::{self, Kernel, Profile};
 use crate::claim::Claim;
 use crate::cli::{BuildArgs, MachineArgs, WorkloadArgs, run_line};
 use crate::console::Line;
+use crate::gdb_test;
 use crate::lint::Tally;
 use crate::process;
 use crate::record::Record;
@@ -65,6 +66,14 @@ pub fn all(tools: &Tools, only: Option<&str>) -> Result<Tally> {
         let result = one(case, tools, &kernel);
         process::check_interrupt()?;
         report(case.name, start, result.unwrap_or_else(|error| Err(format!("{error:#}"))));
+    }
+    for (name, check) in gdb_test::CASES {
+        if wanted(name) {
+            process::check_interrupt()?;
+            let start = Instant::now();
+            let result = gdb_test::run(name, *check, tools, &kernel.elf);
+            report(name, start, result.map_err(|error| format!("{error:#}")));
+        }
     }
     for (name, check) in traces::CASES.iter().filter(|(name, _)| wanted(name)) {
         process::check_interrupt()?;

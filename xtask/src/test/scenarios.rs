@@ -203,6 +203,8 @@ pub const CASES: &[Case] = &[
             (file::MONITOR, "CPU#7"),
             (file::COUNTERS, "yes"),
             (file::REPRODUCE, "cargo xtask run --scenario hang"),
+            ("sk-state.txt", "nothing is inconsistent"),
+            ("sk-backtraces.txt", "faults::hang"),
         ],
         ..PORTS
     },
