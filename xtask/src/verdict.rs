@@ -73,6 +73,8 @@ pub struct Seen<'a> {
 pub enum Kind {
     /// The user stopped it.
     Interrupted,
+    /// The boot could not be made at all.
+    NotMade,
     /// QEMU did not start.
     QemuFailed,
     /// The kernel panicked.
@@ -109,6 +111,7 @@ impl Kind {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Interrupted => "interrupted",
+            Self::NotMade => "not-made",
             Self::QemuFailed => "qemu-failed",
             Self::Panic => "panic",
             Self::BadInput => "bad-input",

@@ -5,7 +5,7 @@
 //! argument that changes what a boot does. Invariant: each boot is made once
 //! and counted once, or left out because it repeats an earlier one; a failure
 //! is never tried again and never left out; what is interrupted is not counted
-//! and can be resumed.
+//! and can be resumed. A boot that cannot be made is a failure, and the last.
 
 pub mod record;
 pub mod summary;
@@ -15,7 +15,7 @@ use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -54,7 +54,7 @@ struct Soak<'a> {
 /// Makes the boots, shows how they go, sums up. `true` if all passed.
 ///
 /// # Errors
-/// When a boot could not be made at all, or the user interrupted.
+/// When it could not begin.
 pub fn soak(args: &SoakArgs) -> Result<bool> {
     args.machine.check()?;
     let tools = setup::ensure(&args.machine.wishes())?;
@@ -66,7 +66,7 @@ pub fn soak(args: &SoakArgs) -> Result<bool> {
     let kernel = kernel.keep_copy(&dir)?;
     let soak = Soak { args, tools: &tools, kernel: &kernel, dir };
     println!("soak: {} boots of {}, in {}", args.boots, soak.what(), short(&soak.dir));
-    let records = soak.all_boots(done)?;
+    let records = soak.all_boots(done);
     let summary = Summary::of(&records);
     println!("\n{}", summary.text());
     if let Some(report) = &args.report {
@@ -75,6 +75,8 @@ pub fn soak(args: &SoakArgs) -> Result<bool> {
     let interrupted = process::interrupted();
     if interrupted {
         println!("interrupted after {} of {} boots: --resume goes on", summary.boots, args.boots);
+    } else if records.iter().any(|r| !r.was_made()) {
+        println!("ended early: a boot could not be made; --resume goes on");
     } else if summary.boots < args.boots as usize {
         println!(
             "only {} of {} boots differ from each other, and {} of {} were made: this workload on \
@@ -95,12 +97,29 @@ fn identity(args: &SoakArgs, tools: &Tools, kernel: &Kernel) -> String {
     words.extend(args.machine.words());
     let dtb = args.machine.dtb.as_ref().and_then(|path| build::identity(path).ok());
     format!(
-        "arguments: {}\nkernel: {}\ndevice tree: {}\nQEMU: {}\n",
+        "arguments: {}\nkernel: {}\ndevice tree: {}\nQEMU: {} {}\nhost tool: {}\n",
         words.join(" "),
         kernel.identity,
         dtb.unwrap_or_default(),
-        tools.qemu_version
+        tools.qemu_version,
+        file_in_words(&tools.qemu),
+        own_identity(),
     )
+}
+
+/// Which build of this program runs: it judges the boots.
+fn own_identity() -> String {
+    std::env::current_exe().ok().and_then(|exe| build::identity(&exe).ok()).unwrap_or_default()
+}
+
+/// A file's path, size and time of change: what tells one build of a program
+/// from the next.
+fn file_in_words(path: &Path) -> String {
+    let about = std::fs::metadata(path).ok().map(|about| {
+        let changed = about.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+        format!("{} bytes, changed at {:?}", about.len(), changed.unwrap_or_default())
+    });
+    format!("{}, {}", path.display(), about.unwrap_or_default())
 }
 
 fn directory_name(scenario: &str, identity: &str) -> String {
@@ -127,6 +146,40 @@ fn prepare(args: &SoakArgs, claim: &Claim, identity: &str, build: &str) -> Resul
     Ok(Vec::new())
 }
 
+/// Takes in the boots as they are made: shows, keeps and counts them. One
+/// that the user ended is none of them.
+fn collect(
+    dir: &Path,
+    receiver: &Receiver<BootRecord>,
+    progress: &mut Progress,
+    records: &mut Vec<BootRecord>,
+) {
+    for mut record in receiver {
+        if record.verdict.kind() == Some(Kind::Interrupted) {
+            continue;
+        }
+        if record.was_made()
+            && let Err(why) = record.save(dir)
+        {
+            record = BootRecord::not_made(record.boot, record.seed, &record.build, &why);
+        }
+        if !record.verdict.passed() {
+            let why = record.verdict.problems.first().map(ToString::to_string);
+            progress.say(&format!(
+                "boot {} FAILED (seed {}): {} · evidence in {}",
+                record.boot,
+                record.seed,
+                why.unwrap_or_default(),
+                short(&dir.join(name(record.boot)))
+            ));
+        }
+        if !record.duplicate {
+            progress.count(record.verdict.passed());
+        }
+        records.push(record);
+    }
+}
+
 impl Soak<'_> {
     fn what(&self) -> String {
         let MachineArgs { machine, harts, memory, schedule, .. } = &self.args.machine;
@@ -135,25 +188,25 @@ impl Soak<'_> {
     }
 
     /// Makes the boots that are not done, `jobs` at a time.
-    fn all_boots(&self, done: Vec<BootRecord>) -> Result<Vec<BootRecord>> {
+    fn all_boots(&self, done: Vec<BootRecord>) -> Vec<BootRecord> {
         let tally = Mutex::new(Tally::new(self.args.boots, &done));
         let mut progress = Progress::new(self.args.boots, &done);
         let (sender, receiver) = channel();
         let mut records = done;
-        std::thread::scope(|scope| -> Result<()> {
+        std::thread::scope(|scope| {
             for _ in 0..self.args.jobs {
                 let (sender, tally) = (sender.clone(), &tally);
                 scope.spawn(move || self.work(tally, &sender));
             }
             drop(sender);
-            self.collect(&receiver, &mut progress, &mut records)
-        })?;
+            collect(&self.dir, &receiver, &mut progress, &mut records);
+        });
         progress.end();
         records.sort_by_key(|r| r.boot);
-        Ok(records)
+        records
     }
 
-    fn work(&self, tally: &Mutex<Tally>, sender: &Sender<Result<BootRecord>>) {
+    fn work(&self, tally: &Mutex<Tally>, sender: &Sender<BootRecord>) {
         let locked = || tally.lock().unwrap_or_else(PoisonError::into_inner);
         while !process::interrupted() {
             let next = locked().take();
@@ -165,45 +218,23 @@ impl Soak<'_> {
                 }
                 Next::Stop => break,
             };
-            let mut record = self.one_boot(number);
-            match &mut record {
-                Ok(record) => locked().made(record),
-                Err(_) => locked().give_up(),
-            }
+            let record = match self.one_boot(number) {
+                Ok(mut record) => {
+                    locked().made(&mut record);
+                    record
+                }
+                // The user's wish to stop is no failure of the boot.
+                Err(_) if process::interrupted() => break,
+                Err(why) => {
+                    locked().give_up();
+                    let seed = derive_seed(self.args.workload.seed, number);
+                    BootRecord::not_made(number, seed, &self.kernel.identity, &why)
+                }
+            };
             if sender.send(record).is_err() {
                 break;
             }
         }
-    }
-
-    fn collect(
-        &self,
-        receiver: &Receiver<Result<BootRecord>>,
-        progress: &mut Progress,
-        records: &mut Vec<BootRecord>,
-    ) -> Result<()> {
-        for record in receiver {
-            let record = record?;
-            if record.verdict.kind() == Some(Kind::Interrupted) {
-                continue;
-            }
-            record.save(&self.dir)?;
-            if !record.verdict.passed() {
-                let why = record.verdict.problems.first().map(ToString::to_string);
-                progress.say(&format!(
-                    "boot {} FAILED (seed {}): {} · evidence in {}",
-                    record.boot,
-                    record.seed,
-                    why.unwrap_or_default(),
-                    short(&self.dir.join(name(record.boot)))
-                ));
-            }
-            if !record.duplicate {
-                progress.count(record.verdict.passed());
-            }
-            records.push(record);
-        }
-        Ok(())
     }
 
     fn one_boot(&self, number: u32) -> Result<BootRecord> {
@@ -319,7 +350,36 @@ impl Progress {
 
 #[cfg(test)]
 mod tests {
+    use super::record::tests::sample;
     use super::*;
+    use crate::cli::{Command, parse};
+    use crate::setup::compiler::Compiler;
+
+    fn arguments(more: &[&str]) -> SoakArgs {
+        let words = ["cargo xtask", "soak", "--boots", "3"].iter().chain(more).copied();
+        match parse(words).expect("parses").command {
+            Command::Soak(args) => *args,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn claim() -> (tempfile::TempDir, Claim) {
+        let temp = tempfile::tempdir().expect("a directory");
+        let claim = Claim::wait(&temp.path().join("soak")).expect("free");
+        (temp, claim)
+    }
+
+    /// What becomes of these boots, and what is kept of them in `dir`.
+    fn collected(dir: &Path, boots: Vec<BootRecord>) -> Vec<BootRecord> {
+        let (sender, receiver) = channel();
+        for boot in boots {
+            sender.send(boot).expect("the receiver is there");
+        }
+        drop(sender);
+        let mut records = Vec::new();
+        collect(dir, &receiver, &mut Progress::new(3, &[]), &mut records);
+        records
+    }
 
     #[test]
     fn another_build_or_argument_is_another_directory() {
@@ -328,5 +388,87 @@ mod tests {
         assert_ne!(one, directory_name("ports", "kernel: b"));
         assert!(one.starts_with("ports-"));
         assert_eq!(one.len(), "ports-".len() + HASH_DIGITS);
+    }
+
+    #[test]
+    fn what_was_interrupted_is_not_counted_and_made_again() {
+        let (_temp, claim) = claim();
+        let args = arguments(&["--resume"]);
+        assert!(prepare(&args, &claim, "it", "abc").expect("ready").is_empty());
+        let boots = vec![sample(0, 1, None), sample(1, 1, Some(Kind::Interrupted))];
+        let records = collected(claim.dir(), boots);
+        assert_eq!(records, [sample(0, 1, None)]);
+        assert_eq!(Summary::of(&records).closing_line(), "1 boots, 1 passed, 0 failed");
+        assert_eq!(prepare(&args, &claim, "it", "abc").expect("ready"), records);
+    }
+
+    #[test]
+    fn a_boot_that_cannot_be_made_is_a_failure_that_is_not_kept() {
+        let (_temp, claim) = claim();
+        let args = arguments(&["--resume"]);
+        prepare(&args, &claim, "it", "abc").expect("ready");
+        let why = anyhow::anyhow!("no memory").context("boot 1");
+        let boots = vec![sample(0, 1, None), BootRecord::not_made(1, 7, "abc", &why)];
+        let records = collected(claim.dir(), boots);
+        let summary = Summary::of(&records);
+        assert_eq!(summary.closing_line(), "2 boots, 1 passed, 1 failed");
+        assert!(summary.text().contains("1 not-made"), "{}", summary.text());
+        assert_eq!(prepare(&args, &claim, "it", "abc").expect("ready"), [sample(0, 1, None)]);
+    }
+
+    #[test]
+    fn a_record_that_cannot_be_kept_is_a_failure() {
+        let records = collected(Path::new("/nowhere"), vec![sample(0, 1, None)]);
+        assert_eq!(Summary::of(&records).closing_line(), "1 boots, 0 passed, 1 failed");
+    }
+
+    #[test]
+    fn another_manifest_or_build_is_not_resumed() {
+        let (_temp, claim) = claim();
+        let (fresh, resumed) = (arguments(&[]), arguments(&["--resume"]));
+        let fill = || {
+            assert!(prepare(&fresh, &claim, "it", "abc").expect("ready").is_empty());
+            collected(claim.dir(), vec![sample(0, 1, None), sample(2, 1, Some(Kind::Hang))]);
+        };
+        fill();
+        assert_eq!(prepare(&resumed, &claim, "it", "abc").expect("ready").len(), 2);
+        // The same manifest cannot be of another build, but nobody relies on it.
+        assert!(prepare(&resumed, &claim, "it", "another").expect("ready").is_empty());
+        assert!(prepare(&resumed, &claim, "another", "abc").expect("ready").is_empty());
+        assert!(
+            prepare(&resumed, &claim, "it", "abc").expect("ready").is_empty(),
+            "all was cleared"
+        );
+        fill();
+        assert!(
+            prepare(&fresh, &claim, "it", "abc").expect("ready").is_empty(),
+            "--resume was not asked"
+        );
+        assert!(prepare(&resumed, &claim, "it", "abc").expect("ready").is_empty());
+    }
+
+    #[test]
+    fn the_emulator_and_this_program_are_part_of_what_a_soak_is() {
+        let temp = tempfile::tempdir().expect("a directory");
+        let qemu = temp.path().join("qemu");
+        std::fs::write(&qemu, "one").expect("writable");
+        let tools = Tools {
+            qemu: qemu.clone(),
+            qemu_asked: None,
+            qemu_version: "7.2".to_owned(),
+            qemu_release: (7, 2),
+            compiler: Compiler::Rustup { version: "1".to_owned() },
+            gdb: "gdb".into(),
+        };
+        let kernel = Kernel { elf: "kernel".into(), identity: "abc".to_owned() };
+        let args = arguments(&[]);
+        let one = identity(&args, &tools, &kernel);
+        assert_eq!(one, identity(&args, &tools, &kernel));
+        let own = build::identity(&std::env::current_exe().expect("a program")).expect("readable");
+        assert!(one.contains(&own) && one.contains(&qemu.display().to_string()), "{one}");
+        std::fs::write(&qemu, "another").expect("writable");
+        assert_ne!(one, identity(&args, &tools, &kernel));
+        let other = Kernel { identity: "abd".to_owned(), ..kernel.clone() };
+        assert_ne!(identity(&args, &tools, &kernel), identity(&args, &tools, &other));
     }
 }

@@ -13,7 +13,7 @@ use crate::inspect::HartCounters;
 use crate::record::{Outcome, Record};
 use crate::schedule::Schedule;
 use crate::trace::rings;
-use crate::verdict::{Ending, Verdict};
+use crate::verdict::{Ending, Kind, Problem, Verdict};
 
 /// One boot of a soak.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -111,6 +111,35 @@ impl BootRecord {
         }
     }
 
+    /// The record of a boot that could not be made: a failure.
+    #[must_use]
+    pub fn not_made(boot: u32, seed: u64, build: &str, why: &anyhow::Error) -> Self {
+        let what = format!("{why:#}");
+        let problems = vec![Problem { kind: Kind::NotMade, what: what.clone() }];
+        Self {
+            boot,
+            seed,
+            build: build.to_owned(),
+            verdict: Verdict { problems },
+            ending: Ending::QemuFailed(what),
+            millis: 0,
+            schedule: Schedule::Parallel,
+            digest: None,
+            duplicate: false,
+            totals: Totals::default(),
+            outcome: None,
+            firmware: None,
+            reproduce: String::new(),
+        }
+    }
+
+    /// Whether it is worth keeping: a boot that was not made, or that the user
+    /// ended, is to be made when the soak goes on.
+    #[must_use]
+    pub fn was_made(&self) -> bool {
+        !matches!(self.verdict.kind(), Some(Kind::NotMade | Kind::Interrupted))
+    }
+
     /// How long it took.
     #[must_use]
     pub const fn took(&self) -> Duration {
@@ -177,7 +206,6 @@ pub const fn mix(seed: u64) -> u64 {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::verdict::{Kind, Problem};
 
     /// A boot that passed, or failed with `kind`.
     pub(in crate::soak) fn sample(boot: u32, millis: u64, kind: Option<Kind>) -> BootRecord {
