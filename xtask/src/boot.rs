@@ -354,7 +354,10 @@ impl Running<'_> {
             seed: workload.seed,
         };
         let Console { records, damaged, bytes, gaps, .. } = &self.console;
-        verdict::judge(&expected, &Seen { records, damaged: *damaged, silent: *bytes == 0, gaps, ending })
+        verdict::judge(
+            &expected,
+            &Seen { records, damaged: *damaged, silent: *bytes == 0, gaps, ending },
+        )
     }
 
     fn save_rest(&mut self, verdict: &Verdict) -> Result<()> {

@@ -57,7 +57,7 @@ pub enum Command {
     Soak(Box<SoakArgs>),
     /// Boots once and writes what every hart did, for the Perfetto viewer.
     ///
-    /// The file opens in https://ui.perfetto.dev: a track for each hart with
+    /// The file opens in <https://ui.perfetto.dev>: a track for each hart with
     /// its threads, arrows for wakes and messages, counters for queues.
     Trace(Box<TraceArgs>),
     /// Opens the debugger on a machine, with commands that know the kernel.

@@ -140,7 +140,8 @@ fn without_an_exit_device_the_outcome_is_enough_but_only_there() {
     assert_eq!(kind(&good(), ending.clone()), Some(Kind::WrongExit));
     let expected = Expected { exit_checked: false, ..expected() };
     let records = good();
-    let mut seen = Seen { records: &records, damaged: 0, silent: false, gaps: &[], ending: &ending };
+    let mut seen =
+        Seen { records: &records, damaged: 0, silent: false, gaps: &[], ending: &ending };
     assert!(judge(&expected, &seen).passed());
     seen.records = &records[..4];
     assert_eq!(judge(&expected, &seen).kind(), Some(Kind::NoRecord));
