@@ -170,6 +170,11 @@ pub struct SoakArgs {
     /// How many boots at a time.
     #[arg(long, value_name = "J", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=256))]
     pub jobs: u32,
+    /// Count boots that repeat an earlier one, event by event, too: for
+    /// workloads so small that they know few schedules. The summary says how
+    /// many differ.
+    #[arg(long)]
+    pub repeats: bool,
     /// Go on with an interrupted soak of this build and these arguments.
     #[arg(long)]
     pub resume: bool,
@@ -184,6 +189,7 @@ impl SoakArgs {
     pub fn command_line(&self) -> String {
         let mut words = ["cargo", "xtask", "soak", "--boots"].map(ToOwned::to_owned).to_vec();
         words.extend([self.boots.to_string(), "--jobs".to_owned(), self.jobs.to_string()]);
+        words.extend(self.repeats.then(|| "--repeats".to_owned()));
         words.extend(self.workload.words(self.workload.seed));
         words.extend(self.machine.words());
         words.extend(self.build.words());

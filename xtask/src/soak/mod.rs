@@ -189,7 +189,7 @@ impl Soak<'_> {
 
     /// Makes the boots that are not done, `jobs` at a time.
     fn all_boots(&self, done: Vec<BootRecord>) -> Vec<BootRecord> {
-        let tally = Mutex::new(Tally::new(self.args.boots, &done));
+        let tally = Mutex::new(Tally::new(self.args.boots, &done).with_repeats(self.args.repeats));
         let mut progress = Progress::new(self.args.boots, &done);
         let (sender, receiver) = channel();
         let mut records = done;

@@ -31,6 +31,7 @@ pub struct Tally {
     under_way: u32,
     counted: u32,
     seen: HashSet<String>,
+    repeats_count: bool,
 }
 
 impl Tally {
@@ -46,7 +47,15 @@ impl Tally {
             under_way: 0,
             counted: u32::try_from(counted).unwrap_or(u32::MAX),
             seen: done.iter().filter_map(|r| r.digest.clone()).collect(),
+            repeats_count: false,
         }
+    }
+
+    /// The same soak, in which a boot that repeats an earlier one counts too if
+    /// `they_do`.
+    #[must_use]
+    pub fn with_repeats(self, they_do: bool) -> Self {
+        Self { repeats_count: they_do, ..self }
     }
 
     /// What to do now.
@@ -71,7 +80,7 @@ impl Tally {
     pub fn made(&mut self, record: &mut BootRecord) {
         self.under_way -= 1;
         let new = record.digest.as_ref().is_none_or(|digest| self.seen.insert(digest.clone()));
-        record.duplicate = !new && record.verdict.passed();
+        record.duplicate = !new && record.verdict.passed() && !self.repeats_count;
         self.counted += u32::from(!record.duplicate);
     }
 
@@ -112,6 +121,18 @@ mod tests {
         assert!(!one.duplicate && two.duplicate);
         assert_eq!(tally.take(), Next::Make(2));
         tally.made(&mut with_digest(2, "b", None));
+        assert_eq!(tally.take(), Next::Stop);
+    }
+
+    #[test]
+    fn repeats_count_where_they_were_asked_for() {
+        let mut tally = Tally::new(2, &[]).with_repeats(true);
+        for number in 0..2 {
+            assert_eq!(tally.take(), Next::Make(number));
+            let mut record = with_digest(number, "a", None);
+            tally.made(&mut record);
+            assert!(!record.duplicate);
+        }
         assert_eq!(tally.take(), Next::Stop);
     }
 
