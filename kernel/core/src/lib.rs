@@ -29,3 +29,4 @@ pub mod sched;
 pub mod table;
 pub mod thread;
 pub mod thread_port;
+pub mod user;
