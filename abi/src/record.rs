@@ -158,6 +158,11 @@ pub enum Record<'a> {
         /// Round trips asked for.
         rounds: u64,
     },
+    /// The first check of the scenario that failed.
+    CheckFailed {
+        /// What should have held.
+        name: &'a str,
+    },
     /// The scenario ended by itself.
     End(Outcome),
     /// The command line or the device tree asked for what cannot be done.

@@ -109,12 +109,14 @@ fn envelope() -> impl Strategy<Value = Envelope<'static>> {
         | Record::HartFailed { .. }
         | Record::HartUp { .. }
         | Record::Start { .. }
+        | Record::CheckFailed { .. }
         | Record::End(_)
         | Record::BadInput { .. }
         | Record::Panic(_) => {}
     }
     let bad_input = text().prop_map(|message| Record::BadInput { message });
-    let record = prop_oneof![boot(), of_harts(), start(), outcome(), bad_input, panic()];
+    let check = text().prop_map(|name| Record::CheckFailed { name });
+    let record = prop_oneof![boot(), of_harts(), start(), check, outcome(), bad_input, panic()];
     (any::<u32>(), record).prop_map(|(seq, record)| Envelope { seq, record })
 }
 

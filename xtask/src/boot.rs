@@ -277,7 +277,8 @@ impl Running<'_> {
         self.sampled = Instant::now();
         let progress = self.progress();
         let Some(cpu) = inspect::cpu_time(self.qemu.id()) else { return Ok(None) };
-        Ok(self.watchdog.observe(Sample { progress, cpu, elapsed }).map(Ending::Hang))
+        let work = self.work();
+        Ok(self.watchdog.observe(Sample { progress, work, cpu, elapsed }).map(Ending::Hang))
     }
 
     fn progress(&mut self) -> Progress {
@@ -286,6 +287,12 @@ impl Running<'_> {
         } else {
             Progress::Console(self.console.bytes)
         }
+    }
+
+    /// What the scenario has done of its work, once it has begun.
+    fn work(&self) -> Option<u64> {
+        let has_begun = self.console.records.iter().any(|r| matches!(r, Record::Start { .. }));
+        has_begun.then(|| self.harts.iter().map(|hart| hart.work).sum())
     }
 
     /// Reads the guest's counters: out of its memory's file, or through the

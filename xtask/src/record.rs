@@ -80,6 +80,11 @@ pub enum Record {
         /// Round trips asked for.
         rounds: u64,
     },
+    /// The first check of the scenario that failed.
+    CheckFailed {
+        /// What should have held.
+        name: String,
+    },
     /// The scenario ended by itself.
     End(Outcome),
     /// What was asked for cannot be done.
@@ -120,6 +125,7 @@ impl From<&abi::Record<'_>> for Record {
             abi::Record::Start { scenario, harts, clients, rounds } => {
                 Self::Start { scenario, harts, clients, rounds }
             }
+            abi::Record::CheckFailed { name } => Self::CheckFailed { name: name.to_owned() },
             abi::Record::End(outcome) => Self::End(outcome),
             abi::Record::BadInput { message } => Self::BadInput { message: message.to_owned() },
             abi::Record::Panic(ref info) => Self::Panic(info.into()),

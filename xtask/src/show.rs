@@ -37,6 +37,7 @@ pub fn record(record: &Record, symbols: Option<&Symbols>) -> String {
             "start: {}, {harts} hart(s), {clients} client(s), {rounds} round(s)",
             scenario.name()
         ),
+        Record::CheckFailed { name } => format!("failed check: {name}"),
         Record::End(outcome) => end(outcome),
         Record::BadInput { message } => format!("bad input: {message}"),
         Record::Panic(panic) => crate::evidence::panic_report(panic, symbols).trim_end().to_owned(),

@@ -174,6 +174,9 @@ pub fn judge(expected: &Expected, seen: &Seen<'_>) -> Verdict {
     for record in seen.records {
         match record {
             Record::Panic(panic) => add(Kind::Panic, panic.message.clone()),
+            Record::CheckFailed { name } => {
+                add(Kind::GuestErrors, format!("the first check to fail: {name}"));
+            }
             Record::BadInput { message } => add(Kind::BadInput, message.clone()),
             _ => {}
         }

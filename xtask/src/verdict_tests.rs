@@ -234,6 +234,15 @@ fn missing_harts_fail() {
 }
 
 #[test]
+fn a_failed_check_fails_the_boot_whatever_the_count_says() {
+    let mut records = good();
+    records.insert(4, Record::CheckFailed { name: "order".to_owned() });
+    let verdict = verdict(&records, OK);
+    assert_eq!(verdict.kind(), Some(Kind::GuestErrors));
+    assert!(verdict.problems[0].what.contains("order"));
+}
+
+#[test]
 fn a_hart_that_fails_is_allowed_where_the_tree_was_changed() {
     let mut records = with(|o| o.harts = 1);
     records[2] = Record::HartFailed { hartid: 0, error: -3 };

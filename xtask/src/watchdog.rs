@@ -4,10 +4,12 @@
 //!
 //! Progress is what the guest has done (switches, ring operations, work), not
 //! what it prints; only before it publishes its counters do console bytes
-//! count. Two kinds of hang are told apart, because each needs another
+//! count. Three kinds of hang are told apart, because each needs another
 //! measure: harts that run and get nowhere are measured in the *emulator's
-//! CPU time* (a busy host does not make it pass), and harts that all sleep
-//! are measured in samples during which the host itself was awake.
+//! CPU time* (a busy host does not make it pass); so is a workload that stands
+//! still while something else (a stresser beside it, a timer) goes on; and
+//! harts that all sleep are measured in samples during which the host itself
+//! was awake.
 
 use std::fmt;
 use std::time::Duration;
@@ -26,6 +28,13 @@ pub const ASLEEP_SAMPLES: u32 = 20;
 /// An emulator that used at most this share of a sample's time was quiet.
 pub const QUIET_SHARE: f64 = 0.10;
 
+/// An emulator that used at most this share of a sample's time had little to do.
+pub const LIGHT_SHARE: f64 = 0.50;
+
+/// Samples in a row with little to do and no work after which the workload
+/// counts as standing still.
+pub const STALLED_SAMPLES: u32 = 60;
+
 /// A sample that came later than this many times its interval says that the
 /// host was busy, and proves nothing about the guest.
 pub const LATE_FACTOR: u32 = 3;
@@ -41,6 +50,12 @@ pub enum Hang {
         /// CPU seconds used without progress.
         cpu_seconds: u64,
     },
+    /// The scenario has begun and none of its work gets done, while other
+    /// things do.
+    Stalled {
+        /// Seconds without work.
+        seconds: u64,
+    },
     /// Every hart sleeps and nothing will wake it (deadlock, lost wake-up).
     Asleep {
         /// Seconds without progress or work.
@@ -53,6 +68,9 @@ impl fmt::Display for Hang {
         match self {
             Self::Busy { cpu_seconds } => {
                 write!(f, "no progress in {cpu_seconds} s of CPU time: harts run and get nowhere")
+            }
+            Self::Stalled { seconds } => {
+                write!(f, "no work in {seconds} s: the workload stands still, others go on")
             }
             Self::Asleep { seconds } => {
                 write!(f, "no progress in {seconds} s: every hart sleeps")
@@ -75,6 +93,8 @@ pub enum Progress {
 pub struct Sample {
     /// What the guest has done.
     pub progress: Progress,
+    /// Units of work of the scenario, once it has begun.
+    pub work: Option<u64>,
     /// CPU time the emulator has used since its start.
     pub cpu: Duration,
     /// Time since the last sample.
@@ -89,6 +109,16 @@ pub struct Watchdog {
     cpu_at_progress: Duration,
     quiet: u32,
     quiet_time: Duration,
+    work: WithoutWork,
+    stalled_limit: u32,
+}
+
+/// What has passed since the workload last got something done.
+#[derive(Debug, Default)]
+struct WithoutWork {
+    cpu_at_work: Duration,
+    light: u32,
+    time: Duration,
 }
 
 impl Default for Watchdog {
@@ -108,6 +138,8 @@ impl Watchdog {
             cpu_at_progress: Duration::ZERO,
             quiet: 0,
             quiet_time: Duration::ZERO,
+            work: WithoutWork { cpu_at_work: Duration::ZERO, light: 0, time: Duration::ZERO },
+            stalled_limit: STALLED_SAMPLES * patience,
         }
     }
 
@@ -118,7 +150,7 @@ impl Watchdog {
             self.cpu_at_progress = sample.cpu;
             self.quiet = 0;
             self.quiet_time = Duration::ZERO;
-            return None;
+            return self.observe_work(last, sample);
         };
         let busy = sample.cpu.saturating_sub(self.cpu_at_progress);
         if busy > self.busy_limit {
@@ -137,6 +169,25 @@ impl Watchdog {
         (self.quiet >= ASLEEP_SAMPLES)
             .then_some(Hang::Asleep { seconds: self.quiet_time.as_secs() })
     }
+
+    /// Whether the workload itself stands still, though the guest does not.
+    fn observe_work(&mut self, last: Option<Sample>, sample: Sample) -> Option<Hang> {
+        let Some(last) = last.filter(|last| sample.work.is_some() && last.work == sample.work)
+        else {
+            self.work = WithoutWork { cpu_at_work: sample.cpu, ..WithoutWork::default() };
+            return None;
+        };
+        let without = &mut self.work;
+        without.time += sample.elapsed;
+        if sample.elapsed <= SAMPLE_EVERY * LATE_FACTOR {
+            let used = sample.cpu.saturating_sub(last.cpu);
+            let is_light = used <= sample.elapsed.mul_f64(LIGHT_SHARE);
+            without.light = if is_light { without.light + 1 } else { 0 };
+        }
+        let busy = sample.cpu.saturating_sub(without.cpu_at_work);
+        (busy > self.busy_limit || without.light >= self.stalled_limit)
+            .then_some(Hang::Stalled { seconds: without.time.as_secs() })
+    }
 }
 
 #[cfg(test)]
@@ -152,7 +203,7 @@ mod tests {
         let mut cpu = Duration::ZERO;
         steps.into_iter().enumerate().find_map(|(at, (progress, used))| {
             cpu += Duration::from_millis(used);
-            let sample = Sample { progress, cpu, elapsed: STEP };
+            let sample = Sample { progress, work: None, cpu, elapsed: STEP };
             dog.observe(sample).map(|hang| (at, hang))
         })
     }
@@ -182,11 +233,32 @@ mod tests {
         let mut dog = Watchdog::new(8);
         let used = |seconds: u32| Sample {
             progress: Progress::Guest(1),
+            work: None,
             cpu: Duration::from_secs(seconds.into()),
             elapsed: STEP,
         };
         assert_eq!((0..=160).find_map(|n| dog.observe(used(n))), None);
         assert!(dog.observe(used(161)).is_some());
+    }
+
+    #[test]
+    fn a_workload_that_stands_still_is_found_though_others_go_on() {
+        let at = |used: u64, work: fn(u64) -> Option<u64>| {
+            let mut dog = Watchdog::default();
+            (0..1000).find(|&n| {
+                let cpu = Duration::from_millis(used * n);
+                let progress = Progress::Guest(n);
+                dog.observe(Sample { progress, work: work(n), cpu, elapsed: STEP }).is_some()
+            })
+        };
+        assert_eq!(at(1000, |_| Some(5)), Some(21));
+        assert_eq!(at(100, |_| Some(5)), Some(60));
+        // It began with the fourth sample; before that nothing was due.
+        assert_eq!(at(1000, |n| (n > 3).then_some(0)), Some(4 + 21));
+        for used in [100, 1000] {
+            assert_eq!(at(used, |n| Some(n / 15)), None);
+            assert_eq!(at(used, |_| None), None);
+        }
     }
 
     #[test]
@@ -218,6 +290,7 @@ mod tests {
         for _ in 0..1000 {
             let sample = Sample {
                 progress: Progress::Guest(1),
+                work: None,
                 cpu: Duration::ZERO,
                 elapsed: STEP * (LATE_FACTOR + 1),
             };

@@ -21,11 +21,21 @@ _start:
     li      t1, 1
     amoswap.w.aqrl t1, t1, (t0)
     bnez    t1, front_door
+.if {bug_bss_args}
+    lla     t0, SKIMMER_LOST_ARGS
+    sd      s1, 0(t0)
+    sd      s2, 8(t0)
+.endif
     lla     t0, __bss_start
     lla     t1, __bss_end
 1:  sd      zero, 0(t0)
     addi    t0, t0, 8
     bltu    t0, t1, 1b
+.if {bug_bss_args}
+    lla     t0, SKIMMER_LOST_ARGS
+    ld      s1, 0(t0)
+    ld      s2, 8(t0)
+.endif
 
     # The kernel's own 2 MiB pages, by the permissions of their section.
     lla     t0, SKIMMER_BOOT_KERNEL_TABLE

@@ -15,7 +15,10 @@ use crate::{
     trap,
 };
 
-global_asm!(include_str!("boot.S"));
+global_asm!(
+    include_str!("boot.S"),
+    bug_bss_args = const cfg!(feature = "bug-bss-args") as u8,
+);
 
 unsafe extern "C" {
     fn _start();
@@ -42,6 +45,11 @@ const fn linear_root() -> BootTable {
     }
     BootTable(table)
 }
+
+/// Where the named bug puts what firmware passed: into .bss.
+#[cfg(feature = "bug-bss-args")]
+#[unsafe(no_mangle)]
+static SKIMMER_LOST_ARGS: [AtomicUsize; 2] = [const { AtomicUsize::new(0) }; 2];
 
 #[unsafe(no_mangle)]
 static SKIMMER_BOOT_ROOT: BootTable = linear_root();

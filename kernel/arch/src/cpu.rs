@@ -204,17 +204,45 @@ pub fn this_hartid() -> u64 {
 pub fn enter<R>(f: impl FnOnce(&mut Hart<Riscv>, &IrqOff) -> (R, Option<Switch<Riscv>>)) -> R {
     masked(|irq| {
         let depth = critical_depth();
-        set_critical_depth(depth + 1);
+        set_critical_depth(depth + u32::from(cfg!(not(feature = "bug-crit-switch"))));
         let (result, switch) = state().with(irq, |hart| {
             let (result, switch) = f(hart, irq);
             (result, switch.or_else(|| preemption(hart, irq, depth)))
         });
         if let Some(switch) = switch {
+            #[cfg(feature = "bug-switch-window")]
+            csr::open_interrupts();
             stack::switch(irq, switch);
+            #[cfg(feature = "bug-switch-window")]
+            csr::mask_interrupts();
         }
         set_critical_depth(depth);
         result
     })
+}
+
+/// The named bug: a critical section where interrupts should be masked.
+#[cfg(feature = "bug-runq-unmasked")]
+pub fn enter_unmasked<R>(
+    f: impl FnOnce(&mut Hart<Riscv>, &IrqOff) -> (R, Option<Switch<Riscv>>),
+) -> R {
+    let _section = Critical::enter();
+    // SAFETY: none. That is the bug.
+    let irq = unsafe { IrqOff::assume(this_hart()) };
+    state().with(&irq, |hart| {
+        let (result, _) = f(hart, &irq);
+        let _ = preemption(hart, &irq, critical_depth());
+        result
+    })
+}
+
+/// The named bug: another hart's state, opened from here.
+#[cfg(feature = "bug-wake-foreign")]
+pub fn enter_foreign<R>(home: HartIndex, f: impl FnOnce(&mut Hart<Riscv>, &IrqOff) -> R) -> R {
+    let Some(state) = harts().get(home.index()).and_then(|local| local.state.as_ref()) else {
+        panic!("every hart in use has its state")
+    };
+    masked(|irq| state.with(irq, |hart| f(hart, irq)))
 }
 
 /// What a handler does, and the preemption that follows from it.

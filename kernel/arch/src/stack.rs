@@ -139,6 +139,11 @@ impl KernelStack {
         Saved(self.header).is_whole()
     }
 
+    /// Whether `address` lies in the stack.
+    pub(crate) fn holds(&self, address: usize) -> bool {
+        bounds(address).0 == self.header.addr().get()
+    }
+
     pub(crate) const fn saved(&self) -> Saved {
         Saved(self.header)
     }

@@ -54,6 +54,11 @@ skimmer_trap_entry:
 
     # Law sie-off-before-sstatus: interrupts have been masked since entry, or
     # since the switch back to this thread, and stay so until sret.
+.globl skimmer_trap_return
+skimmer_trap_return:
+.if {bug_sret_sie}
+    csrsi   sstatus, 2
+.endif
     ld      t0, 256(sp)
     csrw    sepc, t0
     ld      t0, 280(sp)
@@ -64,6 +69,8 @@ skimmer_trap_entry:
     ld      x\n, 8*\n(sp)
     .endr
     addi    sp, sp, FRAME           # tp is this hart's: threads do not move
+.globl skimmer_trap_sret
+skimmer_trap_sret:
     sret
 
 overrun:

@@ -18,10 +18,17 @@ use crate::{
     stack::{KernelStack, STACK_SIZE},
 };
 
-global_asm!(include_str!("trap.S"));
+global_asm!(
+    include_str!("trap.S"),
+    bug_sret_sie = const cfg!(feature = "bug-sret-sie") as u8,
+);
 
 unsafe extern "C" {
     fn skimmer_trap_entry();
+    /// The first instruction of the return.
+    fn skimmer_trap_return();
+    /// Its last.
+    fn skimmer_trap_sret();
     fn skimmer_fatal_entry();
 }
 
@@ -84,7 +91,10 @@ extern "C" fn skimmer_trap(frame: &TrapFrame) {
     if frame.scause != SOFTWARE && frame.scause != TIMER {
         panic::trap(frame);
     }
+    assert!(!is_in_return(frame.sepc), "sie-off-before-sstatus: a trap inside the return from one");
     cpu::interrupted(|hart, irq| {
+        let is_own = hart.current_context().holds(core::ptr::from_ref(frame).addr());
+        assert!(is_own, "switch-window-closed: a trap on another stack than the current thread's");
         let cause = (frame.scause & 0xff) as u32 | 1 << 31;
         hart.note(irq, Event::TrapEnter, cause, frame.sepc);
         if frame.scause == SOFTWARE {
@@ -95,6 +105,13 @@ extern "C" fn skimmer_trap(frame: &TrapFrame) {
         }
         hart.note(irq, Event::TrapExit, 0, 0);
     });
+}
+
+/// Whether a trap was taken where trap.S restores what the last one saved.
+#[inline]
+fn is_in_return(sepc: u64) -> bool {
+    let (first, last) = (skimmer_trap_return as *const (), skimmer_trap_sret as *const ());
+    (first.addr()..=last.addr()).contains(&(sepc as usize))
 }
 
 #[unsafe(no_mangle)]

@@ -120,6 +120,14 @@ impl<M: Machine> Hart<M> {
         self.index
     }
 
+    /// What the current thread runs on.
+    pub fn current_context(&self) -> &M::Context {
+        match self.threads.get(self.current.slot()) {
+            Some(thread) => &thread.context,
+            None => unreachable!("the current thread is in its hart's table"),
+        }
+    }
+
     /// The thread that runs.
     #[must_use]
     pub const fn current(&self) -> ThreadId {

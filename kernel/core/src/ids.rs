@@ -85,6 +85,14 @@ impl ThreadId {
         self.slot
     }
 
+    /// Whether it is another name for the place that `old` had.
+    #[must_use]
+    pub const fn succeeds(self, old: Self) -> bool {
+        self.home.get() == old.home.get()
+            && self.slot.index == old.slot.index
+            && self.slot.generation != old.slot.generation
+    }
+
     /// In one word, as messages and records carry it: generation, home, slot.
     #[must_use]
     pub const fn to_word(self) -> u64 {

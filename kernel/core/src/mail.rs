@@ -37,10 +37,17 @@ impl<M: Machine> Hart<M> {
     /// doorbell, take the flag, drain. At most a ring's length is taken from
     /// each source, so that a busy source cannot hold the hart.
     pub fn answer_doorbell(&mut self, irq: &IrqOff) {
-        self.machine.clear_doorbell();
         let mailboxes = self.lines.mailboxes;
         let Some(mailbox) = mailboxes.get(self.index.index()) else { return };
-        mailbox.take_pending();
+        if cfg!(feature = "bug-lost-doorbell") {
+            mailbox.take_pending();
+            widen();
+            self.machine.clear_doorbell();
+        } else {
+            self.machine.clear_doorbell();
+            widen();
+            mailbox.take_pending();
+        }
         let mut taken = 0;
         mailbox.take_sources(|source| taken += self.drain(irq, source));
         mailbox.take_space(|target| self.wake_space_waiters(irq, target));
@@ -122,12 +129,23 @@ impl<M: Machine> Hart<M> {
     fn perform(&mut self, irq: &IrqOff, op: Op<M>) {
         match op {
             // These cannot be full: the thread is ours, or nobody's.
-            Op::Schedule(id) => drop(self.schedule(irq, id)),
+            Op::Schedule(id) => {
+                #[cfg(feature = "bug-stale-message")]
+                let id = self.occupant(id);
+                drop(self.schedule(irq, id));
+            }
             Op::SetPriority(id, priority) => drop(self.set_priority(irq, id, priority)),
             Op::Send(to, body) => self.deliver_request(irq, to, body),
             Op::Reply(body) => self.deliver_reply(irq, body),
             Op::Abort(note) => self.deliver_abort(irq, note),
         }
+    }
+
+    /// The named bug: whoever has the place of a thread now.
+    #[cfg(feature = "bug-stale-message")]
+    fn occupant(&mut self, id: ThreadId) -> ThreadId {
+        let slot = self.threads.entry_mut(id.slot().index()).map(|(slot, _)| slot);
+        slot.map_or(id, |slot| ThreadId::new(self.index, slot))
     }
 
     fn wake_space_waiters(&mut self, irq: &IrqOff, target: HartIndex) {
@@ -146,5 +164,13 @@ impl<M: Machine> Hart<M> {
     /// Every hart of the machine, this one included.
     pub fn harts(&self) -> impl Iterator<Item = HartIndex> + use<M> {
         (0..self.lines.mailboxes.len()).map(hart_at)
+    }
+}
+
+/// Between the two steps of which the named bug exchanges the order: nothing,
+/// or a delay that must do no harm where the order is right.
+fn widen() {
+    if cfg!(feature = "delay-lost-doorbell") {
+        (0..1000).for_each(|_| core::hint::spin_loop());
     }
 }

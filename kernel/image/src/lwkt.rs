@@ -6,6 +6,10 @@
 use alloc::boxed::Box;
 
 use skimmer_abi::inspect::bump;
+#[cfg(not(feature = "bug-runq-unmasked"))]
+use skimmer_arch::cpu::enter as enter_to_send;
+#[cfg(feature = "bug-runq-unmasked")]
+use skimmer_arch::cpu::enter_unmasked as enter_to_send;
 use skimmer_arch::{
     cpu::{Riscv, enter},
     stack::KernelStack,
@@ -75,6 +79,12 @@ pub(crate) fn sleep_until(deadline: u64) {
 
 /// Wakes a stopped thread, wherever it lives.
 pub(crate) fn schedule(id: ThreadId) {
+    #[cfg(feature = "bug-wake-foreign")]
+    if id.home() != skimmer_arch::cpu::this_hart() {
+        return skimmer_arch::cpu::enter_foreign(id.home(), |hart, irq| {
+            drop(hart.schedule(irq, id))
+        });
+    }
     until_sent((), |hart, irq, ()| hart.schedule(irq, id));
 }
 
@@ -137,7 +147,7 @@ fn until_sent<T, R>(
     mut attempt: impl FnMut(&mut Hart<Riscv>, &IrqOff, T) -> Result<R, Full<T>>,
 ) -> R {
     loop {
-        let step = enter(|hart, irq| match attempt(hart, irq, value) {
+        let step = enter_to_send(|hart, irq| match attempt(hart, irq, value) {
             Ok(sent) => (Ok(sent), None),
             Err(full) => (Err(full), None),
         });

@@ -7,6 +7,7 @@
 
 extern crate alloc;
 
+mod bugs;
 mod lwkt;
 mod platform;
 mod scenario;
@@ -35,6 +36,9 @@ const MAIN_PRIORITY: u8 = 140;
 #[unsafe(no_mangle)]
 extern "Rust" fn skimmer_main(boot: BootArgs) -> ! {
     println!("Skimmer {}: hart {} booted", env!("CARGO_PKG_VERSION"), boot.hartid());
+    for bug in bugs::BUILT_IN {
+        println!("built in on purpose: {bug}");
+    }
     let tree = platform::open_device_tree(&boot).unwrap_or_else(|error| refuse(&error));
     if let Some(device) = platform::test_device(&tree) {
         power::set_test_device(device);

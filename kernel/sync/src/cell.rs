@@ -54,7 +54,7 @@ impl<T> HartCell<T> {
     #[inline]
     pub fn with<R>(&self, irq: &IrqOff, f: impl FnOnce(&mut T) -> R) -> R {
         assert!(irq.hart() == self.home, "home-hart-only: a foreign hart's state");
-        assert!(!self.open.replace(true), "home-hart-only: hart state opened twice");
+        assert!(!self.open.replace(true), "runq-irq-off: hart state opened twice");
         // SAFETY: the token proves that this is `home` with interrupts masked,
         // and `open` that no reference from an earlier `with` is alive.
         let result = f(unsafe { &mut *self.value.get() });

@@ -61,10 +61,14 @@ pub(super) fn lie_status() -> ! {
 /// the hart switches away from it.
 pub(super) fn stomp() -> Report {
     run_on_last(|| {
-        let low = skimmer_arch::stack::room();
-        dig(low);
+        overrun_stack();
         lwkt::yield_now();
     })
+}
+
+/// Uses more stack than the calling thread has.
+pub(super) fn overrun_stack() {
+    dig(skimmer_arch::stack::room());
 }
 
 /// Uses up stack until less than nothing is left.

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use skimmer_core::{cmdline::CommandLine, ids::ThreadId, remote::RING_SLOTS};
 
-use super::{Report, announce, mix, spawn};
+use super::{Report, announce, failed, mix, spawn};
 use crate::{lwkt, smp};
 
 /// Messages that each flooder sends, unless the command line gives a total.
@@ -55,7 +55,8 @@ pub(super) fn run(line: &CommandLine) -> Report {
         report.errors += words[1];
     }
     let asked = each * harts;
-    report.errors += u64::from(sunk != asked) + u64::from(report.verified != asked);
+    report.errors += failed("the sinks got every message", sunk == asked);
+    report.errors += failed("the flooders verified every reply", report.verified == asked);
     report
 }
 
@@ -72,10 +73,9 @@ fn sink() {
             return;
         }
         let expected = usize::try_from(from).ok().and_then(|from| next.get_mut(from));
-        match expected {
-            Some(expected) if *expected == sequence => *expected += 1,
-            _ => errors += 1,
-        }
+        let is_next = expected.as_deref() == Some(&sequence);
+        expected.into_iter().for_each(|expected| *expected += u64::from(is_next));
+        errors += failed("messages of a pair arrive in order", is_next);
         count += 1;
         message.answer([mix(data), from, sequence, 0, 0, 0, 0, 0]);
         lwkt::reply(message, 0);
@@ -115,11 +115,9 @@ impl Flooder {
                 let reply = lwkt::wait(ticket);
                 let expected = (result, self.number, sequence);
                 let [result, from, echoed, ..] = reply.words();
-                if reply.status() == 0 && (result, from, echoed) == expected {
-                    verified += 1;
-                } else {
-                    errors += 1;
-                }
+                let is_right = reply.status() == 0 && (result, from, echoed) == expected;
+                verified += u64::from(is_right);
+                errors += failed("a reply is what the sink must have computed", is_right);
             }
             sent += burst;
         }

@@ -9,7 +9,7 @@ use alloc::boxed::Box;
 use skimmer_arch::println;
 use skimmer_core::ids::ThreadId;
 
-use super::{mix, spawn};
+use super::{failed, mix, spawn};
 use crate::{lwkt, smp};
 
 const PING: u64 = 1;
@@ -64,7 +64,7 @@ impl Kstress {
         let ended = lwkt::receive();
         let [rounds, errors, ..] = ended.payload().words();
         lwkt::reply(ended, 0);
-        Tally { rounds, errors: errors + u64::from(rounds < 2) }
+        Tally { rounds, errors: errors + failed("kstress went on", rounds >= 2) }
     }
 }
 
@@ -79,7 +79,7 @@ fn serve() {
             lwkt::reply(request, 0);
             return;
         }
-        errors += u64::from(sequence != expected);
+        errors += failed("kstress: pings arrive in order", sequence == expected);
         expected = sequence + 1;
         request.answer([mix(data ^ sequence), sequence, 0, 0, 0, 0, 0, 0]);
         lwkt::reply(request, 0);
@@ -94,7 +94,8 @@ fn ping(shared: &'static Shared, server: ThreadId, collector: ThreadId, seed: u6
         message.set_words([PING, sequence, data, 0, 0, 0, 0, 0]);
         let reply = lwkt::call(server, message);
         let [result, echoed, ..] = reply.words();
-        errors += u64::from((result, echoed) != (mix(data ^ sequence), sequence));
+        let is_right = (result, echoed) == (mix(data ^ sequence), sequence);
+        errors += failed("kstress: a pong is the ping's", is_right);
         message = reply.into_idle();
         sequence += 1;
         if sequence == 1 {
@@ -104,7 +105,7 @@ fn ping(shared: &'static Shared, server: ThreadId, collector: ThreadId, seed: u6
     message.set_words([STOP, 0, 0, 0, 0, 0, 0, 0]);
     let served = lwkt::call(server, message);
     let [count, server_errors, ..] = served.words();
-    errors += server_errors + u64::from(count != sequence);
+    errors += server_errors + failed("kstress: both sides agree", count == sequence);
     let tally = [sequence, errors, 0, 0, 0, 0, 0, 0];
     let _ = lwkt::call(collector, lwkt::message(tally));
 }

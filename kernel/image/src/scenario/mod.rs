@@ -11,6 +11,7 @@ mod ports;
 mod preempt;
 mod threads;
 
+use alloc::boxed::Box;
 use core::sync::atomic::Ordering;
 
 use skimmer_abi::{
@@ -21,6 +22,7 @@ use skimmer_abi::{
 };
 use skimmer_arch::{console, power, time};
 use skimmer_core::{cmdline::CommandLine, ids::ThreadId};
+use skimmer_sync::once::Once;
 
 use crate::{service, smp};
 
@@ -58,6 +60,10 @@ pub(crate) fn run(line: &CommandLine) -> ! {
     let counters = Counters::read().since(&before);
     let stacks = service::check_all_stacks();
     let errors = report.errors + stacks.err().unwrap_or(0);
+    failed("every stack's canary is whole", stacks.is_ok());
+    if let Some(name) = FIRST_FAILED.get() {
+        console::send(Record::CheckFailed { name });
+    }
     console::send(Record::End(Outcome {
         scenario: line.scenario,
         harts: harts(),
@@ -75,6 +81,20 @@ pub(crate) fn run(line: &CommandLine) -> ! {
         nanos,
     }));
     power::exit(if errors == 0 { ExitStatus::Success } else { ExitStatus::Failure })
+}
+
+/// What should have held and did not, the first time.
+static FIRST_FAILED: Once<&'static str> = Once::new();
+
+/// One check: 1 if it failed, for the caller's sum of errors. The first to fail
+/// is told to the host by its name.
+fn failed(name: &'static str, holds: bool) -> u64 {
+    if holds {
+        return 0;
+    }
+    // Another was first: that one is told.
+    let _ = FIRST_FAILED.set(Box::new(name));
+    1
 }
 
 /// Says what is about to run.

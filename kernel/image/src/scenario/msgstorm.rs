@@ -10,7 +10,7 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use skimmer_arch::time;
 use skimmer_core::{cmdline::CommandLine, ids::ThreadId};
 
-use super::{Report, announce, mix, spawn};
+use super::{Report, announce, failed, mix, spawn};
 use crate::{lwkt, smp};
 
 const SERVERS: u32 = 8;
@@ -83,7 +83,8 @@ pub(super) fn run(line: &CommandLine) -> Report {
         .collect();
     storm.servers.iter().chain(&threads).copied().for_each(lwkt::schedule);
     let mut report = storm.collect();
-    report.errors += stop_watchers(watches, watchers);
+    let blind = stop_watchers(watches, watchers);
+    report.errors += blind + failed("every watcher watched", blind == 0);
     report
 }
 
@@ -111,7 +112,8 @@ impl Storm {
             report.errors += errors;
         }
         let asked = self.clients * self.servers.len() as u64 * self.rounds;
-        report.errors += u64::from(served != asked) + u64::from(report.verified != asked);
+        report.errors += failed("the servers served every round", served == asked);
+        report.errors += failed("the clients verified every round", report.verified == asked);
         report
     }
 
@@ -132,13 +134,15 @@ impl Storm {
                     == (0, mix(data), number, round)
                     && answer == checksum(echoed, sequence, result);
                 verified += u64::from(is_right);
-                errors += u64::from(!is_right);
+                errors += failed("a reply is what the server must have computed", is_right);
+                #[cfg(feature = "bug-hot-print")]
+                skimmer_arch::println!("client {number}: round {round} done");
                 message = reply.into_idle();
                 if data.is_multiple_of(8) {
                     lwkt::yield_now();
                 }
             }
-            errors += u64::from(self.watches[hart].has_starved());
+            errors += failed("no watcher starves", !self.watches[hart].has_starved());
         }
         message.set_words([verified, errors, 0, 0, 0, 0, 0, 0]);
         let _ = lwkt::call(self.collector, message);
@@ -151,6 +155,8 @@ const fn checksum(sender: u64, sequence: u64, data: u64) -> u64 {
 
 /// Serves every client's messages in the order of its sequence numbers.
 fn serve(clients: u64, watch: &Watch) {
+    #[cfg(feature = "bug-stack-stomp")]
+    super::faults::overrun_stack();
     let (mut count, mut errors) = (0, 0);
     let mut next: Vec<u64> = (0..clients).map(|_| 0).collect();
     loop {
@@ -162,15 +168,11 @@ fn serve(clients: u64, watch: &Watch) {
             return;
         }
         let expected = usize::try_from(sender).ok().and_then(|sender| next.get_mut(sender));
-        match expected {
-            Some(expected)
-                if *expected == sequence && check == checksum(sender, sequence, data) =>
-            {
-                *expected += 1;
-            }
-            _ => errors += 1,
-        }
-        errors += u64::from(watch.has_starved());
+        let is_next = expected.as_deref() == Some(&sequence);
+        expected.into_iter().for_each(|expected| *expected += u64::from(is_next));
+        errors += failed("a client's messages arrive in order", is_next);
+        errors += failed("a message is whole", check == checksum(sender, sequence, data));
+        errors += failed("no watcher starves", !watch.has_starved());
         count += 1;
         let result = mix(data);
         let answer = checksum(sender, sequence, result);

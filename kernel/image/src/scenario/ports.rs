@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use skimmer_core::{cmdline::CommandLine, ids::ThreadId};
 
-use super::{Report, announce, mix, spawn};
+use super::{Report, announce, failed, mix, spawn};
 use crate::{lwkt, smp};
 
 /// Round trips in all, unless the command line says otherwise.
@@ -30,10 +30,10 @@ pub(super) fn run(line: &CommandLine) -> Report {
         (_, Some(clients)) => clients as usize,
     };
     let rounds = if clients == 0 { 0 } else { line.rounds.unwrap_or(ROUNDS) };
-    announce(line, clients, rounds);
     if others.is_empty() {
         skimmer_arch::println!("ports: one hart and so no clients; nothing to send");
     }
+    announce(line, clients, rounds);
     let server = spawn(first, "server", SERVER_PRIORITY, serve);
     lwkt::schedule(server);
     let (seed, collector) = (line.seed, lwkt::current());
@@ -48,7 +48,8 @@ pub(super) fn run(line: &CommandLine) -> Report {
     ids.iter().copied().for_each(lwkt::schedule);
     let mut report = collect(clients);
     let served = lwkt::call(server, lwkt::message([STOP, 0, 0, 0, 0, 0, 0, 0])).words()[0];
-    report.errors += u64::from(served != rounds) + u64::from(report.verified != rounds);
+    report.errors += failed("the server served every round", served == rounds);
+    report.errors += failed("the clients verified every round", report.verified == rounds);
     report
 }
 
@@ -111,11 +112,9 @@ impl Client {
             let reply = lwkt::call(self.server, message);
             let [result, client, echoed, ..] = reply.words();
             let expected = (answer(self.number, sequence, data), self.number, sequence);
-            if reply.status() == 0 && (result, client, echoed) == expected {
-                verified += 1;
-            } else {
-                errors += 1;
-            }
+            let is_right = reply.status() == 0 && (result, client, echoed) == expected;
+            verified += u64::from(is_right);
+            errors += failed("a reply is what the server must have computed", is_right);
             // The seed decides where clients fall out of step.
             for _ in 0..data % 4 {
                 lwkt::yield_now();

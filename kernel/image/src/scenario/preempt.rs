@@ -14,7 +14,7 @@ use skimmer_abi::trace::{Event, RECORDS, Reason, Record};
 use skimmer_arch::cpu::enter;
 use skimmer_core::{cmdline::CommandLine, ids::ThreadId};
 
-use super::{Report, announce, mix, spawn};
+use super::{Report, announce, failed, mix, spawn};
 use crate::{lwkt, smp};
 
 /// Threads on the stairs.
@@ -51,7 +51,7 @@ pub(super) fn run(line: &CommandLine) -> Report {
         lwkt::count_work();
     }
     // Beside other work a trace may be overwritten before it is read; not each.
-    report.errors += u64::from(report.verified == 0);
+    report.errors += failed("one climb at least could be judged", report.verified > 0);
     report
 }
 
@@ -165,12 +165,14 @@ fn judge(steps: &[ThreadId], start: u64) -> (u64, bool) {
         }
         place(record.b).into_iter().for_each(|step| seen[step] = Seen::Running);
         let above = first_step_above(place(record.b), record.b);
-        errors += u64::from(seen[above..].contains(&Seen::Ready));
+        let is_strict = !seen[above..].contains(&Seen::Ready);
+        errors += failed("nobody more urgent was ready", is_strict);
     }
     let is_whole = count - start < RECORDS as u64;
     // Every step but the highest was preempted, by the one above it.
     let is_complete = preemptions + 1 >= STAIRS;
-    (errors + u64::from(is_whole && !is_complete), is_whole)
+    let was_taken = failed("each step was preempted by the one above", is_complete || !is_whole);
+    (errors + was_taken, is_whole)
 }
 
 /// The lowest step that is more urgent than the thread that got the hart. Of a

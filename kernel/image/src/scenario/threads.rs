@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `threads`: on every hart, threads of mixed priorities are born, run in
 //! strict order, first in first out among equals, and exit; names of the dead
-//! wake nobody; a neighbour stops and is scheduled, re-ranked and aborted from
+//! wake nobody, not even those who have their place now; a neighbour stops and is scheduled, re-ranked and aborted from
 //! elsewhere.
 
 use alloc::vec::Vec;
@@ -14,7 +14,7 @@ use skimmer_core::{
     ids::{Priority, ThreadId},
 };
 
-use super::{Report, announce, mix, spawn};
+use super::{Report, announce, failed, mix, spawn};
 use crate::{lwkt, service, smp};
 
 /// Generations of workers on each hart, unless the command line says otherwise.
@@ -52,6 +52,9 @@ pub(super) fn run(line: &CommandLine) -> Report {
     report
 }
 
+/// Takes what should hold, and whether it does.
+type Check<'c> = &'c mut dyn FnMut(&'static str, bool);
+
 struct Driver {
     number: u64,
     seed: u64,
@@ -64,17 +67,18 @@ struct Driver {
 impl Driver {
     fn run(self) {
         let (mut verified, mut errors) = (0, 0);
-        let mut check = |holds: bool| {
+        let check: Check<'_> = &mut |name, holds| {
             verified += u64::from(holds);
-            errors += u64::from(!holds);
+            errors += failed(name, holds);
         };
         let mut dead = Vec::new();
         for round in 0..self.rounds {
             let seed = mix(self.seed ^ mix(self.number) ^ round);
-            self.check_order(seed, &mut dead, &mut check);
-            self.check_remote(&mut check);
-            check_abort(self.neighbour, &mut check);
-            check_dead(&dead, &mut check);
+            self.check_order(seed, &mut dead, check);
+            self.check_remote(check);
+            check_abort(self.neighbour, check);
+            check_stale(self.neighbour, check);
+            check_dead(&dead, check);
             lwkt::count_work();
         }
         let _ = lwkt::call(self.collector, lwkt::message([verified, errors, 0, 0, 0, 0, 0, 0]));
@@ -82,7 +86,7 @@ impl Driver {
 
     /// Workers are scheduled in the order of their birth and must run in the
     /// order of their priorities. The driver is left below them all.
-    fn check_order(&self, seed: u64, dead: &mut Vec<ThreadId>, check: &mut impl FnMut(bool)) {
+    fn check_order(&self, seed: u64, dead: &mut Vec<ThreadId>, check: Check<'_>) {
         let me = lwkt::current();
         lwkt::set_priority(me, Priority::new(DRIVER_PRIORITY));
         let mut expected: Vec<(u8, u64)> = Vec::new();
@@ -117,13 +121,14 @@ impl Driver {
             ran.sort_by_key(|&(_, number)| number);
             ran.sort_by_key(|&(level, _)| core::cmp::Reverse(level));
         }
-        (0..expected.len()).for_each(|at| check(ran.get(at) == expected.get(at)));
+        (0..expected.len())
+            .for_each(|at| check("threads run in strict order", ran.get(at) == expected.get(at)));
         dead.extend(workers);
     }
 
     /// A thread on the neighbour stops, and is re-ranked and scheduled from here.
     /// A wake counts only for a thread that has stopped, so its hart is asked.
-    fn check_remote(&self, check: &mut impl FnMut(bool)) {
+    fn check_remote(&self, check: Check<'_>) {
         let me = lwkt::current();
         let sleeper = spawn(self.neighbour, "sleeper", 50, move || {
             for lap in 0..LAPS {
@@ -141,10 +146,16 @@ impl Driver {
             lwkt::set_priority(sleeper, Priority::new(level));
             lwkt::schedule(sleeper);
             let said = lwkt::receive();
-            check(said.payload().words() == [lap, 1, 0, 0, 0, 0, 0, 0]);
+            check(
+                "a thread that is woken goes on",
+                said.payload().words() == [lap, 1, 0, 0, 0, 0, 0, 0],
+            );
             lwkt::reply(said, 0);
         }
-        check(lwkt::wait(last).status() == Errno::ESRCH.status());
+        check(
+            "who waits at a port hears of its end",
+            lwkt::wait(last).status() == Errno::ESRCH.status(),
+        );
     }
 }
 
@@ -155,7 +166,7 @@ fn preemptions() -> u64 {
 
 /// Of two messages that wait at a port, one is asked back before the thread
 /// has run at all.
-fn check_abort(service: ThreadId, check: &mut impl FnMut(bool)) {
+fn check_abort(service: ThreadId, check: Check<'_>) {
     let idler = spawn(service, "idler", 40, || {
         let first = lwkt::receive();
         lwkt::reply(first, 0);
@@ -163,16 +174,49 @@ fn check_abort(service: ThreadId, check: &mut impl FnMut(bool)) {
     let kept = lwkt::send(idler, lwkt::message([1; 8]));
     let unwanted = lwkt::send(idler, lwkt::message([2; 8]));
     lwkt::abort(&unwanted);
-    check(lwkt::wait(unwanted).status() == Errno::ECANCELED.status());
+    check(
+        "an aborted message comes back",
+        lwkt::wait(unwanted).status() == Errno::ECANCELED.status(),
+    );
     lwkt::schedule(idler);
-    check(lwkt::wait(kept).status() == 0);
+    check("the other is answered", lwkt::wait(kept).status() == 0);
 }
 
 /// The dead stay dead under every name they had.
-fn check_dead(dead: &[ThreadId], check: &mut impl FnMut(bool)) {
+fn check_dead(dead: &[ThreadId], check: Check<'_>) {
     for &id in dead {
         lwkt::schedule(id);
         lwkt::set_priority(id, Priority::MAX);
-        check(lwkt::call(id, lwkt::message([0; 8])).status() == Errno::ESRCH.status());
+        let status = lwkt::call(id, lwkt::message([0; 8])).status();
+        check("the dead do not answer", status == Errno::ESRCH.status());
     }
+}
+
+/// A wake that names a thread which is gone does not reach the one that has its
+/// place on that hart by now.
+fn check_stale(service: ThreadId, check: Check<'_>) {
+    let mut old = spawn(service, "brief", 40, || {});
+    let new = loop {
+        end(old, check);
+        let new = spawn(service, "brief", 40, || {});
+        if new.succeeds(old) {
+            break new;
+        }
+        // Others are born there too, and one was quicker.
+        old = new;
+    };
+    lwkt::schedule(old);
+    // Asked through the same ring, so the wake has been dealt with.
+    check("ids-never-alias: a stale wake wakes nobody", service::is_stopped(service, new));
+    end(new, check);
+}
+
+/// Lets a thread that was never scheduled come to its end.
+fn end(brief: ThreadId, check: Check<'_>) {
+    let last = lwkt::send(brief, lwkt::message([0; 8]));
+    lwkt::schedule(brief);
+    check(
+        "who waits at a port hears of its end",
+        lwkt::wait(last).status() == Errno::ESRCH.status(),
+    );
 }

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The named bugs that this kernel was built with: none, unless somebody wants
+//! to see the harness catch one (`cargo xtask mutants`, docs/races.md).
+
+/// A mark for each bug or delay. The host looks for these in a kernel's file.
+pub(crate) const BUILT_IN: &[&str] = &[
+    #[cfg(feature = "bug-runq-unmasked")]
+    "skimmer-bug:runq-unmasked",
+    #[cfg(feature = "bug-switch-window")]
+    "skimmer-bug:switch-window",
+    #[cfg(feature = "bug-crit-switch")]
+    "skimmer-bug:crit-switch",
+    #[cfg(feature = "delay-lost-doorbell")]
+    "skimmer-delay:lost-doorbell",
+    #[cfg(feature = "bug-lost-doorbell")]
+    "skimmer-bug:lost-doorbell",
+    #[cfg(feature = "bug-wake-foreign")]
+    "skimmer-bug:wake-foreign",
+    #[cfg(feature = "bug-hot-print")]
+    "skimmer-bug:hot-print",
+    #[cfg(feature = "bug-bss-args")]
+    "skimmer-bug:bss-args",
+    #[cfg(feature = "bug-stale-message")]
+    "skimmer-bug:stale-message",
+    #[cfg(feature = "bug-sret-sie")]
+    "skimmer-bug:sret-sie",
+    #[cfg(feature = "bug-stack-stomp")]
+    "skimmer-bug:stack-stomp",
+];
