@@ -247,10 +247,13 @@ impl<M: Machine> Hart<M> {
         self.arm();
     }
 
-    /// Sets the timer to whatever comes first.
+    /// Makes the timer fire in time for whatever comes first. One that is set
+    /// too early stays: it costs one trap, which sets it right, where setting
+    /// it anew at every switch would cost every message.
     fn arm(&mut self) {
         let next = self.first_deadline(self.slice_end);
-        if next != self.armed {
+        let is_late = next.is_some_and(|next| self.armed.is_none_or(|armed| next < armed));
+        if is_late {
             self.armed = next;
             self.machine.set_timer(next);
         }

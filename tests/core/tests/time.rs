@@ -107,6 +107,8 @@ fn the_timer_is_set_to_what_comes_first() {
     assert_eq!((bench.current(), bench.timer()), (b, Some(1_000 + 2 * SLICE)), "a slice");
     bench.act(Act::Stop);
     bench.act(Act::Stop);
+    assert_eq!((bench.current(), bench.timer()), (a, Some(1_000 + 2 * SLICE)), "too early, once");
+    bench.pass(SLICE);
     assert_eq!((bench.current(), bench.timer()), (a, Some(1_000 + 3 * SLICE)), "a deadline");
 }
 
@@ -129,7 +131,7 @@ fn no_ticks_when_nothing_needs_them() {
     assert_eq!(bench.timer(), Some(1_000 + SLICE), "somebody has");
     bench.set_priority(equal, 4);
     bench.act(Act::Preempt);
-    assert_eq!((bench.timer(), bench.timer_sets()), (None, 2), "it is no equal any more");
+    assert_eq!(bench.timer_sets(), 1, "it is no equal any more; the timer may fire once");
     bench.act(Act::Sleep(1_000 + SLICE));
     assert_eq!(bench.timer(), Some(1_000 + SLICE));
     bench.pass(SLICE);
@@ -140,6 +142,22 @@ fn no_ticks_when_nothing_needs_them() {
         assert_eq!(bench.timer(), None);
     }
     assert_eq!(bench.current(), 0, "idle");
+}
+
+/// Equals that hand the hart to each other, as client and server do, do not
+/// set the timer each time.
+#[test]
+fn handing_over_to_an_equal_sets_no_timer() {
+    let mut bench = Bench::new();
+    let (a, b) = (bench.ready(10), bench.ready(10));
+    bench.act(Act::Preempt);
+    for _ in 0..100 {
+        bench.act(Act::Stop);
+        bench.act(Act::Preempt);
+        bench.schedule(if bench.current() == a { b } else { a });
+        bench.act(Act::Preempt);
+    }
+    assert_eq!(bench.timer_sets(), 1);
 }
 
 #[test]
