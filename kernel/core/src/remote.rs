@@ -23,7 +23,11 @@ use crate::{
 };
 
 /// Slots in each ring.
+#[cfg(not(loom))]
 pub const RING_SLOTS: usize = 32;
+/// Slots in each ring: in a model so few that it soon runs full.
+#[cfg(loom)]
+pub const RING_SLOTS: usize = 2;
 
 /// One operation in a ring. Each names its thread with the generation, so that
 /// one that comes too late finds nobody (law enqueue-idempotent).

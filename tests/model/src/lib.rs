@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Models of the protocols between harts, explored by loom in the very source
-//! that the kernel runs (`skimmer-sync`, built with `--cfg loom`).
+//! that the kernel runs: `skimmer-sync`, and in `wake` all of `skimmer-core`
+//! above it, built with `--cfg loom`. That makes rings of two slots in policy,
+//! so that they run full; nothing else differs.
 //!
 //! Run: `RUSTFLAGS="--cfg loom" cargo test --release -p skimmer-models
 //! --target-dir target/loom`. Without `--cfg loom` there is nothing here.
@@ -12,12 +14,13 @@
 //!
 //! What loom cannot show: a read-modify-write always finds the newest value,
 //! and accesses of one hart to different places are never exchanged; only
-//! loads are late. A protocol whose every step is a read-modify-write would
-//! pass with any ordering. A device access (the doorbell) is modelled as an
-//! atomic with fences beside it; that the fences of the machine do as much
-//! is for the machine's code to see to (see `doorbell`).
+//! loads are late, and find one of the last seven values. A protocol whose
+//! every step is a read-modify-write would pass with any ordering. A device
+//! access (the doorbell) is modelled as an atomic with fences beside it; that
+//! the fences of the machine do as much is for the machine's code to see to.
 #![cfg(all(loom, test))]
 
+mod cpu;
 mod crossing;
 mod doorbell;
 mod explore;
@@ -27,3 +30,4 @@ mod once;
 mod ring;
 mod sites;
 mod target;
+mod wake;

@@ -6,9 +6,10 @@ use skimmer_sync::order::{Site, weaken};
 
 use crate::{
     doorbell::{Answer, two_senders},
-    explore::{Depth, RACE, fails},
+    explore::{ASLEEP, Depth, RACE, fails},
     lock, once, ring,
     target::Fences,
+    wake,
 };
 
 /// The model that relies on `site`, and how it fails without.
@@ -27,6 +28,18 @@ fn relies_on(site: Site) -> (fn(), &'static str) {
     }
 }
 
+/// How threads that block and wake (`wake`) fail without `site`. The lock and
+/// the set-once cell have no part in that.
+fn threads_rely_on(site: Site) -> Option<&'static str> {
+    match site {
+        Site::RingPublish | Site::RingSee | Site::RingFree | Site::RingReuse => Some(RACE),
+        Site::StarvedSet | Site::StarvedTake => Some(ASLEEP),
+        Site::SourceSet | Site::SourceTake => Some(ASLEEP),
+        Site::PendingSet | Site::PendingTake => Some(ASLEEP),
+        Site::LockTake | Site::LockRelease | Site::OnceSet | Site::OnceGet => None,
+    }
+}
+
 /// That these models hold with nothing weakened, their own tests show.
 #[test]
 fn every_site_is_needed() {
@@ -35,6 +48,21 @@ fn every_site_is_needed() {
         weaken::with(site, || {
             fails(&format!("without {site:?}"), words, Depth::Whole, model);
         });
+    }
+}
+
+/// The same through whole harts: policy, ring, mailbox, doorbell and `wfi`.
+#[test]
+fn every_site_is_needed_by_threads() {
+    let models: [(_, fn()); 2] = [("wake", wake::stopped_thread), ("calls", wake::full_rings)];
+    for &site in Site::ALL {
+        let Some(words) = threads_rely_on(site) else { continue };
+        for (name, model) in models {
+            weaken::with(site, || {
+                let name = format!("{name}: without {site:?}");
+                fails(&name, words, Depth::Preemptions(2), model);
+            });
+        }
     }
 }
 

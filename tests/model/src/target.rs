@@ -8,7 +8,10 @@
 //! was written before is visible before the doorbell is (`fence rw,o`), and
 //! the doorbell is down before anything after it is looked at (`fence o,rw`).
 
-use std::sync::atomic::{AtomicU32, Ordering::AcqRel, Ordering::Relaxed};
+use std::{
+    ops::Deref,
+    sync::atomic::{AtomicU32, Ordering::AcqRel, Ordering::Relaxed},
+};
 
 use loom::{
     sync::atomic::{AtomicBool, fence},
@@ -31,8 +34,8 @@ impl Fences {
     pub(crate) const ALL: Self = Self { before_ring: true, after_clear: true };
 }
 
-pub(crate) struct Target {
-    pub(crate) mailbox: Mailbox,
+/// A doorbell: the SSIP bit of one hart.
+pub(crate) struct Bell {
     ssip: AtomicBool,
     fences: Fences,
     /// Doorbells rung and not yet cleared. No part of the model's memory.
@@ -40,11 +43,9 @@ pub(crate) struct Target {
     most_in_flight: AtomicU32,
 }
 
-impl Target {
+impl Bell {
     pub(crate) fn new(fences: Fences) -> Self {
         Self {
-            // So many that sources lie in different words of the mailbox.
-            mailbox: Mailbox::new(65),
             ssip: AtomicBool::new(false),
             fences,
             in_flight: AtomicU32::new(0),
@@ -52,11 +53,8 @@ impl Target {
         }
     }
 
-    /// What `Machine::ring_doorbell` does, if `doorbell` says so.
-    pub(crate) fn ring(&self, doorbell: Doorbell) {
-        if doorbell == Doorbell::InFlight {
-            return;
-        }
+    /// What `Machine::ring_doorbell` does.
+    pub(crate) fn ring(&self) {
         if self.fences.before_ring {
             fence(AcqRel);
         }
@@ -90,6 +88,26 @@ impl Target {
     pub(crate) fn most_in_flight(&self) -> u32 {
         self.most_in_flight.load(Relaxed)
     }
+}
+
+/// A mailbox and its owner's doorbell.
+pub(crate) struct Target {
+    pub(crate) mailbox: Mailbox,
+    bell: Bell,
+}
+
+impl Target {
+    pub(crate) fn new(fences: Fences) -> Self {
+        // So many that sources lie in different words of the mailbox.
+        Self { mailbox: Mailbox::new(65), bell: Bell::new(fences) }
+    }
+
+    /// Rings if `doorbell` says so.
+    pub(crate) fn ring(&self, doorbell: Doorbell) {
+        if doorbell == Doorbell::Ring {
+            self.bell.ring();
+        }
+    }
 
     /// Sends one value as hart `from`.
     pub(crate) fn send<const N: usize>(
@@ -100,5 +118,13 @@ impl Target {
     ) {
         assert!(producer.push(value).is_ok(), "the model's ring is long enough");
         self.ring(self.mailbox.post(from));
+    }
+}
+
+impl Deref for Target {
+    type Target = Bell;
+
+    fn deref(&self) -> &Bell {
+        &self.bell
     }
 }
