@@ -117,10 +117,11 @@ const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "the doorbell is left ringing",
         file: MAIL,
-        good: "self.machine.clear_doorbell();",
+        good: "self.machine.clear_doorbell();
+            widen();",
         bad: "if self.has_mail() {
-            self.machine.clear_doorbell();
-        }",
+                self.machine.clear_doorbell();
+            }",
         test: ("traffic", "one_doorbell_until_it_is_answered"),
         says: "doorbell ringing",
     },
@@ -227,23 +228,23 @@ const MUTANTS: &[Mutant] = &[
         good: "if self.heap[parent] <= self.heap[place] {",
         bad: "if self.heap[parent].slot <= self.heap[place].slot {",
         test: ("time", "sleepers_wake_in_the_order_of_their_deadlines"),
-        says: "set to the first deadline",
+        says: "`left == right` failed",
     },
     Mutant {
         name: "a deadline counts from the next slice only",
         file: SCHED,
         good: "slice.into_iter().chain(self.deadlines.first()).min()",
         bad: "slice.into_iter().chain(self.deadlines.first()).next()",
-        test: ("time", "the_timer_is_set_to_what_comes_first"),
+        test: ("time", "a_deadline_within_the_slice_is_not_missed"),
         says: "is after a deadline",
     },
     Mutant {
-        name: "ticks that nobody needs",
+        name: "a slice outlives the need for it",
         file: SCHED,
         good: "(false, _) => None,",
         bad: "(false, end) => end,",
-        test: ("time", "no_ticks_when_nothing_needs_them"),
-        says: "or not at all",
+        test: ("time", "a_slice_ends_with_the_need_for_it"),
+        says: "a slice of its own",
     },
     Mutant {
         name: "no ticks for equals",
@@ -252,6 +253,14 @@ const MUTANTS: &[Mutant] = &[
         bad: "let next = self.first_deadline(None);",
         test: ("time", "equals_share_by_slices"),
         says: "the timer is not set",
+    },
+    Mutant {
+        name: "a timer that is set stays, though it is too late",
+        file: SCHED,
+        good: "self.armed.is_none_or(|armed| next < armed)",
+        bad: "self.armed.is_none_or(|armed| next < armed && false)",
+        test: ("time", "a_deadline_within_the_slice_is_not_missed"),
+        says: "is after a deadline",
     },
     Mutant {
         name: "a slice that is over keeps the timer firing",

@@ -112,6 +112,34 @@ fn the_timer_is_set_to_what_comes_first() {
     assert_eq!((bench.current(), bench.timer()), (a, Some(1_000 + 3 * SLICE)), "a deadline");
 }
 
+#[test]
+fn a_deadline_within_the_slice_is_not_missed() {
+    let mut bench = Bench::new();
+    for _ in 0..3 {
+        bench.ready(10);
+    }
+    bench.act(Act::Preempt);
+    assert_eq!(bench.timer(), Some(1_000 + SLICE));
+    bench.act(Act::Sleep(1_000 + SLICE / 4));
+    assert_eq!(bench.timer(), Some(1_000 + SLICE / 4));
+}
+
+#[test]
+fn a_slice_ends_with_the_need_for_it() {
+    let mut bench = Bench::new();
+    let (a, b) = (bench.ready(10), bench.ready(10));
+    bench.act(Act::Preempt);
+    bench.set_priority(b, 4);
+    bench.act(Act::Preempt);
+    bench.pass(SLICE - 10);
+    bench.set_priority(b, 10);
+    bench.act(Act::Preempt);
+    bench.pass(10);
+    assert_eq!(bench.current(), a, "an equal comes again: a slice of its own");
+    bench.pass(SLICE - 10);
+    assert_eq!(bench.current(), b);
+}
+
 /// Tickless: what nobody needs is not set.
 #[test]
 fn no_ticks_when_nothing_needs_them() {
