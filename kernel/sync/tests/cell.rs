@@ -33,7 +33,7 @@ fn a_foreign_hart_is_refused() {
 }
 
 #[test]
-#[should_panic(expected = "home-hart-only: hart state opened twice")]
+#[should_panic(expected = "runq-irq-off: hart state opened twice")]
 fn it_is_not_opened_from_inside() {
     let cell = HartCell::new(HOME, 0_u64);
     // A handler that cuts in holds a token of its own.
