@@ -292,7 +292,7 @@ fn hot_print(records: &[Record], texts: &[Text]) -> Option<String> {
 /// The names of the guest's checks that failed, in order.
 ///
 /// The one place that knows how the guest tells them.
-pub fn failed_checks<'a>(texts: &'a [Text]) -> impl Iterator<Item = &'a str> {
+pub fn failed_checks(texts: &[Text]) -> impl Iterator<Item = &str> {
     texts.iter().filter_map(|text| failed_check_in(&text.line))
 }
 
