@@ -16,6 +16,7 @@ use clap::ValueEnum;
 
 use crate::cli::TestArgs;
 use crate::lint::{self, Tally};
+use crate::mutants;
 use crate::process;
 use crate::setup::{self, Tools};
 
@@ -30,9 +31,22 @@ pub enum Part {
     Model,
     /// Boots in QEMU.
     Boot,
+    /// Every named bug, built in and caught (only when asked for).
+    Mutants,
 }
 
-const PARTS: &[Part] = &[Part::Lint, Part::Host, Part::Model, Part::Boot];
+/// Every part, in the order in which they run.
+const PARTS: &[Part] = &[Part::Lint, Part::Host, Part::Model, Part::Boot, Part::Mutants];
+
+/// The parts that run only when they are asked for by name.
+const ON_REQUEST: &[Part] = &[Part::Mutants];
+
+impl Part {
+    /// Whether it runs when these are asked for.
+    fn is_wanted(self, only: &[Self]) -> bool {
+        if only.is_empty() { !ON_REQUEST.contains(&self) } else { only.contains(&self) }
+    }
+}
 
 impl std::ops::AddAssign for Tally {
     fn add_assign(&mut self, other: Self) {
@@ -49,7 +63,7 @@ pub fn test(args: &TestArgs) -> Result<bool> {
     let tools = setup::ensure(&args.setup.wishes())?;
     let mut total = Tally::default();
     let mut table = Vec::new();
-    for part in PARTS.iter().filter(|part| args.only.is_empty() || args.only.contains(part)) {
+    for part in PARTS.iter().filter(|part| part.is_wanted(&args.only)) {
         let start = Instant::now();
         println!("\n== {part:?}");
         let tally = one(*part, args, &tools)?;
@@ -57,10 +71,10 @@ pub fn test(args: &TestArgs) -> Result<bool> {
         table.push((part, tally, start.elapsed()));
         total += tally;
     }
-    println!("\npart    passed  failed     time");
+    println!("\npart     passed  failed     time");
     for (part, tally, took) in table {
         let name = format!("{part:?}").to_lowercase();
-        println!("{name:<6} {:>7} {:>7} {:>6.0} s", tally.passed, tally.failed, took.as_secs_f32());
+        println!("{name:<7} {:>7} {:>7} {:>6.0} s", tally.passed, tally.failed, took.as_secs_f32());
     }
     println!("\n{} passed, {} failed", total.passed, total.failed);
     Ok(total.failed == 0 && total.passed > 0)
@@ -72,5 +86,21 @@ fn one(part: Part, args: &TestArgs, tools: &Tools) -> Result<Tally> {
         Part::Host => host::crates(),
         Part::Model => host::models(),
         Part::Boot => boots::all(tools, args.boot.as_deref()),
+        Part::Mutants => mutants::as_tests(tools, args.setup.compiler),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_asked_for_runs_and_else_all_but_what_must_be_asked_for() {
+        let run = |only: &[Part]| {
+            PARTS.iter().copied().filter(|part| part.is_wanted(only)).collect::<Vec<_>>()
+        };
+        assert_eq!(run(&[Part::Mutants, Part::Lint]), [Part::Lint, Part::Mutants]);
+        assert!(ON_REQUEST.iter().all(|part| !run(&[]).contains(part)));
+        assert_eq!(run(&[]).len() + ON_REQUEST.len(), PARTS.len());
     }
 }
