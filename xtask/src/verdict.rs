@@ -17,9 +17,6 @@ use crate::record::{Outcome, Record};
 use crate::show;
 use crate::watchdog::Hang;
 
-/// How a line begins that names a check of the guest's that failed.
-const FAILED_CHECK: &str = "failed check: ";
-
 /// How the machine came to its end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Ending {
@@ -272,8 +269,8 @@ fn check_outcome(expected: &Expected, seen: &Seen<'_>, add: &mut impl FnMut(Kind
 
 /// The first line of the console between the start of the scenario and its
 /// end, or until the guest falls silent; in words. The law no-hot-prints wants
-/// none. A boot that panics or gives up may say why, and a check that fails may
-/// give its name.
+/// none. A boot that panics or gives up may say why, and a check that fails is
+/// named at the end.
 fn hot_print(records: &[Record], texts: &[Text]) -> Option<String> {
     let gives_up = |r: &Record| matches!(r, Record::Panic(_) | Record::BadInput { .. });
     if records.iter().any(gives_up) {
@@ -282,23 +279,21 @@ fn hot_print(records: &[Record], texts: &[Text]) -> Option<String> {
     let start = records.iter().position(|r| matches!(r, Record::Start { .. }))? + 1;
     let end = records[start..].iter().position(|r| matches!(r, Record::End(_)));
     let end = end.map_or(records.len(), |length| start + length);
-    let is_hot = |t: &&Text| (start..=end).contains(&t.after) && failed_check_in(&t.line).is_none();
-    let text = texts.iter().find(is_hot).map(|t| (t.after, t.line.clone()));
-    let record = records[start..end].first().map(|r| (start, show::record(r, None)));
+    let text = texts.iter().find(|t| (start..=end).contains(&t.after));
+    let text = text.map(|t| (t.after, t.line.clone()));
+    let is_hot = |r: &Record| !matches!(r, Record::CheckFailed { .. });
+    let record = records[start..end].iter().position(is_hot);
+    let record = record.map(|at| (start + at, show::record(&records[start + at], None)));
     // Of a text and a record at the same place the text came first.
     [text, record].into_iter().flatten().min_by_key(|(at, _)| *at).map(|(_, line)| line)
 }
 
 /// The names of the guest's checks that failed, in order.
-///
-/// The one place that knows how the guest tells them.
-pub fn failed_checks(texts: &[Text]) -> impl Iterator<Item = &str> {
-    texts.iter().filter_map(|text| failed_check_in(&text.line))
-}
-
-/// The check that a line of text names, if it does.
-fn failed_check_in(line: &str) -> Option<&str> {
-    line.strip_prefix(FAILED_CHECK).map(str::trim)
+pub fn failed_checks(records: &[Record]) -> impl Iterator<Item = &str> {
+    records.iter().filter_map(|r| match r {
+        Record::CheckFailed { name } => Some(name.as_str()),
+        _ => None,
+    })
 }
 
 /// What must come before an outcome: one boot, the harts, one start.

@@ -442,12 +442,19 @@ fn who_panics_gives_up_or_names_a_failed_check_may_speak() {
     };
     assert!(!hot(panic(), "a trap"));
     assert!(!hot(Record::BadInput { message: "no memory".to_owned() }, "cannot go on"));
-    assert!(!hot(Record::End(outcome()), "failed check: ids-never-alias"));
-    assert!(hot(Record::End(outcome()), "a failed check: ids-never-alias"));
+    assert!(hot(Record::End(outcome()), "hello"));
 }
 
 #[test]
-fn failed_checks_have_names() {
-    let texts = [text(0, "hello"), text(4, "failed check: one"), text(4, "failed check: two ")];
-    assert_eq!(failed_checks(&texts).collect::<Vec<_>>(), ["one", "two"]);
+fn failed_checks_have_names_and_are_no_hot_prints() {
+    let failed = |name: &str| Record::CheckFailed { name: name.to_owned() };
+    let mut records = with(|o| o.errors = 2);
+    records.splice(4..4, [failed("one"), failed("two")]);
+    assert_eq!(kind(&records, OK), Some(Kind::GuestErrors));
+    let problems = verdict(&records, OK).problems;
+    assert!(problems.iter().all(|p| p.kind != Kind::HotPrint), "{problems:?}");
+    records.insert(5, Record::HartFailed { hartid: 7, error: -1 });
+    let problems = verdict(&records, OK).problems;
+    assert!(problems.iter().any(|p| p.kind == Kind::HotPrint && p.what.contains("hart 7")));
+    assert_eq!(failed_checks(&records).collect::<Vec<_>>(), ["one", "two"]);
 }

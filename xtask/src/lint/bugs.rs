@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use cargo_metadata::Metadata;
 
 use crate::build::{self, PACKAGE, Profile};
-use crate::mutants::table::{self, BUG, DELAY, MARK};
+use crate::mutants::table::{self, BUG, DELAY, DELAY_MARK, MARK};
 use crate::setup::compiler::Compiler;
 use crate::workspace::root;
 
@@ -41,8 +41,9 @@ pub fn check(metadata: &Metadata, compiler: &Compiler) -> Result<String> {
     wrong.extend(strangers(&packages, &known));
     wrong.extend(untold(&known, &stories));
     let kernel = build::kernel(compiler, &Profile::default())?;
-    if table::has_mark(&std::fs::read(&kernel.elf)?, "") {
-        wrong.push(format!("the default kernel contains `{MARK}`: {}", kernel.elf.display()));
+    let elf = std::fs::read(&kernel.elf)?;
+    for mark in [MARK, DELAY_MARK].into_iter().filter(|mark| table::has_mark(&elf, mark, "")) {
+        wrong.push(format!("the default kernel contains `{mark}`: {}", kernel.elf.display()));
     }
     if !wrong.is_empty() {
         bail!("{}", wrong.join("\n"));

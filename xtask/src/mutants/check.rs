@@ -18,9 +18,9 @@ pub enum Check {
         /// Part of the message.
         text: &'static str,
     },
-    /// The guest's own check of that name fails.
+    /// A check of the guest's own fails whose name begins like this.
     GuestCheck {
-        /// Its name.
+        /// The beginning of its name.
         name: &'static str,
     },
     /// The guest refuses what it was given, in words that contain this.
@@ -85,9 +85,9 @@ impl Check {
         match (self, kind) {
             (Self::Panic { text }, Kind::Panic) => contains(text),
             (Self::BadInput { text }, Kind::BadInput) => contains(text),
-            (Self::GuestCheck { name }, Kind::GuestErrors) => failed_checks(&booted.texts)
-                .any(|failed| failed == *name)
-                .then(|| format!("{self}; {what}")),
+            (Self::GuestCheck { name }, Kind::GuestErrors) => failed_checks(&booted.records)
+                .any(|failed| failed.starts_with(name))
+                .then(|| what.to_owned()),
             (Self::Hang { text }, Kind::Hang) => state_line(booted, text),
             (Self::HotPrint, Kind::HotPrint) => Some(what.to_owned()),
             _ => None,
@@ -97,7 +97,7 @@ impl Check {
 
 /// What another check than the one that was meant said.
 fn other(booted: &Booted, what: &str) -> String {
-    let names: Vec<&str> = failed_checks(&booted.texts).collect();
+    let names: Vec<&str> = failed_checks(&booted.records).collect();
     if names.is_empty() {
         return what.to_owned();
     }
@@ -129,7 +129,7 @@ pub(super) mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::console::Text;
+    use crate::record::Record;
     use crate::verdict::{Ending, Problem, Verdict};
 
     /// A boot with that verdict.
@@ -184,11 +184,13 @@ pub(super) mod tests {
         let check = Check::GuestCheck { name: "ids-never-alias" };
         let mut boot = booted(&[(Kind::GuestErrors, "the guest counted 1 errors")]);
         assert!(!is_meant(check, &boot));
-        boot.texts = vec![Text { after: 4, line: "failed check: another".to_owned() }];
+        let failed = |name: &str| Record::CheckFailed { name: name.to_owned() };
+        boot.records = vec![failed("another")];
         let catch = check.catch(&boot).expect("it failed");
         assert!(!catch.as_meant && catch.diagnosis.contains("failed checks: another"), "{catch:?}");
-        boot.texts.push(Text { after: 4, line: "failed check: ids-never-alias".to_owned() });
-        assert!(is_meant(check, &boot));
+        boot.records.push(failed("ids-never-alias: nobody wakes"));
+        let catch = check.catch(&boot).expect("it failed");
+        assert!(catch.as_meant, "{catch:?}");
         boot.verdict.problems[0].kind = Kind::NumbersWrong;
         assert!(!is_meant(check, &boot));
     }

@@ -18,6 +18,9 @@ use crate::watchdog::DEFAULT_TIMEOUT;
 /// as a line at boot, and so as bytes in its ELF.
 pub const MARK: &str = "skimmer-bug:";
 
+/// The same of a delay.
+pub const DELAY_MARK: &str = "skimmer-delay:";
+
 /// How the features begin that build a bug in.
 pub const BUG: &str = "bug-";
 
@@ -91,6 +94,7 @@ pub const BUGS: &[Bug] = &[
     Bug {
         name: "lost-doorbell",
         check: Check::Hang { text: "asleep with mail pending" },
+        control: Control::Delay,
         ..BESIDE_KSTRESS
     },
     Bug {
@@ -132,10 +136,11 @@ pub fn features() -> Vec<String> {
     BUGS.iter().flat_map(|bug| [Some(bug.feature()), bug.delay()]).flatten().collect()
 }
 
-/// Whether the ELF of a kernel tells that it has the bug of that name in it.
+/// Whether the ELF of a kernel has the mark of that name in it; without a name,
+/// any.
 #[must_use]
-pub fn has_mark(elf: &[u8], name: &str) -> bool {
-    let mark = format!("{MARK}{name}");
+pub fn has_mark(elf: &[u8], mark: &str, name: &str) -> bool {
+    let mark = format!("{mark}{name}");
     elf.windows(mark.len()).any(|bytes| bytes == mark.as_bytes())
 }
 
@@ -220,10 +225,11 @@ mod tests {
     #[test]
     fn the_mark_is_found_among_other_bytes() {
         let elf = b"\x7fELF built in on purpose: skimmer-bug:crit-switchmore text";
-        assert!(has_mark(elf, "crit-switch"));
-        assert!(has_mark(elf, ""));
-        assert!(!has_mark(elf, "lost-doorbell"));
-        assert!(!has_mark(b"", ""));
+        assert!(has_mark(elf, MARK, "crit-switch"));
+        assert!(has_mark(elf, MARK, ""));
+        assert!(!has_mark(elf, MARK, "lost-doorbell"));
+        assert!(!has_mark(elf, DELAY_MARK, ""));
+        assert!(!has_mark(b"", MARK, ""));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 
 use super::check::{Catch, one_line};
-use super::table::{Bug, MARK, build_args, has_mark};
+use super::table::{Bug, DELAY_MARK, MARK, build_args, has_mark};
 use crate::boot::{Boot, Booted, boot};
 use crate::build::{self, Kernel};
 use crate::cli::run_line;
@@ -115,7 +115,7 @@ impl Trials<'_> {
             }
         };
         row.kernel = Some(kernel.identity.clone());
-        if has_mark(&std::fs::read(&kernel.elf)?, bug.name) {
+        if has_mark(&std::fs::read(&kernel.elf)?, MARK, bug.name) {
             return Ok(Some(kernel));
         }
         row.wrong.push(format!("does not contain its bug: no `{MARK}{}` in the ELF", bug.name));
@@ -205,10 +205,14 @@ impl Trials<'_> {
             Ok(kernel) => kernel,
             Err(why) => return Ok(Err(format!("the good kernel ({name}) does not build: {why}"))),
         };
-        if has_mark(&std::fs::read(&kernel.elf)?, "") {
+        let elf = std::fs::read(&kernel.elf)?;
+        if has_mark(&elf, MARK, "") {
             return Ok(Err(format!(
                 "the good kernel ({name}) contains a bug: `{MARK}` in the ELF"
             )));
+        }
+        if has_mark(&elf, DELAY_MARK, bug.name) != bug.delay().is_some() {
+            return Ok(Err(format!("the good kernel ({name}) does not contain just its delay")));
         }
         self.good.insert(name, kernel.clone());
         Ok(Ok(kernel))
