@@ -31,22 +31,12 @@ pub enum Part {
     Model,
     /// Boots in QEMU.
     Boot,
-    /// Every named bug, built in and caught (only when asked for).
+    /// Every named bug, built in and caught.
     Mutants,
 }
 
 /// Every part, in the order in which they run.
 const PARTS: &[Part] = &[Part::Lint, Part::Host, Part::Model, Part::Boot, Part::Mutants];
-
-/// The parts that run only when they are asked for by name.
-const ON_REQUEST: &[Part] = &[Part::Mutants];
-
-impl Part {
-    /// Whether it runs when these are asked for.
-    fn is_wanted(self, only: &[Self]) -> bool {
-        if only.is_empty() { !ON_REQUEST.contains(&self) } else { only.contains(&self) }
-    }
-}
 
 impl std::ops::AddAssign for Tally {
     fn add_assign(&mut self, other: Self) {
@@ -63,7 +53,7 @@ pub fn test(args: &TestArgs) -> Result<bool> {
     let tools = setup::ensure(&args.setup.wishes())?;
     let mut total = Tally::default();
     let mut table = Vec::new();
-    for part in PARTS.iter().filter(|part| part.is_wanted(&args.only)) {
+    for part in PARTS.iter().filter(|part| args.only.is_empty() || args.only.contains(part)) {
         let start = Instant::now();
         println!("\n== {part:?}");
         let tally = one(*part, args, &tools)?;
@@ -87,20 +77,5 @@ fn one(part: Part, args: &TestArgs, tools: &Tools) -> Result<Tally> {
         Part::Model => host::models(),
         Part::Boot => boots::all(tools, args.boot.as_deref()),
         Part::Mutants => mutants::as_tests(tools, args.setup.compiler),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_asked_for_runs_and_else_all_but_what_must_be_asked_for() {
-        let run = |only: &[Part]| {
-            PARTS.iter().copied().filter(|part| part.is_wanted(only)).collect::<Vec<_>>()
-        };
-        assert_eq!(run(&[Part::Mutants, Part::Lint]), [Part::Lint, Part::Mutants]);
-        assert!(ON_REQUEST.iter().all(|part| !run(&[]).contains(part)));
-        assert_eq!(run(&[]).len() + ON_REQUEST.len(), PARTS.len());
     }
 }
