@@ -16,7 +16,7 @@ use anyhow::{Context, Result};
 use skimmer_abi::exit::ExitStatus;
 use skimmer_abi::inspect::ROOT_SYMBOL;
 
-use crate::console::{Console, Line};
+use crate::console::{Console, Line, Text};
 use crate::evidence::{self, file};
 use crate::inspect::{self, HartCounters};
 use crate::process;
@@ -65,6 +65,8 @@ pub struct Booted {
     pub ending: Ending,
     /// What the guest told.
     pub records: Vec<Record>,
+    /// What it said to people, with its place among the records.
+    pub texts: Vec<Text>,
     /// Wall-clock time.
     pub took: Duration,
     /// The counters of the last sample.
@@ -344,6 +346,7 @@ impl Running<'_> {
             verdict,
             ending,
             records: self.console.records,
+            texts: self.console.texts,
             took,
             harts: self.harts,
             rings,
@@ -360,11 +363,10 @@ impl Running<'_> {
             exit_checked: machine.has_exit_device(),
             seed: workload.seed,
         };
-        let Console { records, damaged, bytes, gaps, .. } = &self.console;
-        verdict::judge(
-            &expected,
-            &Seen { records, damaged: *damaged, silent: *bytes == 0, gaps, ending },
-        )
+        let Console { records, texts, damaged, bytes, gaps, .. } = &self.console;
+        let silent = *bytes == 0;
+        let seen = Seen { records, texts, damaged: *damaged, silent, gaps, ending };
+        verdict::judge(&expected, &seen)
     }
 
     fn save_rest(&mut self, verdict: &Verdict) -> Result<()> {

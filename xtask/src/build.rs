@@ -10,8 +10,10 @@ use crate::process;
 use crate::setup::compiler::Compiler;
 use crate::workspace::KERNEL_TARGET;
 
-/// The package and the binary of the kernel.
-const PACKAGE: &str = "skimmer-image";
+/// The kernel's package.
+pub const PACKAGE: &str = "skimmer-image";
+
+/// The kernel's binary.
 const BINARY: &str = "skimmer";
 
 /// How the kernel is built.
@@ -50,7 +52,16 @@ impl Kernel {
 /// # Errors
 /// When the compiler fails; it has said why.
 pub fn kernel(compiler: &Compiler, profile: &Profile) -> Result<Kernel> {
-    let mut command = compiler.cargo("build");
+    kernel_in(compiler, profile, &compiler.target_dir())
+}
+
+/// The same, with the output in `target`, so that what is built elsewhere
+/// stays as it is.
+///
+/// # Errors
+/// As [`kernel`].
+pub fn kernel_in(compiler: &Compiler, profile: &Profile, target: &Path) -> Result<Kernel> {
+    let mut command = compiler.cargo_into("build", target);
     command.args(["--package", PACKAGE, "--bin", BINARY]);
     if !profile.debug {
         command.arg("--release");
@@ -60,7 +71,7 @@ pub fn kernel(compiler: &Compiler, profile: &Profile) -> Result<Kernel> {
     }
     process::run(&mut command).context("cannot build the kernel")?;
     let folder = if profile.debug { "debug" } else { "release" };
-    let elf = compiler.target_dir().join(KERNEL_TARGET).join(folder).join(BINARY);
+    let elf = target.join(KERNEL_TARGET).join(folder).join(BINARY);
     if !elf.is_file() {
         bail!("the build left no kernel at {}", elf.display());
     }

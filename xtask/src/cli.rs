@@ -13,6 +13,8 @@ use skimmer_abi::scenario::Scenario;
 
 use crate::build::Profile;
 use crate::gdb::GdbArgs;
+use crate::mutants;
+use crate::mutants::table::{BUGS, features};
 use crate::process;
 use crate::schedule::{Plan, Schedule};
 use crate::setup::compiler::Choice;
@@ -55,6 +57,12 @@ pub enum Command {
     /// replaced by one with another seed. The last line says `N boots, P
     /// passed, F failed`.
     Soak(Box<SoakArgs>),
+    /// Builds each named bug in, and shows what catches it and how soon.
+    ///
+    /// A bug must be caught within so many boots, by the check that is meant
+    /// for it, and the good kernel must pass the same seeds. The last line says
+    /// `N bugs: C caught as meant, F not`.
+    Mutants(Box<MutantsArgs>),
     /// Boots once and writes what every hart did, for the Perfetto viewer.
     ///
     /// The file opens in <https://ui.perfetto.dev>: a track for each hart with
@@ -193,6 +201,47 @@ impl SoakArgs {
         words.extend(self.workload.words(self.workload.seed));
         words.extend(self.machine.words());
         words.extend(self.build.words());
+        quoted(&words)
+    }
+}
+
+/// Options of `mutants`.
+#[derive(Debug, Args)]
+pub struct MutantsArgs {
+    /// Only these bugs.
+    #[arg(value_name = "NAME", value_parser = PossibleValuesParser::new(BUGS.iter().map(|b| b.name)))]
+    pub names: Vec<String>,
+    /// What set-up must know.
+    #[command(flatten)]
+    pub setup: SetupArgs,
+    /// In how many boots a bug must be caught.
+    #[arg(long, value_name = "N", default_value_t = mutants::BOOTS, value_parser = clap::value_parser!(u32).range(1..))]
+    pub boots: u32,
+    /// What the seeds of the boots are derived from.
+    #[arg(long, value_name = "S", default_value_t = mutants::SEED)]
+    pub seed: u64,
+    /// Write the table as markdown, for docs/evidence.
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// Only show the bugs and what is meant to catch each.
+    #[arg(long)]
+    pub list: bool,
+}
+
+impl MutantsArgs {
+    /// The command that does this again.
+    #[must_use]
+    pub fn command_line(&self) -> String {
+        let mut words = ["cargo", "xtask", "mutants"].map(ToOwned::to_owned).to_vec();
+        words.extend(self.names.clone());
+        words.extend(["--boots".to_owned(), self.boots.to_string()]);
+        words.extend(["--seed".to_owned(), self.seed.to_string()]);
+        if let Some(qemu) = &self.setup.qemu {
+            words.extend(["--qemu".to_owned(), qemu.display().to_string()]);
+        }
+        if self.setup.compiler != Choice::Auto {
+            words.extend(["--compiler".to_owned(), self.setup.compiler.name().to_owned()]);
+        }
         quoted(&words)
     }
 }
@@ -431,9 +480,10 @@ pub struct BuildArgs {
     /// Little optimised (opt-level 1), with debug assertions.
     #[arg(long)]
     pub debug: bool,
-    /// A cargo feature of the kernel (repeatable). So far it has none; the
-    /// deliberate bugs that will be built in by name come later.
-    #[arg(long, value_name = "FEATURE")]
+    /// A cargo feature of the kernel (repeatable): bug-NAME builds in a
+    /// deliberate bug (`cargo xtask mutants --list` names them), delay-NAME
+    /// only the delay that such a bug has to widen its window, if it has one.
+    #[arg(long, value_name = "FEATURE", value_delimiter = ',', value_parser = feature)]
     pub features: Vec<String>,
 }
 
@@ -471,6 +521,14 @@ fn scenario_names() -> PossibleValuesParser {
     PossibleValuesParser::new(Scenario::ALL.iter().map(|s| s.name()))
 }
 
+fn feature(text: &str) -> Result<String, String> {
+    let known = features();
+    if known.iter().any(|name| name == text) {
+        return Ok(text.to_owned());
+    }
+    Err(format!("the kernel has none of that name, only {}", known.join(", ")))
+}
+
 fn harts(text: &str) -> Result<u32, String> {
     match text.parse::<u32>() {
         Ok(0) => Err("a machine needs at least one hart".to_owned()),
@@ -497,6 +555,7 @@ pub fn dispatch(cli: Cli) -> Result<bool> {
     match cli.command {
         Command::Run(args) => crate::run::run(&args),
         Command::Soak(args) => crate::soak::soak(&args),
+        Command::Mutants(args) => crate::mutants::mutants(&args),
         Command::Trace(args) => crate::trace::command::trace(&args),
         Command::Gdb(args) => crate::gdb::gdb(&args),
         Command::Lint(args) => crate::lint::lint(&args),
@@ -542,6 +601,24 @@ mod tests {
         assert!(refused(&["run", "--rounds", "ten"]).contains("invalid digit"));
         assert!(refused(&["run", "--timeout", "0"]).contains("timeout"));
         assert!(refused(&["run", "--append", "a b"]).contains("key=value"));
+        assert!(refused(&["run", "--features", "bug-nonsense"]).contains("bug-crit-switch"));
+        assert!(refused(&["mutants", "nonsense"]).contains("crit-switch"));
+        assert!(refused(&["mutants", "--boots", "0"]).contains("boots"));
+    }
+
+    #[test]
+    fn the_command_of_the_mutants_parses_to_the_same() {
+        let parse_mutants = |line: &str| {
+            let words = std::iter::once("cargo xtask").chain(line.split_whitespace());
+            match parse(words).expect("parses").command {
+                Command::Mutants(args) => args,
+                other => panic!("{other:?}"),
+            }
+        };
+        let line = parse_mutants("mutants crit-switch bss-args --seed 7 --qemu /q").command_line();
+        let again = line.strip_prefix("cargo xtask ").expect("prefix");
+        assert_eq!(parse_mutants(again).command_line(), line);
+        assert!(line.contains("crit-switch bss-args --boots 20 --seed 7 --qemu /q"), "{line}");
     }
 
     #[test]

@@ -2,9 +2,10 @@
 //! The guest's console: bytes into lines, lines into records.
 //!
 //! State: the unfinished line, the next sequence number, the counts of what
-//! was damaged or lost. Invariant: nothing the guest prints can make a record
-//! that its checksum does not vouch for, and a sequence number that is not
-//! the next one is always counted as a loss.
+//! was damaged or lost, the lines of text that stood between the records.
+//! Invariant: nothing the guest prints can make a record that its checksum
+//! does not vouch for, and a sequence number that is not the next one is
+//! always counted as a loss.
 
 use serde::{Deserialize, Serialize};
 use skimmer_abi::record::{MAX_ENCODED, decode};
@@ -14,6 +15,10 @@ use crate::record::Record;
 /// A line longer than this is cut: it is noise, not text.
 const LONGEST_LINE: usize = 64 * 1024;
 
+/// After each record so many lines of text are kept; a guest that prints
+/// without end must not fill the host's memory.
+const TEXTS_PER_RECORD: usize = 64;
+
 /// Sequence numbers that did not follow each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gap {
@@ -21,6 +26,15 @@ pub struct Gap {
     pub due: u32,
     /// The number that came.
     pub came: u32,
+}
+
+/// A line of text for people, with its place among the records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Text {
+    /// How many records came before it.
+    pub after: usize,
+    /// What it says.
+    pub line: String,
 }
 
 /// One line of the console.
@@ -43,6 +57,8 @@ pub struct Console {
     pub bytes: u64,
     /// The records, in order.
     pub records: Vec<Record>,
+    /// The first lines of text after each record that say anything, in order.
+    pub texts: Vec<Text>,
     /// Lines with a record's mark that are none.
     pub damaged: u32,
     /// Records that went missing.
@@ -75,7 +91,11 @@ impl Console {
     fn line(&mut self, line: &[u8]) -> Option<Line> {
         let mut scratch = [0; MAX_ENCODED];
         match decode(line, &mut scratch) {
-            None => Some(Line::Text(printable(line))),
+            None => {
+                let line = printable(line);
+                self.keep_text(&line);
+                Some(Line::Text(line))
+            }
             Some(Err(_)) => {
                 self.damaged += 1;
                 Some(Line::Damaged(printable(line)))
@@ -90,6 +110,14 @@ impl Console {
                 self.records.push(record.clone());
                 Some(Line::Record(record))
             }
+        }
+    }
+
+    fn keep_text(&mut self, line: &str) {
+        let after = self.records.len();
+        let kept = self.texts.iter().rev().take_while(|text| text.after == after).count();
+        if kept < TEXTS_PER_RECORD && !line.trim().is_empty() {
+            self.texts.push(Text { after, line: line.to_owned() });
         }
     }
 }
@@ -129,6 +157,21 @@ mod tests {
         assert!(console.gaps.is_empty());
         assert_eq!(console.damaged, 0);
         assert_eq!(console.bytes, all.len() as u64);
+    }
+
+    #[test]
+    fn text_has_its_place_among_the_records() {
+        let mut console = Console::default();
+        console.push(b"OpenSBI v1.1\n\r\n");
+        console.push(&record_line(0));
+        console.push(b"one\r\ntwo\n");
+        let text = |after, line: &str| Text { after, line: line.to_owned() };
+        assert_eq!(console.texts, [text(0, "OpenSBI v1.1"), text(1, "one"), text(1, "two")]);
+        console.push(&b"again\n".repeat(2 * TEXTS_PER_RECORD));
+        assert_eq!(console.texts.len(), 1 + TEXTS_PER_RECORD);
+        console.push(&record_line(1));
+        console.push(b"three\n");
+        assert_eq!(console.texts.last(), Some(&text(2, "three")));
     }
 
     #[test]

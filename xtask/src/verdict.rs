@@ -12,8 +12,9 @@ use serde::{Deserialize, Serialize};
 use skimmer_abi::exit::ExitStatus;
 use skimmer_abi::scenario::Scenario;
 
-use crate::console::Gap;
+use crate::console::{Gap, Text};
 use crate::record::{Outcome, Record};
+use crate::show;
 use crate::watchdog::Hang;
 
 /// How the machine came to its end.
@@ -56,6 +57,8 @@ pub struct Expected {
 pub struct Seen<'a> {
     /// The records, in order.
     pub records: &'a [Record],
+    /// The lines of text, with their places among the records.
+    pub texts: &'a [Text],
     /// Lines that had a record's mark and were none.
     pub damaged: u32,
     /// Whether the guest and its firmware printed nothing at all.
@@ -103,6 +106,8 @@ pub enum Kind {
     Contradiction,
     /// The guest's numbers do not add up.
     NumbersWrong,
+    /// The guest printed while its scenario ran.
+    HotPrint,
 }
 
 impl Kind {
@@ -126,6 +131,7 @@ impl Kind {
             Self::GuestErrors => "guest-errors",
             Self::NumbersWrong => "numbers-wrong",
             Self::WrongExit => "wrong-exit",
+            Self::HotPrint => "hot-print",
         }
     }
 }
@@ -189,6 +195,9 @@ pub fn judge(expected: &Expected, seen: &Seen<'_>) -> Verdict {
         add(Kind::RecordLost, format!("record {due} was due, {came} came"));
     }
     check_outcome(expected, seen, &mut add);
+    if let Some(line) = hot_print(seen.records, seen.texts) {
+        add(Kind::HotPrint, format!("printed while the scenario ran: {line}"));
+    }
     problems.sort_by_key(|p| p.kind);
     if seen.silent
         && let Some(first) = problems.first_mut()
@@ -256,6 +265,35 @@ fn check_outcome(expected: &Expected, seen: &Seen<'_>, add: &mut impl FnMut(Kind
     }
     check_beginning(expected, &seen.records[..at], add);
     check_numbers(expected, outcome, seen.records, add);
+}
+
+/// The first line of the console between the start of the scenario and its
+/// end, or until the guest falls silent; in words. The law no-hot-prints wants
+/// none. A boot that panics or gives up may say why, and a check that fails is
+/// named at the end.
+fn hot_print(records: &[Record], texts: &[Text]) -> Option<String> {
+    let gives_up = |r: &Record| matches!(r, Record::Panic(_) | Record::BadInput { .. });
+    if records.iter().any(gives_up) {
+        return None;
+    }
+    let start = records.iter().position(|r| matches!(r, Record::Start { .. }))? + 1;
+    let end = records[start..].iter().position(|r| matches!(r, Record::End(_)));
+    let end = end.map_or(records.len(), |length| start + length);
+    let text = texts.iter().find(|t| (start..=end).contains(&t.after));
+    let text = text.map(|t| (t.after, t.line.clone()));
+    let is_hot = |r: &Record| !matches!(r, Record::CheckFailed { .. });
+    let record = records[start..end].iter().position(is_hot);
+    let record = record.map(|at| (start + at, show::record(&records[start + at], None)));
+    // Of a text and a record at the same place the text came first.
+    [text, record].into_iter().flatten().min_by_key(|(at, _)| *at).map(|(_, line)| line)
+}
+
+/// The names of the guest's checks that failed, in order.
+pub fn failed_checks(records: &[Record]) -> impl Iterator<Item = &str> {
+    records.iter().filter_map(|r| match r {
+        Record::CheckFailed { name } => Some(name.as_str()),
+        _ => None,
+    })
 }
 
 /// What must come before an outcome: one boot, the harts, one start.

@@ -52,7 +52,12 @@ fn expected() -> Expected {
 }
 
 fn verdict(records: &[Record], ending: Ending) -> Verdict {
-    judge(&expected(), &Seen { records, damaged: 0, silent: false, gaps: &[], ending: &ending })
+    judge_texts(records, &[], ending)
+}
+
+fn judge_texts(records: &[Record], texts: &[Text], ending: Ending) -> Verdict {
+    let seen = Seen { records, texts, damaged: 0, silent: false, gaps: &[], ending: &ending };
+    judge(&expected(), &seen)
 }
 
 fn kind(records: &[Record], ending: Ending) -> Option<Kind> {
@@ -140,8 +145,14 @@ fn without_an_exit_device_the_outcome_is_enough_but_only_there() {
     assert_eq!(kind(&good(), ending.clone()), Some(Kind::WrongExit));
     let expected = Expected { exit_checked: false, ..expected() };
     let records = good();
-    let mut seen =
-        Seen { records: &records, damaged: 0, silent: false, gaps: &[], ending: &ending };
+    let mut seen = Seen {
+        records: &records,
+        texts: &[],
+        damaged: 0,
+        silent: false,
+        gaps: &[],
+        ending: &ending,
+    };
     assert!(judge(&expected, &seen).passed());
     seen.records = &records[..4];
     assert_eq!(judge(&expected, &seen).kind(), Some(Kind::NoRecord));
@@ -161,7 +172,8 @@ fn a_panic_names_the_boot_whatever_else_happened() {
 #[test]
 fn damage_and_loss_fail() {
     let records = good();
-    let seen = Seen { records: &records, damaged: 1, silent: false, gaps: &[], ending: &OK };
+    let seen =
+        Seen { records: &records, texts: &[], damaged: 1, silent: false, gaps: &[], ending: &OK };
     assert_eq!(judge(&expected(), &seen).kind(), Some(Kind::Damaged));
     let seen = Seen { damaged: 0, gaps: &[Gap { due: 1, came: 2 }], ..seen };
     assert_eq!(judge(&expected(), &seen).kind(), Some(Kind::RecordLost));
@@ -218,7 +230,8 @@ fn one_hart_has_no_round_trips() {
         *harts = 1;
     }
     let expected = Expected { harts: Some(1), ..expected() };
-    let seen = Seen { records: &records, damaged: 0, silent: false, gaps: &[], ending: &OK };
+    let seen =
+        Seen { records: &records, texts: &[], damaged: 0, silent: false, gaps: &[], ending: &OK };
     assert_eq!(judge(&expected, &seen), Verdict { problems: vec![] });
 }
 
@@ -247,7 +260,8 @@ fn a_hart_that_fails_is_allowed_where_the_tree_was_changed() {
     let mut records = with(|o| o.harts = 1);
     records[2] = Record::HartFailed { hartid: 0, error: -3 };
     let expected = Expected { harts: None, rounds: Some(14), ..expected() };
-    let seen = Seen { records: &records, damaged: 0, silent: false, gaps: &[], ending: &OK };
+    let seen =
+        Seen { records: &records, texts: &[], damaged: 0, silent: false, gaps: &[], ending: &OK };
     // One hart has no clients, so it may not claim round trips.
     assert_eq!(judge(&expected, &seen).kind(), Some(Kind::NumbersWrong));
     let mut records: Vec<Record> = records
@@ -283,7 +297,11 @@ fn alone(failed: u64) -> Vec<Record> {
 fn where_the_number_of_harts_is_unknown_not_all_may_fail() {
     let unknown = Expected { harts: None, ..expected() };
     let kind = |records: &[Record]| {
-        judge(&unknown, &Seen { records, damaged: 0, silent: false, gaps: &[], ending: &OK }).kind()
+        judge(
+            &unknown,
+            &Seen { records, texts: &[], damaged: 0, silent: false, gaps: &[], ending: &OK },
+        )
+        .kind()
     };
     assert_eq!(kind(&alone(0)), None);
     assert_eq!(kind(&alone(1)), None, "nobody started several");
@@ -304,7 +322,8 @@ fn no_rounds_asked_is_nothing_done() {
     let mut records = with(|o| o.round_trips = 0);
     announce_nothing(&mut records);
     let expected = Expected { rounds: Some(0), ..expected() };
-    let seen = Seen { records: &records, damaged: 0, silent: false, gaps: &[], ending: &OK };
+    let seen =
+        Seen { records: &records, texts: &[], damaged: 0, silent: false, gaps: &[], ending: &OK };
     let verdict = judge(&expected, &seen);
     assert_eq!(verdict.problems.len(), 1);
     assert_eq!(verdict.problems[0].to_string(), "numbers-wrong: nothing was done");
@@ -313,7 +332,8 @@ fn no_rounds_asked_is_nothing_done() {
 #[test]
 fn silence_is_said() {
     let ending = Ending::Hang(Hang::Busy { cpu_seconds: 20 });
-    let mut seen = Seen { records: &[], damaged: 0, silent: true, gaps: &[], ending: &ending };
+    let mut seen =
+        Seen { records: &[], texts: &[], damaged: 0, silent: true, gaps: &[], ending: &ending };
     let said = |seen: &Seen<'_>| judge(&expected(), seen).problems[0].to_string();
     assert!(said(&seen).contains("printed nothing: is the device tree whole?"));
     seen.silent = false;
@@ -369,4 +389,72 @@ fn bad_input_is_named() {
 fn a_qemu_that_fails_is_named() {
     let ending = Ending::QemuFailed("bad option".to_owned());
     assert_eq!(kind(&[], ending), Some(Kind::QemuFailed));
+}
+
+fn text(after: usize, line: &str) -> Text {
+    Text { after, line: line.to_owned() }
+}
+
+#[test]
+fn a_line_while_the_scenario_runs_is_a_hot_print() {
+    let verdict = judge_texts(&good(), &[text(3, "before"), text(4, "hello"), text(4, "more")], OK);
+    assert_eq!(verdict.kind(), Some(Kind::HotPrint));
+    assert_eq!(verdict.problems.len(), 1);
+    assert_eq!(verdict.problems[0].to_string(), "hot-print: printed while the scenario ran: hello");
+}
+
+#[test]
+fn text_before_the_start_and_after_the_end_is_none() {
+    assert!(
+        judge_texts(&good(), &[text(0, "banner"), text(3, "kstress"), text(5, "bye")], OK).passed()
+    );
+}
+
+#[test]
+fn a_record_while_the_scenario_runs_is_a_hot_print_too() {
+    let mut records = good();
+    records.insert(4, Record::HartFailed { hartid: 7, error: -1 });
+    let what = |texts: &[Text]| {
+        let problems = judge_texts(&records, texts, OK).problems;
+        let hot = problems.into_iter().find(|p| p.kind == Kind::HotPrint);
+        hot.expect("a hot print").what
+    };
+    assert!(what(&[]).contains("hart 7: did not start"));
+    assert!(what(&[text(5, "later")]).contains("hart 7"));
+    assert!(what(&[text(4, "sooner")]).contains("sooner"));
+}
+
+#[test]
+fn a_print_before_a_hang_comes_second() {
+    let hang = Ending::Hang(Hang::Asleep { seconds: 10 });
+    let problems = judge_texts(&good()[..4], &[text(4, "hello")], hang).problems;
+    let kinds: Vec<Kind> = problems.iter().map(|p| p.kind).collect();
+    assert_eq!(kinds, [Kind::Hang, Kind::NoRecord, Kind::HotPrint]);
+}
+
+#[test]
+fn who_panics_gives_up_or_names_a_failed_check_may_speak() {
+    let hot = |last: Record, line: &str| {
+        let mut records = good();
+        *records.last_mut().expect("not empty") = last;
+        let problems = judge_texts(&records, &[text(4, line)], OK).problems;
+        problems.iter().any(|p| p.kind == Kind::HotPrint)
+    };
+    assert!(!hot(panic(), "a trap"));
+    assert!(!hot(Record::BadInput { message: "no memory".to_owned() }, "cannot go on"));
+    assert!(hot(Record::End(outcome()), "hello"));
+}
+
+#[test]
+fn failed_checks_have_names_and_are_no_hot_prints() {
+    let failed = |name: &str| Record::CheckFailed { name: name.to_owned() };
+    let mut records = with(|o| o.errors = 2);
+    records.splice(4..4, [failed("one"), failed("two")]);
+    assert_eq!(kind(&records, OK), Some(Kind::GuestErrors));
+    let problems = verdict(&records, OK).problems;
+    assert!(problems.iter().all(|p| p.kind != Kind::HotPrint), "{problems:?}");
+    records.insert(5, Record::HartFailed { hartid: 7, error: -1 });
+    let problems = verdict(&records, OK).problems;
+    assert!(problems.iter().any(|p| p.kind == Kind::HotPrint && p.what.contains("hart 7")));
+    assert_eq!(failed_checks(&records).collect::<Vec<_>>(), ["one", "two"]);
 }

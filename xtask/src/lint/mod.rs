@@ -4,6 +4,7 @@
 //! one that fails does not stop the others.
 
 pub mod arrows;
+pub mod bugs;
 pub mod census;
 pub mod licences;
 pub mod rules;
@@ -50,6 +51,7 @@ const STEPS: &[Step] = &[
     ("rustfmt", |_| rustfmt()),
     ("clippy, host", |_| clippy_host()),
     ("clippy, kernel", clippy_kernel),
+    ("no bug in a default build", |c| bugs::check(&c.metadata, &c.compiler)),
     ("docs, host", |_| docs_host()),
     ("docs, kernel", docs_kernel),
 ];

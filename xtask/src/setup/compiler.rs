@@ -78,6 +78,12 @@ impl Compiler {
     /// `cargo SUBCOMMAND` for the kernel's target.
     #[must_use]
     pub fn cargo(&self, subcommand: &str) -> Command {
+        self.cargo_into(subcommand, &self.target_dir())
+    }
+
+    /// The same, with its output in another place.
+    #[must_use]
+    pub fn cargo_into(&self, subcommand: &str, target: &Path) -> Command {
         let mut command = match self {
             Self::Rustup { .. } => {
                 let mut command = own_cargo();
@@ -90,7 +96,7 @@ impl Compiler {
         };
         command.current_dir(root());
         command.args(["--target", KERNEL_TARGET]);
-        command.arg("--target-dir").arg(self.target_dir());
+        command.arg("--target-dir").arg(target);
         command
     }
 }

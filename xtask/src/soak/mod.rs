@@ -283,7 +283,8 @@ impl Soak<'_> {
 }
 
 /// The checkout's commit, and whether it has changes on top.
-fn commit() -> String {
+#[must_use]
+pub fn commit() -> String {
     let mut git = std::process::Command::new("git");
     git.current_dir(root()).args(["describe", "--always", "--dirty", "--abbrev=12"]);
     process::read(&mut git).unwrap_or_else(|_| "unknown".to_owned())

@@ -169,14 +169,28 @@ impl Summary {
             ("firmware", firmware),
             ("boots", self.boots.to_string()),
         ];
-        let rows = rows.into_iter().chain(self.rows());
-        let mut text = format!("# Soak of `{}`\n\n| | |\n|---|---|\n", about.scenario);
-        for (name, value) in rows {
-            let _ = writeln!(text, "| {name} | {} |", value.replace('|', "\\|"));
-        }
+        let rows: Vec<(&str, String)> = rows.into_iter().chain(self.rows()).collect();
+        let mut text = format!("# Soak of `{}`\n\n", about.scenario);
+        text += &markdown_facts(&rows);
         let _ = write!(text, "\n{}\n", self.closing_line());
         text
     }
+}
+
+/// What is named and what it is, as a table without a header.
+#[must_use]
+pub fn markdown_facts<Name: AsRef<str>>(facts: &[(Name, String)]) -> String {
+    let mut text = "| | |\n|---|---|\n".to_owned();
+    for (name, value) in facts {
+        let _ = writeln!(text, "| {} | {} |", name.as_ref(), markdown_cell(value));
+    }
+    text
+}
+
+/// Text as a cell of a table.
+#[must_use]
+pub fn markdown_cell(text: &str) -> String {
+    text.replace('|', "\\|")
 }
 
 /// The middle of sorted times; of two middles the mean.

@@ -16,6 +16,7 @@ use clap::ValueEnum;
 
 use crate::cli::TestArgs;
 use crate::lint::{self, Tally};
+use crate::mutants;
 use crate::process;
 use crate::setup::{self, Tools};
 
@@ -30,9 +31,12 @@ pub enum Part {
     Model,
     /// Boots in QEMU.
     Boot,
+    /// Every named bug, built in and caught.
+    Mutants,
 }
 
-const PARTS: &[Part] = &[Part::Lint, Part::Host, Part::Model, Part::Boot];
+/// Every part, in the order in which they run.
+const PARTS: &[Part] = &[Part::Lint, Part::Host, Part::Model, Part::Boot, Part::Mutants];
 
 impl std::ops::AddAssign for Tally {
     fn add_assign(&mut self, other: Self) {
@@ -57,10 +61,10 @@ pub fn test(args: &TestArgs) -> Result<bool> {
         table.push((part, tally, start.elapsed()));
         total += tally;
     }
-    println!("\npart    passed  failed     time");
+    println!("\npart     passed  failed     time");
     for (part, tally, took) in table {
         let name = format!("{part:?}").to_lowercase();
-        println!("{name:<6} {:>7} {:>7} {:>6.0} s", tally.passed, tally.failed, took.as_secs_f32());
+        println!("{name:<7} {:>7} {:>7} {:>6.0} s", tally.passed, tally.failed, took.as_secs_f32());
     }
     println!("\n{} passed, {} failed", total.passed, total.failed);
     Ok(total.failed == 0 && total.passed > 0)
@@ -72,5 +76,6 @@ fn one(part: Part, args: &TestArgs, tools: &Tools) -> Result<Tally> {
         Part::Host => host::crates(),
         Part::Model => host::models(),
         Part::Boot => boots::all(tools, args.boot.as_deref()),
+        Part::Mutants => mutants::as_tests(tools, args.setup.compiler),
     }
 }

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+//! No default build contains a named bug: nothing but `--features bug-NAME`
+//! can turn one on, the default kernel carries no mark of one, and features,
+//! table and docs/races.md know the same ones.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::{Context as _, Result, bail};
+use cargo_metadata::Metadata;
+
+use crate::build::{self, PACKAGE, Profile};
+use crate::mutants::table::{self, BUG, DELAY, DELAY_MARK, MARK};
+use crate::setup::compiler::Compiler;
+use crate::workspace::root;
+
+/// Where the stories of the bugs are told.
+const STORIES: &str = "docs/races.md";
+
+/// A package of the workspace, as far as its features go.
+#[derive(Clone, Debug, Default)]
+struct Package {
+    /// Its features, and what each turns on.
+    features: BTreeMap<String, Vec<String>>,
+    /// The features that its dependency lines turn on: of which package, which.
+    asked: Vec<(String, String)>,
+}
+
+/// The packages of the workspace, by name.
+type Packages = BTreeMap<String, Package>;
+
+/// The default build is free of bugs, and everybody knows the same bugs.
+///
+/// # Errors
+/// Names every way a bug could get in, and whoever does not know one.
+pub fn check(metadata: &Metadata, compiler: &Compiler) -> Result<String> {
+    let packages = packages(metadata);
+    let known: BTreeSet<String> = table::features().into_iter().collect();
+    let stories = std::fs::read_to_string(root().join(STORIES))
+        .with_context(|| format!("cannot read {STORIES}"))?;
+    let mut wrong = side_doors(&packages);
+    wrong.extend(strangers(&packages, &known));
+    wrong.extend(untold(&known, &stories));
+    let kernel = build::kernel(compiler, &Profile::default())?;
+    let elf = std::fs::read(&kernel.elf)?;
+    for mark in [MARK, DELAY_MARK].into_iter().filter(|mark| table::has_mark(&elf, mark, "")) {
+        wrong.push(format!("the default kernel contains `{mark}`: {}", kernel.elf.display()));
+    }
+    if !wrong.is_empty() {
+        bail!("{}", wrong.join("\n"));
+    }
+    Ok(format!("{} features that build one in, none of it in the default kernel", known.len()))
+}
+
+fn packages(metadata: &Metadata) -> Packages {
+    let of = |package: &&cargo_metadata::Package| {
+        let asked = package.dependencies.iter().flat_map(|dependency| {
+            dependency.features.iter().map(|feature| (dependency.name.clone(), feature.clone()))
+        });
+        let features = package.features.clone().into_iter().collect();
+        (package.name.to_string(), Package { features, asked: asked.collect() })
+    };
+    metadata.workspace_packages().iter().map(of).collect()
+}
+
+/// The bug of a feature that builds in one, or its delay.
+fn bug_of(feature: &str) -> Option<&str> {
+    feature.strip_prefix(BUG).or_else(|| feature.strip_prefix(DELAY))
+}
+
+/// Every way in which something else than its own feature turns a bug on.
+fn side_doors(packages: &Packages) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for (name, package) in packages {
+        for (other, feature) in &package.asked {
+            if bug_of(feature).is_some() {
+                wrong.push(format!("{name} depends on {other} with `{feature}`"));
+            }
+        }
+        for feature in package.features.keys() {
+            for reached in reached(packages, name, feature) {
+                if bug_of(&reached).is_some() && !may_reach(feature, &reached) {
+                    wrong.push(format!("{name}: the feature `{feature}` turns on `{reached}`"));
+                }
+            }
+        }
+    }
+    wrong
+}
+
+/// A bug may turn on itself elsewhere, and its delay; a delay only itself.
+fn may_reach(feature: &str, reached: &str) -> bool {
+    let is_own_delay =
+        || feature.strip_prefix(BUG).is_some_and(|bug| reached.strip_prefix(DELAY) == Some(bug));
+    feature == reached || is_own_delay()
+}
+
+/// Every feature that a feature of a package turns on, there and elsewhere,
+/// itself among them.
+fn reached(packages: &Packages, package: &str, feature: &str) -> BTreeSet<String> {
+    let mut seen = BTreeSet::new();
+    let mut todo = vec![(package.to_owned(), feature.to_owned())];
+    while let Some((package, feature)) = todo.pop() {
+        if !seen.insert((package.clone(), feature.clone())) {
+            continue;
+        }
+        let turns_on = packages.get(&package).and_then(|p| p.features.get(&feature));
+        for item in turns_on.into_iter().flatten() {
+            todo.push(match item.split_once('/') {
+                Some((other, feature)) => {
+                    (other.trim_end_matches('?').to_owned(), feature.to_owned())
+                }
+                None => (package.clone(), item.clone()),
+            });
+        }
+    }
+    seen.into_iter().map(|(_, feature)| feature).collect()
+}
+
+/// Bugs that only the features know, or only the table.
+fn strangers(packages: &Packages, known: &BTreeSet<String>) -> Vec<String> {
+    let bugs = |package: &Package| {
+        let features = package.features.keys().filter(|feature| bug_of(feature).is_some());
+        features.cloned().collect::<BTreeSet<String>>()
+    };
+    let of_kernel = packages.get(PACKAGE).map(bugs).unwrap_or_default();
+    let missing = known.difference(&of_kernel);
+    let mut wrong: Vec<String> =
+        missing.map(|feature| format!("{PACKAGE} has no feature `{feature}`")).collect();
+    for (name, package) in packages {
+        for feature in bugs(package).difference(known) {
+            wrong.push(format!("{name}: `{feature}` is not in xtask/src/mutants/table.rs"));
+        }
+    }
+    for feature in of_kernel.iter().filter_map(|feature| feature.strip_prefix(BUG)) {
+        let (bug, delay) = (format!("{BUG}{feature}"), format!("{DELAY}{feature}"));
+        if of_kernel.contains(&delay) && !reached(packages, PACKAGE, &bug).contains(&delay) {
+            wrong.push(format!("{PACKAGE}: `{bug}` does not turn on `{delay}`"));
+        }
+    }
+    wrong
+}
+
+/// Bugs whose story is not told.
+fn untold(known: &BTreeSet<String>, stories: &str) -> Vec<String> {
+    let is_untold = |feature: &&String| !stories.contains(&format!("`{feature}`"));
+    let untold = known.iter().filter(is_untold);
+    untold.map(|feature| format!("{STORIES} does not mention `{feature}`")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A kernel with one bug, which has a delay, in its arch.
+    fn good() -> Packages {
+        let package = |features: &[(&str, &[&str])]| {
+            let owned = |words: &[&str]| words.iter().map(ToString::to_string).collect();
+            let features = features.iter().map(|(name, on)| ((*name).to_owned(), owned(on)));
+            Package { features: features.collect(), asked: vec![] }
+        };
+        let image = package(&[
+            ("bug-a", &["arch/bug-a", "delay-a"]),
+            ("delay-a", &["arch/delay-a"]),
+            ("default", &["trace"]),
+            ("trace", &["arch/trace", "dep:other"]),
+        ]);
+        let arch = package(&[("bug-a", &[]), ("delay-a", &[]), ("trace", &[])]);
+        [(PACKAGE.to_owned(), image), ("arch".to_owned(), arch)].into()
+    }
+
+    fn known(names: &[&str]) -> BTreeSet<String> {
+        names.iter().map(ToString::to_string).collect()
+    }
+
+    /// What is wrong when this feature turns on that.
+    fn doctored(package: &str, feature: &str, on: &str) -> String {
+        let mut packages = good();
+        let package = packages.get_mut(package).expect("it is there");
+        package.features.entry(feature.to_owned()).or_default().push(on.to_owned());
+        side_doors(&packages).join("\n")
+    }
+
+    #[test]
+    fn a_bug_and_its_delay_are_no_side_doors() {
+        assert_eq!(side_doors(&good()), Vec::<String>::new());
+        assert_eq!(strangers(&good(), &known(&["bug-a", "delay-a"])), Vec::<String>::new());
+    }
+
+    #[test]
+    fn nothing_else_may_reach_a_bug() {
+        assert!(doctored(PACKAGE, "default", "bug-a").contains("`default` turns on `bug-a`"));
+        assert!(doctored(PACKAGE, "default", "delay-a").contains("turns on `delay-a`"));
+        // From one feature to the next, and from one package to the other.
+        assert!(doctored(PACKAGE, "trace", "arch/bug-a").contains("`default` turns on `bug-a`"));
+        assert!(doctored("arch", "trace", "bug-a").contains("`default` turns on `bug-a`"));
+        assert!(doctored(PACKAGE, "trace", "arch?/bug-a").contains("`default` turns on `bug-a`"));
+        assert!(doctored(PACKAGE, "trace", "elsewhere/bug-b").contains("turns on `bug-b`"));
+    }
+
+    #[test]
+    fn a_bug_must_not_bring_another_and_a_delay_no_bug() {
+        assert!(doctored(PACKAGE, "bug-a", "bug-b").contains("`bug-a` turns on `bug-b`"));
+        assert!(doctored(PACKAGE, "bug-a", "arch/delay-b").contains("turns on `delay-b`"));
+        assert!(doctored(PACKAGE, "delay-a", "arch/bug-a").contains("`delay-a` turns on `bug-a`"));
+    }
+
+    #[test]
+    fn a_dependency_line_must_not_ask_for_a_bug() {
+        let mut packages = good();
+        let image = packages.get_mut(PACKAGE).expect("it is there");
+        image.asked = vec![("arch".to_owned(), "trace".to_owned())];
+        assert!(side_doors(&packages).is_empty());
+        let image = packages.get_mut(PACKAGE).expect("it is there");
+        image.asked.push(("arch".to_owned(), "bug-a".to_owned()));
+        assert_eq!(side_doors(&packages), [format!("{PACKAGE} depends on arch with `bug-a`")]);
+    }
+
+    #[test]
+    fn features_and_table_know_the_same() {
+        let said = |names: &[&str]| strangers(&good(), &known(names)).join("\n");
+        assert!(said(&["bug-a"]).contains("`delay-a` is not in"));
+        assert!(said(&["bug-a", "delay-a", "bug-b"]).contains("no feature `bug-b`"));
+        let mut packages = good();
+        let image = packages.get_mut(PACKAGE).expect("it is there");
+        image.features.insert("bug-a".to_owned(), vec!["arch/bug-a".to_owned()]);
+        let wrong = strangers(&packages, &known(&["bug-a", "delay-a"]));
+        assert_eq!(wrong, [format!("{PACKAGE}: `bug-a` does not turn on `delay-a`")]);
+    }
+
+    #[test]
+    fn every_bug_has_its_story() {
+        let known = known(&["bug-a", "bug-ab"]);
+        assert_eq!(untold(&known, "a `bug-a` and a `bug-ab`"), Vec::<String>::new());
+        assert_eq!(untold(&known, "`bug-ab`"), ["docs/races.md does not mention `bug-a`"]);
+    }
+}

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `cargo xtask mutants`: every named bug is built in, one at a time, and must
+//! be caught: within so many boots, by the check that is meant for it, while
+//! the good kernel passes the same seeds.
+//!
+//! [`table`] says what is tried, [`trial`] tries it, [`check`] says what
+//! caught it, [`report`] shows it.
+
+pub mod check;
+pub mod report;
+pub mod table;
+pub mod trial;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Context as _, Result};
+use console::Term;
+
+use crate::claim::Claim;
+use crate::cli::MutantsArgs;
+use crate::lint::Tally;
+use crate::process;
+use crate::setup::compiler::Choice;
+use crate::setup::{self, Tools};
+use crate::soak;
+use crate::workspace::{short, target_dir};
+use report::About;
+use table::{BUGS, Bug};
+use trial::{Row, Trials};
+
+/// The most boots in which a bug must be caught.
+pub const BOOTS: u32 = 20;
+
+/// What the seeds are derived from unless something else is asked.
+pub const SEED: u64 = 1;
+
+/// Tries the bugs that are asked for. `true` if each was caught as meant.
+///
+/// # Errors
+/// When it cannot run at all, or the user interrupts.
+pub fn mutants(args: &MutantsArgs) -> Result<bool> {
+    if args.list {
+        println!("{}", report::list(width()));
+        return Ok(true);
+    }
+    let tools = setup::ensure(&args.setup.wishes())?;
+    let asked = |bug: &&Bug| args.names.is_empty() || args.names.iter().any(|n| n == bug.name);
+    let bugs: Vec<&'static Bug> = BUGS.iter().filter(asked).collect();
+    let rows = try_all(&tools, args.setup.compiler, &bugs, args.boots, args.seed)?;
+    if let Some(path) = &args.report {
+        write_report(path, args, &tools, &rows)?;
+    }
+    println!("{}", report::closing_line(&rows));
+    Ok(rows.iter().all(Row::is_good))
+}
+
+/// The same as a part of `cargo xtask test`: every bug is a test.
+///
+/// # Errors
+/// As [`mutants`].
+pub fn as_tests(tools: &Tools, compiler: Choice) -> Result<Tally> {
+    let bugs: Vec<&'static Bug> = BUGS.iter().collect();
+    let rows = try_all(tools, compiler, &bugs, BOOTS, SEED)?;
+    let passed = rows.iter().filter(|row| row.is_good()).count();
+    Ok(Tally { passed, failed: rows.len() - passed })
+}
+
+/// Tries these bugs, one after the other, and shows what came of them.
+fn try_all(
+    tools: &Tools,
+    compiler: Choice,
+    bugs: &[&'static Bug],
+    boots: u32,
+    seed: u64,
+) -> Result<Vec<Row>> {
+    let claim = Claim::wait(&target_dir().join("mutants").join("boots"))?;
+    claim.clear()?;
+    let mut trials =
+        Trials { tools, compiler, boots, seed, dir: claim.dir(), good: BTreeMap::new() };
+    let mut rows = Vec::new();
+    for (number, bug) in (1..).zip(bugs) {
+        process::check_interrupt()?;
+        let start = Instant::now();
+        println!("mutants: {number}/{} {}: {}", bugs.len(), bug.name, bug.in_words());
+        let row = trials.run(bug)?;
+        let verdict = if row.is_good() { "caught as meant" } else { "FAILED" };
+        let took = start.elapsed().as_secs_f32();
+        println!("mutants: {number}/{} {}: {verdict} ({took:.0} s)", bugs.len(), bug.name);
+        rows.push(row);
+    }
+    println!("\n{}\n", report::table(&rows, width()));
+    for why in report::wrong(&rows) {
+        println!("{why}");
+    }
+    println!("the boots that failed are kept in {}", short(claim.dir()));
+    Ok(rows)
+}
+
+/// How wide the terminal is, if there is one.
+fn width() -> Option<u16> {
+    let terminal = Term::stdout();
+    if terminal.is_term() { terminal.size_checked().map(|(_, columns)| columns) } else { None }
+}
+
+fn write_report(path: &Path, args: &MutantsArgs, tools: &Tools, rows: &[Row]) -> Result<()> {
+    let about = About {
+        command: args.command_line(),
+        commit: soak::commit(),
+        qemu: tools.qemu_version.clone(),
+        compiler: tools.compiler.version(),
+    };
+    std::fs::write(path, report::markdown(rows, &about))
+        .with_context(|| format!("cannot write the report {}", path.display()))?;
+    println!("report: {}", path.display());
+    Ok(())
+}

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The named bugs as a table: what each is booted with, and the check that is
+//! meant to catch it. Plain data. Lint holds it against the kernel's features
+//! and against docs/races.md.
+
+use std::path::PathBuf;
+
+use skimmer_abi::scenario::Scenario;
+
+use super::check::Check;
+use crate::cli::{BuildArgs, MachineArgs, WorkloadArgs};
+use crate::schedule::{Plan, Schedule};
+use crate::setup::compiler::Choice;
+use crate::spec::MemorySize;
+use crate::watchdog::DEFAULT_TIMEOUT;
+
+/// What a kernel that has a bug built in says of it, before the bug's name:
+/// as a line at boot, and so as bytes in its ELF.
+pub const MARK: &str = "skimmer-bug:";
+
+/// The same of a delay.
+pub const DELAY_MARK: &str = "skimmer-delay:";
+
+/// How the features begin that build a bug in.
+pub const BUG: &str = "bug-";
+
+/// How the features begin that build in only the delay of a bug.
+pub const DELAY: &str = "delay-";
+
+/// One bug.
+#[derive(Clone, Copy, Debug)]
+pub struct Bug {
+    /// Its feature, without `bug-`.
+    pub name: &'static str,
+    /// `--scenario`.
+    pub scenario: Scenario,
+    /// `--rounds`.
+    pub rounds: Option<u64>,
+    /// `--append`.
+    pub append: &'static [&'static str],
+    /// `--harts`.
+    pub harts: u32,
+    /// `--schedule`.
+    pub schedule: Schedule,
+    /// What is meant to catch it.
+    pub check: Check,
+    /// The kernel that must pass the same seeds.
+    pub control: Control,
+}
+
+/// Which kernel is the good one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Control {
+    /// The default build.
+    Default,
+    /// The good code with the bug's delay in it: the feature `delay-NAME`,
+    /// which `bug-NAME` turns on.
+    Delay,
+}
+
+/// What most bugs are booted with.
+const USUAL: Bug = Bug {
+    name: "",
+    scenario: Scenario::Msgstorm,
+    rounds: None,
+    append: &[],
+    harts: 8,
+    schedule: Schedule::Parallel,
+    check: Check::HotPrint,
+    control: Control::Default,
+};
+
+/// The same, with a ping-pong between two harts beside it.
+const BESIDE_KSTRESS: Bug = Bug { append: &["with=kstress"], ..USUAL };
+
+/// Every bug.
+pub const BUGS: &[Bug] = &[
+    Bug {
+        name: "runq-unmasked",
+        check: Check::Panic { text: "hart state opened twice" },
+        ..BESIDE_KSTRESS
+    },
+    Bug {
+        name: "switch-window",
+        check: Check::Panic { text: "switch-window-closed" },
+        ..BESIDE_KSTRESS
+    },
+    Bug {
+        name: "crit-switch",
+        scenario: Scenario::Ports,
+        check: Check::Panic { text: "crit-across-switch" },
+        ..USUAL
+    },
+    Bug {
+        name: "lost-doorbell",
+        check: Check::Hang { text: "asleep with mail pending" },
+        control: Control::Delay,
+        ..BESIDE_KSTRESS
+    },
+    Bug {
+        name: "wake-foreign",
+        scenario: Scenario::Threads,
+        check: Check::Panic { text: "home-hart-only: a foreign hart's state" },
+        ..USUAL
+    },
+    Bug { name: "hot-print", check: Check::HotPrint, ..USUAL },
+    Bug {
+        name: "bss-args",
+        scenario: Scenario::Ports,
+        check: Check::BadInput { text: "device tree" },
+        ..USUAL
+    },
+    Bug {
+        name: "stale-message",
+        scenario: Scenario::Threads,
+        check: Check::GuestCheck { name: "ids-never-alias" },
+        ..USUAL
+    },
+    Bug {
+        name: "sret-sie",
+        check: Check::Panic { text: "sie-off-before-sstatus" },
+        ..BESIDE_KSTRESS
+    },
+    Bug { name: "stack-stomp", check: Check::Panic { text: "canaries-everywhere" }, ..USUAL },
+];
+
+/// The bug of that name.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static Bug> {
+    BUGS.iter().find(|bug| bug.name == name)
+}
+
+/// Every feature of the kernel that the table knows.
+#[must_use]
+pub fn features() -> Vec<String> {
+    BUGS.iter().flat_map(|bug| [Some(bug.feature()), bug.delay()]).flatten().collect()
+}
+
+/// Whether the ELF of a kernel has the mark of that name in it; without a name,
+/// any.
+#[must_use]
+pub fn has_mark(elf: &[u8], mark: &str, name: &str) -> bool {
+    let mark = format!("{mark}{name}");
+    elf.windows(mark.len()).any(|bytes| bytes == mark.as_bytes())
+}
+
+impl Bug {
+    /// The feature that builds it in.
+    #[must_use]
+    pub fn feature(&self) -> String {
+        format!("{BUG}{}", self.name)
+    }
+
+    /// The feature that builds in only its delay, if it has one.
+    #[must_use]
+    pub fn delay(&self) -> Option<String> {
+        (self.control == Control::Delay).then(|| format!("{DELAY}{}", self.name))
+    }
+
+    /// What the control kernel is called.
+    #[must_use]
+    pub fn control_name(&self) -> String {
+        self.delay().unwrap_or_else(|| "default".to_owned())
+    }
+
+    /// The workload of its boots.
+    #[must_use]
+    pub fn workload(&self, seed: u64) -> WorkloadArgs {
+        WorkloadArgs {
+            scenario: self.scenario.name().to_owned(),
+            rounds: self.rounds,
+            seed,
+            append: self.append.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    /// The machine of its boots.
+    #[must_use]
+    pub fn machine(&self, qemu: Option<PathBuf>, compiler: Choice) -> MachineArgs {
+        MachineArgs {
+            harts: self.harts,
+            memory: MemorySize { mib: 256 },
+            cpu: None,
+            machine: "virt".to_owned(),
+            qemu,
+            qemu_arg: Vec::new(),
+            schedule: Plan::Always(self.schedule),
+            dtb: None,
+            timeout: DEFAULT_TIMEOUT.as_secs(),
+            compiler,
+            no_install: true,
+        }
+    }
+
+    /// What it is booted with, in words.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        let mut words = vec![self.scenario.name().to_owned()];
+        words.extend(self.rounds.map(|rounds| format!("rounds={rounds}")));
+        words.extend(self.append.iter().map(ToString::to_string));
+        format!("{}, {} harts, {}", words.join(" "), self.harts, self.schedule)
+    }
+}
+
+/// A build with these features of the kernel.
+#[must_use]
+pub fn build_args(features: Vec<String>) -> BuildArgs {
+    BuildArgs { release: true, debug: false, features }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_is_the_beginning_of_another() {
+        // The bytes of an ELF do not say where a mark ends.
+        for (at, one) in BUGS.iter().enumerate() {
+            for (other_at, other) in BUGS.iter().enumerate() {
+                assert!(at == other_at || !other.name.starts_with(one.name), "{}", one.name);
+            }
+        }
+    }
+
+    #[test]
+    fn the_mark_is_found_among_other_bytes() {
+        let elf = b"\x7fELF built in on purpose: skimmer-bug:crit-switchmore text";
+        assert!(has_mark(elf, MARK, "crit-switch"));
+        assert!(has_mark(elf, MARK, ""));
+        assert!(!has_mark(elf, MARK, "lost-doorbell"));
+        assert!(!has_mark(elf, DELAY_MARK, ""));
+        assert!(!has_mark(b"", MARK, ""));
+    }
+
+    #[test]
+    fn a_bug_with_a_delay_has_two_features() {
+        let bug = Bug { name: "slow", control: Control::Delay, ..USUAL };
+        assert_eq!(
+            (bug.feature().as_str(), bug.control_name().as_str()),
+            ("bug-slow", "delay-slow")
+        );
+        assert_eq!(BUGS[0].control_name(), "default");
+    }
+}
