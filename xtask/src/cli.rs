@@ -431,8 +431,9 @@ pub struct BuildArgs {
     /// Little optimised (opt-level 1), with debug assertions.
     #[arg(long)]
     pub debug: bool,
-    /// A cargo feature of the kernel (repeatable). So far it has none; the
-    /// deliberate bugs that will be built in by name come later.
+    /// A cargo feature of the kernel (repeatable). `off-times` measures how
+    /// long interrupts stay masked and preemption deferred (in instructions
+    /// with --schedule rr). The deliberate bugs, by name, come later.
     #[arg(long, value_name = "FEATURE")]
     pub features: Vec<String>,
 }

@@ -22,6 +22,7 @@ pub mod gdb;
 pub mod gdb_test;
 pub mod inspect;
 pub mod lint;
+pub mod off_times;
 pub mod process;
 pub mod qemu;
 pub mod ram;

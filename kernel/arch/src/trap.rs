@@ -14,7 +14,7 @@ use skimmer_abi::trace::Event;
 use skimmer_core::table::OutOfMemory;
 
 use crate::{
-    cpu, csr, panic,
+    cpu, csr, off_times, panic,
     stack::{KernelStack, STACK_SIZE},
 };
 
@@ -84,6 +84,7 @@ extern "C" fn skimmer_trap(frame: &TrapFrame) {
     if frame.scause != SOFTWARE && frame.scause != TIMER {
         panic::trap(frame);
     }
+    off_times::trap_entered();
     cpu::interrupted(|hart, irq| {
         let cause = (frame.scause & 0xff) as u32 | 1 << 31;
         hart.note(irq, Event::TrapEnter, cause, frame.sepc);
@@ -95,6 +96,7 @@ extern "C" fn skimmer_trap(frame: &TrapFrame) {
         }
         hart.note(irq, Event::TrapExit, 0, 0);
     });
+    off_times::trap_returns();
 }
 
 #[unsafe(no_mangle)]
