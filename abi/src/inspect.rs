@@ -77,9 +77,46 @@ pub struct HartInspect {
     pub trace: AtomicU64,
     /// Trace records written since boot.
     pub trace_count: AtomicU64,
+    /// Worst off-times while a scenario's workload ran. Zero unless the kernel
+    /// was built with `off-times`.
+    pub off_times: OffTimes,
 }
 
-const _: () = assert!(size_of::<HartInspect>() == 128);
+/// One hart's worst off-times, by its counter of instructions (`instret`).
+/// Where QEMU's clock is not one of instructions, neither is that counter.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub struct OffTimes {
+    /// Interrupts masked, waiting for locks not counted.
+    pub masked: Longest,
+    /// Preemption deferred, waiting for locks not counted.
+    pub deferred: Longest,
+    /// Interrupts masked while another hart was seen to run. Where one clock
+    /// counts the instructions of all harts, too long by those of the others.
+    pub masked_shared: Longest,
+    /// Preemption deferred while another hart was seen to run.
+    pub deferred_shared: Longest,
+    /// Waiting for a lock.
+    pub lock_wait: AtomicU64,
+    /// Times that interrupts were masked or preemption was deferred.
+    pub intervals: AtomicU64,
+    /// Of those, times in which another hart was seen to run.
+    pub set_apart: AtomicU64,
+}
+
+/// The longest of some intervals.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub struct Longest {
+    /// How long.
+    pub length: AtomicU64,
+    /// Code address where it began.
+    pub from: AtomicU64,
+    /// Code address where it ended.
+    pub to: AtomicU64,
+}
+
+const _: () = assert!(size_of::<HartInspect>() == 256);
 const _: () = assert!(size_of::<InspectRoot>() == 24);
 
 /// Bumps a counter that only the calling hart writes: a load and a store, no

@@ -80,6 +80,34 @@ pub struct Outcome {
     pub kstress: Option<u64>,
     /// Time the workload took, in nanoseconds of guest time.
     pub nanos: u64,
+    /// Worst off-times; none unless the kernel was built with `off-times`.
+    pub off_times: Option<OffTimes>,
+}
+
+/// The worst off-times of all harts while the workload ran, in steps of the
+/// counter `instret`: instructions where the emulator counts them, else its
+/// host's clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OffTimes {
+    /// Interrupts masked, waiting for locks not counted.
+    pub masked: u64,
+    /// Preemption deferred, waiting for locks not counted.
+    pub deferred: u64,
+    /// Interrupts masked while another hart was seen to run.
+    pub masked_shared: u64,
+    /// Preemption deferred while another hart was seen to run.
+    pub deferred_shared: u64,
+    /// Waiting for a lock.
+    pub lock_wait: u64,
+    /// Times that interrupts were masked or preemption was deferred.
+    pub intervals: u64,
+    /// Of those, times in which another hart was seen to run.
+    pub set_apart: u64,
+    /// Steps of the counter, on the hart that waited for the workload's end,
+    /// while it ran.
+    pub steps: u64,
+    /// Nanoseconds of guest time in which it made them.
+    pub nanos: u64,
 }
 
 /// What the host needs to know of a panic. The registers go to the console as

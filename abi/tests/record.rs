@@ -5,8 +5,8 @@
 use proptest::prelude::*;
 use skimmer_abi::{
     record::{
-        Damaged, END, Envelope, MARK, MAX_ENCODED, MAX_FRAMES, MAX_LINE, Outcome, PanicInfo,
-        Record, SkipReason, decode, encode,
+        Damaged, END, Envelope, MARK, MAX_ENCODED, MAX_FRAMES, MAX_LINE, OffTimes, Outcome,
+        PanicInfo, Record, SkipReason, decode, encode,
     },
     scenario::Scenario,
 };
@@ -41,6 +41,17 @@ fn numbers(n: &[u64; 12]) -> Outcome {
         preemptions: n[11],
         kstress: (n[0].is_multiple_of(2)).then_some(n[1]),
         nanos: n[2] ^ n[3],
+        off_times: (n[4].is_multiple_of(2)).then_some(OffTimes {
+            masked: n[0],
+            deferred: n[1],
+            masked_shared: n[2],
+            deferred_shared: n[3],
+            lock_wait: n[4],
+            intervals: n[5],
+            set_apart: n[6],
+            steps: n[7],
+            nanos: n[8],
+        }),
     }
 }
 

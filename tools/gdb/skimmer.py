@@ -909,13 +909,30 @@ def sk_state(_):
 def sk_pcpu(_):
     """Per hart: current thread, sections, mailbox, rings, timer, trace.
 
-    Takes no argument."""
+    And the worst off-times, if the kernel measures them. Takes no argument."""
     harts = read_harts()
     now = last_time(harts)
     for hart in harts:
         print(f"hart {hart.index} (id {hart.hartid}): {guarded(current_text, hart)}")
         for part in (flags_text, mail_text, rings_text, timer_text, trace_text):
             print(f"    {guarded(part, hart, now)}")
+        worst = guarded(off_times_text, hart)
+        if worst:
+            print(f"    {worst}")
+
+
+def off_times_text(hart):
+    """The longest off-times, in steps of instret; nothing if none were measured."""
+    of = member(hart.inspect, "off_times")
+    parts = []
+    for name in ("masked", "deferred", "masked_shared", "deferred_shared"):
+        longest = member(of, name)
+        length, begin, end = (number(member(longest, part)) for part in ("length", "from", "to"))
+        if length:
+            parts.append(f"{name.replace('_', ' ')} {length} from {begin:#x} to {end:#x}")
+    wait = number(member(of, "lock_wait"))
+    parts += [f"waiting for a lock {wait}"] if wait else []
+    return f"off-times {', '.join(parts)}" if parts else ""
 
 
 def current_text(hart):

@@ -20,7 +20,7 @@ use crate::schedule::{Plan, Schedule};
 use crate::setup::compiler::Choice;
 use crate::setup::{self, Tools, Wishes};
 use crate::spec::{Machine, MemorySize, Workload, usual_rounds};
-use crate::test::Part;
+use crate::test::{Part, off_times};
 use crate::tree::Tree;
 use crate::watchdog::DEFAULT_TIMEOUT;
 
@@ -480,9 +480,11 @@ pub struct BuildArgs {
     /// Little optimised (opt-level 1), with debug assertions.
     #[arg(long)]
     pub debug: bool,
-    /// A cargo feature of the kernel (repeatable): bug-NAME builds in a
-    /// deliberate bug (`cargo xtask mutants --list` names them), delay-NAME
-    /// only the delay that such a bug has to widen its window, if it has one.
+    /// A cargo feature of the kernel (repeatable): off-times measures how long
+    /// interrupts stay masked and preemption deferred (in instructions with
+    /// --schedule rr); bug-NAME builds in a deliberate bug (`cargo xtask mutants
+    /// --list` names them), delay-NAME only the delay that such a bug has to
+    /// widen its window, if it has one.
     #[arg(long, value_name = "FEATURE", value_delimiter = ',', value_parser = feature)]
     pub features: Vec<String>,
 }
@@ -522,7 +524,8 @@ fn scenario_names() -> PossibleValuesParser {
 }
 
 fn feature(text: &str) -> Result<String, String> {
-    let known = features();
+    let known: Vec<String> =
+        features().into_iter().chain([off_times::FEATURE.to_owned()]).collect();
     if known.iter().any(|name| name == text) {
         return Ok(text.to_owned());
     }

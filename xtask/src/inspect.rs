@@ -52,6 +52,33 @@ pub struct HartCounters {
     pub trace: u64,
     /// Trace records written since boot.
     pub trace_count: u64,
+    /// Worst off-times; zero unless the kernel measures them.
+    #[serde(default)]
+    pub off_times: OffTimes,
+}
+
+/// Worst off-times of one hart, as in `skimmer_abi::inspect::OffTimes`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OffTimes {
+    /// Interrupts masked.
+    pub masked: Longest,
+    /// Preemption deferred.
+    pub deferred: Longest,
+    /// Interrupts masked while another hart was seen to run.
+    pub masked_shared: Longest,
+    /// Preemption deferred while another hart was seen to run.
+    pub deferred_shared: Longest,
+}
+
+/// The longest of some intervals.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Longest {
+    /// How long.
+    pub length: u64,
+    /// Code address where it began.
+    pub from: u64,
+    /// Code address where it ended.
+    pub to: u64,
 }
 
 /// The counters of all harts, or `None` while the guest has not published
@@ -85,7 +112,17 @@ fn hart(words: &[u64]) -> HartCounters {
         timers: words[11],
         trace: words[12],
         trace_count: words[13],
+        off_times: OffTimes {
+            masked: longest(&words[14..17]),
+            deferred: longest(&words[17..20]),
+            masked_shared: longest(&words[20..23]),
+            deferred_shared: longest(&words[23..26]),
+        },
     }
+}
+
+fn longest(words: &[u64]) -> Longest {
+    Longest { length: words[0], from: words[1], to: words[2] }
 }
 
 /// One number that changes whenever any hart does anything that counts.

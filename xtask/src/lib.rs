@@ -23,6 +23,7 @@ pub mod gdb_test;
 pub mod inspect;
 pub mod lint;
 pub mod mutants;
+pub mod off_times;
 pub mod process;
 pub mod qemu;
 pub mod ram;

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 use skimmer_abi::record as abi;
-pub use skimmer_abi::record::{Outcome, SkipReason};
+pub use skimmer_abi::record::{OffTimes, Outcome, SkipReason};
 use skimmer_abi::scenario::Scenario;
 
 /// The machine state of a panic.

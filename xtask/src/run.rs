@@ -11,6 +11,7 @@ use crate::claim::Claim;
 use crate::cli::{RunArgs, one_of};
 use crate::console::Line;
 use crate::evidence::file;
+use crate::off_times;
 use crate::record::Record;
 use crate::setup;
 use crate::show;
@@ -55,7 +56,8 @@ pub fn run(args: &RunArgs) -> Result<bool> {
     );
     let mut viewer = Viewer { all: args.verbose, kernel_speaks: false, symbols };
     let booted = boot::boot(&spec, &mut |event| viewer.see(&event))?;
-    report(&booted, dir, viewer.kernel_speaks || args.verbose);
+    let more = off_times::rows(&booted, machine.schedule, viewer.symbols.as_ref());
+    report(&booted, dir, viewer.kernel_speaks || args.verbose, more);
     Ok(booted.verdict.passed())
 }
 
@@ -86,11 +88,11 @@ impl Viewer {
     }
 }
 
-fn report(booted: &Booted, dir: &Path, shown: bool) {
+fn report(booted: &Booted, dir: &Path, shown: bool, more: Vec<(&str, String)>) {
     if !booted.verdict.passed() && !shown {
         print_tail(&dir.join(file::CONSOLE));
     }
-    println!("\n{}", show::summary(booted));
+    println!("\n{}", show::summary(booted, more));
     if booted.verdict.passed() {
         return;
     }

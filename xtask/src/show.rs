@@ -76,10 +76,10 @@ pub fn bytes(count: u64) -> String {
     }
 }
 
-/// The summary that closes a run.
+/// The summary that closes a run, with rows that the caller adds.
 #[must_use]
-pub fn summary(booted: &Booted) -> String {
-    let mut rows: Vec<(&str, String)> = Vec::new();
+pub fn summary(booted: &Booted, more: Vec<(&str, String)>) -> String {
+    let mut rows = Vec::new();
     for record in &booted.records {
         match record {
             Record::Boot { sbi, .. } => rows.push(("firmware", firmware(*sbi))),
@@ -87,6 +87,7 @@ pub fn summary(booted: &Booted) -> String {
             _ => {}
         }
     }
+    rows.extend(more);
     if !booted.rings.is_empty() {
         let records: u64 = booted.rings.iter().map(|ring| ring.written).sum();
         rows.push(("trace", format!("{records} records, digest {}", digest(&booted.rings))));

@@ -20,6 +20,7 @@ fn outcome() -> Outcome {
         preemptions: 0,
         kstress: None,
         nanos: 1000,
+        off_times: None,
     }
 }
 

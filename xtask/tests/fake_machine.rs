@@ -39,6 +39,7 @@ fn good_outcome() -> Outcome {
         preemptions: 0,
         kstress: None,
         nanos: 1000,
+        off_times: None,
     }
 }
 

@@ -16,7 +16,7 @@ use skimmer_sync::{
     lock::{Guard, SpinLock},
 };
 
-use crate::{irq::masked, sbi};
+use crate::{irq::masked, off_times, sbi};
 
 static LOCK: SpinLock<()> = SpinLock::new(());
 static SEQUENCE: AtomicU32 = AtomicU32::new(0);
@@ -65,7 +65,7 @@ pub fn send(record: Record<'_>) {
 
 /// Waits for the console, unless a panic has it.
 fn take_turn(irq: &IrqOff) -> Option<Guard<'_, ()>> {
-    (!IS_PANICKING.load(Ordering::Relaxed)).then(|| LOCK.lock(irq))
+    (!IS_PANICKING.load(Ordering::Relaxed)).then(|| off_times::lock(&LOCK, irq))
 }
 
 struct Line {

@@ -15,6 +15,7 @@ use skimmer_sync::{cell::HartCell, irq::IrqOff, magazine::Magazines, once::Once}
 use crate::{
     csr,
     irq::masked,
+    off_times::{self, OffTimes},
     sbi,
     stack::{self, KernelStack, Saved},
     time, trap,
@@ -80,6 +81,7 @@ pub struct HartLocal {
     hartid: AtomicU64,
     state: Option<HartCell<Hart<Riscv>>>,
     stock: HartCell<Magazines>,
+    pub(crate) off_times: OffTimes,
 }
 
 const _: () = assert!(core::mem::offset_of!(HartLocal, trap_stack) == 0);
@@ -94,6 +96,7 @@ pub(crate) static EARLY: HartLocal = HartLocal {
     hartid: AtomicU64::new(u64::MAX),
     state: None,
     stock: HartCell::new(HartIndex::new(0), Magazines::new()),
+    off_times: OffTimes::early(),
 };
 
 static HARTS: Once<Vec<HartLocal>> = Once::new();
@@ -118,6 +121,7 @@ impl HartLocal {
             has_sstc,
             index,
             hartid: AtomicU64::new(hartid),
+            off_times: OffTimes::new(index.index(), state.inspect()),
             state: Some(HartCell::new(index, state)),
             stock: HartCell::new(index, Magazines::new()),
         })
@@ -172,7 +176,7 @@ pub fn harts() -> &'static [HartLocal] {
 }
 
 #[inline]
-fn local() -> &'static HartLocal {
+pub(crate) fn local() -> &'static HartLocal {
     let local: *const HartLocal;
     // SAFETY: reads a register.
     unsafe { asm!("mv {}, tp", out(reg) local, options(nomem, nostack)) };
@@ -323,15 +327,19 @@ pub(crate) fn critical_depth() -> u32 {
 
 #[inline]
 pub(crate) fn set_critical_depth(depth: u32) {
-    local().critical_depth.store(depth, Ordering::Relaxed);
-    // What a handler on this hart sees, it sees in program order.
-    core::sync::atomic::compiler_fence(Ordering::SeqCst);
+    let local = local();
+    off_times::changing_depth(&local.off_times, &local.critical_depth, depth, || {
+        local.critical_depth.store(depth, Ordering::Relaxed);
+        // What a handler on this hart sees, it sees in program order.
+        core::sync::atomic::compiler_fence(Ordering::SeqCst);
+    });
 }
 
 /// A new thread leaves the section that it was born in, and the masked
 /// interrupts of the switch that brought it here.
 pub(crate) fn begin_thread() {
     set_critical_depth(0);
+    off_times::opening();
     csr::open_interrupts();
 }
 
@@ -361,7 +369,7 @@ pub fn begin_idle() {
 pub fn idle_turn() {
     enter(|hart, _| {
         if !hart.wants_preemption() {
-            csr::wait_for_interrupt();
+            off_times::asleep(csr::wait_for_interrupt);
         }
         ((), None)
     });

@@ -84,6 +84,18 @@ pub fn time() -> u64 {
     ticks
 }
 
+/// Reads the `instret` register: instructions that the hart has executed, or
+/// what the emulator takes for them.
+#[cfg(feature = "off-times")]
+#[inline]
+pub(crate) fn instret() -> u64 {
+    let count: u64;
+    // Not to be moved: it marks a place in the program.
+    // SAFETY: reads a counter.
+    unsafe { asm!("rdinstret {}", out(reg) count) };
+    count
+}
+
 /// The frame pointer of the caller, when inlined.
 #[inline(always)]
 #[must_use]

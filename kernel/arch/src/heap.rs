@@ -25,7 +25,7 @@ use skimmer_sync::{
     slab::{self, FrameSource, Slabs},
 };
 
-use crate::irq;
+use crate::{irq, off_times};
 
 const _: () = assert!(FRAME_SIZE == slab::FRAME_SIZE);
 
@@ -163,7 +163,7 @@ impl KernelHeap {
         // front of the `usable` frames, and a frame is aligned for a link.
         let link = unsafe { write_books(place, frames.end, usable, phys_to_virt) }?;
         irq::masked(|irq| {
-            let mut heap = self.0.lock(irq);
+            let mut heap = off_times::lock(&self.0, irq);
             // SAFETY: it stays the same chain, one link longer.
             let banks = unsafe { heap.frames_mut() };
             link.next = banks.first.take();
@@ -176,7 +176,7 @@ impl KernelHeap {
     /// are whatever they were: zero them before a process sees them.
     pub fn allocate_frames(&self, order: u8) -> Option<FrameNumber> {
         irq::masked(|irq| {
-            let mut heap = self.0.lock(irq);
+            let mut heap = off_times::lock(&self.0, irq);
             let block = heap.take_frames(order)?;
             heap.frames().frame_at(block.addr().get())
         })
@@ -192,7 +192,7 @@ impl KernelHeap {
     /// them any more.
     pub unsafe fn free_frames(&self, frame: FrameNumber, order: u8) -> Result<(), FrameError> {
         irq::masked(|irq| {
-            let mut heap = self.0.lock(irq);
+            let mut heap = off_times::lock(&self.0, irq);
             // SAFETY: the chain stays, and the caller promises that these
             // frames are not the heap's own.
             unsafe { heap.frames_mut() }.free(frame, order)
@@ -202,7 +202,7 @@ impl KernelHeap {
     /// Allocates up to `count` blocks under one lock and passes each to `each`.
     pub fn allocate_batch(&self, layout: Layout, count: usize, mut each: impl FnMut(NonNull<u8>)) {
         irq::masked(|irq| {
-            let mut heap = self.0.lock(irq);
+            let mut heap = off_times::lock(&self.0, irq);
             (0..count).map_while(|_| heap.allocate(layout)).for_each(&mut each);
         });
     }
@@ -213,7 +213,7 @@ impl KernelHeap {
     /// Each block is from this heap, with this layout, and not used any more.
     pub unsafe fn free_batch(&self, layout: Layout, blocks: impl Iterator<Item = NonNull<u8>>) {
         irq::masked(|irq| {
-            let mut heap = self.0.lock(irq);
+            let mut heap = off_times::lock(&self.0, irq);
             for block in blocks {
                 // SAFETY: the caller's promise.
                 unsafe { heap.free(block, layout) };
@@ -224,7 +224,7 @@ impl KernelHeap {
     /// What is in use and what is free.
     pub fn statistics(&self) -> HeapStatistics {
         irq::masked(|irq| {
-            let heap = self.0.lock(irq);
+            let heap = off_times::lock(&self.0, irq);
             let banks = || heap.frames().iter().map(|link| &link.bank);
             HeapStatistics {
                 bytes_in_use: heap.bytes(),
@@ -236,7 +236,7 @@ impl KernelHeap {
 
     /// Gives what the heap keeps in stock back to the frames.
     pub fn trim(&self) {
-        irq::masked(|irq| self.0.lock(irq).trim());
+        irq::masked(|irq| off_times::lock(&self.0, irq).trim());
     }
 }
 
@@ -277,7 +277,7 @@ unsafe fn write_books(
 // as aligned as the layout asks; nothing here unwinds, the kernel aborts.
 unsafe impl GlobalAlloc for KernelHeap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let block = irq::masked(|irq| self.0.lock(irq).allocate(layout));
+        let block = irq::masked(|irq| off_times::lock(&self.0, irq).allocate(layout));
         block.map_or(ptr::null_mut(), NonNull::as_ptr)
     }
 
@@ -286,7 +286,7 @@ unsafe impl GlobalAlloc for KernelHeap {
             return;
         };
         irq::masked(|irq| {
-            let mut heap = self.0.lock(irq);
+            let mut heap = off_times::lock(&self.0, irq);
             // SAFETY: the caller's promise: from `alloc`, with this layout,
             // freed once and not used any more.
             unsafe { heap.free(block, layout) };

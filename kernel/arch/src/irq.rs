@@ -3,19 +3,23 @@
 
 use skimmer_sync::irq::IrqOff;
 
-use crate::{cpu, csr};
+use crate::{cpu, csr, off_times};
 
 /// Runs `f` with interrupts masked on this hart, and puts them back as they
 /// were. Sections nest.
 #[inline]
 pub fn masked<R>(f: impl FnOnce(&IrqOff) -> R) -> R {
     let were_open = csr::mask_interrupts();
+    if were_open {
+        off_times::masking();
+    }
     // SAFETY: interrupts are masked until the end of this function, and a
     // thread stays on its hart. If `f` switches threads, it returns on this
     // stack with interrupts masked again (law switch-window-closed).
     let irq = unsafe { IrqOff::assume(cpu::this_hart()) };
     let result = f(&irq);
     if were_open {
+        off_times::opening();
         csr::open_interrupts();
     }
     result

@@ -16,6 +16,11 @@ pub mod csr;
 pub mod heap;
 pub mod irq;
 pub mod memory;
+#[cfg(feature = "off-times")]
+pub mod off_times;
+#[cfg(not(feature = "off-times"))]
+#[path = "off_times_none.rs"]
+pub mod off_times;
 pub mod panic;
 pub mod power;
 pub mod sbi;

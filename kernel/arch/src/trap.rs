@@ -14,7 +14,7 @@ use skimmer_abi::trace::Event;
 use skimmer_core::table::OutOfMemory;
 
 use crate::{
-    cpu, csr, panic,
+    cpu, csr, off_times, panic,
     stack::{KernelStack, STACK_SIZE},
 };
 
@@ -91,6 +91,7 @@ extern "C" fn skimmer_trap(frame: &TrapFrame) {
     if frame.scause != SOFTWARE && frame.scause != TIMER {
         panic::trap(frame);
     }
+    off_times::trap_entered();
     assert!(!is_in_return(frame.sepc), "sie-off-before-sstatus: a trap inside the return from one");
     cpu::interrupted(|hart, irq| {
         let is_own = hart.current_context().holds(core::ptr::from_ref(frame).addr());
@@ -105,6 +106,7 @@ extern "C" fn skimmer_trap(frame: &TrapFrame) {
         }
         hart.note(irq, Event::TrapExit, 0, 0);
     });
+    off_times::trap_returns();
 }
 
 /// Whether a trap was taken where trap.S restores what the last one saved.

@@ -18,6 +18,18 @@ mod irq {
     }
 }
 
+/// And this: here nothing is measured.
+mod off_times {
+    use skimmer_sync::{
+        irq::IrqOff,
+        lock::{Guard, SpinLock},
+    };
+
+    pub(crate) fn lock<'l, T>(lock: &'l SpinLock<T>, irq: &'l IrqOff) -> Guard<'l, T> {
+        lock.lock(irq)
+    }
+}
+
 use std::{
     alloc::{GlobalAlloc, Layout},
     ptr::{self, NonNull},

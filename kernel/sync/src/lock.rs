@@ -73,15 +73,25 @@ impl<T> SpinLock<T> {
                 spin_loop();
             }
         }
-        Guard {
-            lock: self,
-            value: self.value.with_mut(|value| value),
-            _irq: core::marker::PhantomData,
-        }
+        self.guard()
     }
 }
 
 impl<T> SpinLock<T> {
+    /// Takes the lock if it is free. May fail where it is, seldom.
+    #[inline]
+    pub fn try_lock<'l>(&'l self, _irq: &'l IrqOff) -> Option<Guard<'l, T>> {
+        self.try_take().ok()?;
+        Some(self.guard())
+    }
+
+    // For who has set `is_held`.
+    #[inline]
+    fn guard(&self) -> Guard<'_, T> {
+        let value = self.value.with_mut(|value| value);
+        Guard { lock: self, value, _irq: core::marker::PhantomData }
+    }
+
     // An attempt that fails writes nothing.
     #[inline]
     fn try_take(&self) -> Result<bool, bool> {

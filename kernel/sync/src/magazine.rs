@@ -16,9 +16,10 @@ const FRAME: usize = 4096;
 /// 16 bytes to 16 KiB, by powers of two.
 const CLASSES: usize = 11;
 
-/// What is moved at a time, by bytes and by blocks.
+/// What is moved at a time, by bytes and by blocks: with interrupts masked, at
+/// some 240 instructions a block (law bounded-off-time).
 const BATCH_BYTES: usize = 64 * 1024;
-const BATCH_BLOCKS: usize = 32;
+const BATCH_BLOCKS: usize = 8;
 
 /// A size class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -50,7 +50,11 @@ const STEPS: &[Step] = &[
     ("licences of dependencies", |c| licences::check(&c.metadata)),
     ("rustfmt", |_| rustfmt()),
     ("clippy, host", |_| clippy_host()),
-    ("clippy, kernel", clippy_kernel),
+    ("clippy, kernel", |c| clippy_kernel(c, &[])),
+    ("clippy, kernel with off-times", |c| {
+        clippy_kernel(c, &["--features", "skimmer-image/off-times"])
+    }),
+    ("clippy, kernel with every feature", |c| clippy_kernel(c, &["--all-features"])),
     ("no bug in a default build", |c| bugs::check(&c.metadata, &c.compiler)),
     ("docs, host", |_| docs_host()),
     ("docs, kernel", docs_kernel),
@@ -134,9 +138,9 @@ fn clippy_host() -> Result<String> {
     quietly(host_crates(&mut command).args(["--", "-D", "warnings"]))
 }
 
-fn clippy_kernel(context: &Context) -> Result<String> {
+fn clippy_kernel(context: &Context, features: &[&str]) -> Result<String> {
     let mut command = context.compiler.cargo("clippy");
-    command.args(["--quiet", "--release"]);
+    command.args(["--quiet", "--release"]).args(features);
     quietly(target_crates(&mut command).args(["--", "-D", "warnings"]))
 }
 

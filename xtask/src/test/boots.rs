@@ -8,6 +8,7 @@ use anyhow::Result;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::interrupt;
+use super::off_times;
 use super::scenarios::{CASES, Case};
 use super::traces;
 use crate::boot::{Boot, Booted, Event, boot};
@@ -84,6 +85,7 @@ pub fn all(tools: &Tools, only: Option<&str>) -> Result<Tally> {
             Err(error) => report(name, start, Err(format!("{error:#}"))),
         }
     }
+    off_times::all(tools, claim.dir(), wanted, &mut report)?;
     for (name, signal) in interrupt::CASES {
         if wanted(name) {
             process::check_interrupt()?;

@@ -6,6 +6,7 @@
 pub mod boots;
 pub mod host;
 pub mod interrupt;
+pub mod off_times;
 pub mod scenarios;
 pub mod traces;
 

@@ -40,7 +40,7 @@ pub fn trace(args: &TraceArgs) -> Result<bool> {
         reproduce: &run_line(&workload_args, &machine, &args.build, seed),
     };
     let booted = boot::boot(&spec, &mut |_| {})?;
-    println!("{}", show::summary(&booted));
+    println!("{}", show::summary(&booted, Vec::new()));
     for problem in &booted.verdict.problems {
         println!("  {problem}");
     }

@@ -48,6 +48,7 @@ pub(super) fn lie_record() -> ! {
         preemptions: 0,
         kstress: None,
         nanos: 0,
+        off_times: None,
     }));
     power::exit(ExitStatus::Failure)
 }

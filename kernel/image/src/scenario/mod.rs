@@ -7,6 +7,7 @@ mod faults;
 mod flood;
 mod kstress;
 mod msgstorm;
+mod off_times;
 mod ports;
 mod preempt;
 mod threads;
@@ -57,6 +58,7 @@ pub(crate) fn run(line: &CommandLine) -> ! {
     let kstress = kstress.map(kstress::Kstress::stop);
     report.errors += kstress.as_ref().map_or(0, |tally| tally.errors);
     let nanos = time::nanos(time::now().wrapping_sub(started));
+    let off_times = off_times::stop();
     let counters = Counters::read().since(&before);
     let stacks = service::check_all_stacks();
     let errors = report.errors + stacks.err().unwrap_or(0);
@@ -79,6 +81,7 @@ pub(crate) fn run(line: &CommandLine) -> ! {
         preemptions: counters.preemptions,
         kstress: kstress.map(|tally| tally.rounds),
         nanos,
+        off_times,
     }));
     power::exit(if errors == 0 { ExitStatus::Success } else { ExitStatus::Failure })
 }
@@ -105,6 +108,8 @@ fn announce(line: &CommandLine, clients: usize, rounds: u64) {
         clients: u32::try_from(clients).unwrap_or(u32::MAX),
         rounds,
     });
+    // The console is silent from here to the end.
+    off_times::start();
 }
 
 /// Harts that came up.

@@ -144,8 +144,10 @@ enum Seen {
 /// stairs who was ready may have been more urgent than who got it. Returns the
 /// errors, and whether the trace still held all of the climb.
 fn judge(steps: &[ThreadId], start: u64) -> (u64, bool) {
-    let (records, count): (Vec<Record>, u64) =
-        enter(|hart, _| ((hart.trace().collect(), hart.inspect().trace_count.load(Relaxed)), None));
+    // Read with interrupts open (law bounded-off-time): the count that follows
+    // says whether what was written meanwhile has overwritten any of it.
+    let records: Vec<Record> = enter(|hart, _| (hart.trace(), None)).collect();
+    let count = trace_count();
     let words: Vec<u64> = steps.iter().map(|id| id.to_word()).collect();
     let place = |word: u64| words.iter().position(|&known| known == word);
     let mut seen: Vec<Seen> = steps.iter().map(|_| Seen::Away).collect();
