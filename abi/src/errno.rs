@@ -3,20 +3,74 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Why a call failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[repr(u16)]
-pub enum Errno {
+/// Declares the numbers once: the enum, and the way back from a number.
+macro_rules! errnos {
+    ($($(#[$doc:meta])* $name:ident = $number:literal,)*) => {
+        /// Why a call failed.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        #[repr(u16)]
+        pub enum Errno {
+            $($(#[$doc])* $name = $number,)*
+        }
+
+        impl Errno {
+            /// The error that a negative result stands for.
+            #[must_use]
+            pub const fn from_status(status: i64) -> Option<Self> {
+                match status.wrapping_neg() {
+                    $($number => Some(Self::$name),)*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+errnos! {
+    /// Not allowed.
+    EPERM = 1,
+    /// No such program.
+    ENOENT = 2,
     /// No such thread, process or message.
     ESRCH = 3,
+    /// Something else ended the wait.
+    EINTR = 4,
+    /// The server is ending, and nobody receives.
+    ENXIO = 6,
+    /// It is no program that can run here.
+    ENOEXEC = 8,
+    /// No such connection.
+    EBADF = 9,
     /// Not now: a limit was reached.
     EAGAIN = 11,
     /// Memory is out.
     ENOMEM = 12,
+    /// No right to it.
+    EACCES = 13,
+    /// An address that the caller gave is not its own.
+    EFAULT = 14,
+    /// Somebody else has it.
+    EBUSY = 16,
     /// An argument makes no sense.
     EINVAL = 22,
+    /// The system's table is full.
+    ENFILE = 23,
+    /// The process's table is full.
+    EMFILE = 24,
+    /// It would wait for itself.
+    EDEADLK = 45,
     /// The operation was aborted by the one who asked for it.
     ECANCELED = 47,
+    /// Not supported.
+    ENOTSUP = 48,
+    /// A size that no number holds.
+    EOVERFLOW = 79,
+    /// No such call.
+    ENOSYS = 89,
+    /// Time is up.
+    ETIMEDOUT = 260,
+    /// An address that the server gave is not its own.
+    ESRVRFAULT = 312,
 }
 
 impl Errno {
@@ -24,5 +78,18 @@ impl Errno {
     #[must_use]
     pub const fn status(self) -> i64 {
         -(self as i64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_leads_back_to_its_error() {
+        assert_eq!(Errno::from_status(Errno::ESRVRFAULT.status()), Some(Errno::ESRVRFAULT));
+        for none in [0, 1, -5, i64::MIN, i64::MAX] {
+            assert_eq!(Errno::from_status(none), None, "{none}");
+        }
     }
 }
