@@ -33,6 +33,10 @@ impl Machine for Riscv {
         context.saved()
     }
 
+    fn condemn(context: &KernelStack) {
+        context.condemn();
+    }
+
     fn ring_doorbell(&self, hart: HartIndex) {
         if let Some(local) = harts().get(hart.index()) {
             sbi::send_ipi(local.hartid());
@@ -182,6 +186,11 @@ pub(crate) fn local() -> &'static HartLocal {
     unsafe { asm!("mv {}, tp", out(reg) local, options(nomem, nostack)) };
     // SAFETY: set in `install` before any code that could come here.
     unsafe { &*local }
+}
+
+/// What `tp` is.
+pub(crate) fn local_address() -> u64 {
+    core::ptr::from_ref(local()).expose_provenance() as u64
 }
 
 /// The hart that runs this. In code that may be preempted by a thread of

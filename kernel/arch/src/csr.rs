@@ -6,6 +6,8 @@ use core::arch::asm;
 
 /// `sstatus.SIE`: interrupts are taken in S-mode.
 const SSTATUS_SIE: usize = 1 << 1;
+/// `sstatus.SUM`: S-mode may reach user pages.
+const SSTATUS_SUM: usize = 1 << 18;
 /// `sie.SSIE`, `sip.SSIP`: supervisor software interrupt.
 const SOFT: usize = 1 << 1;
 /// `sie.STIE`: supervisor timer interrupt.
@@ -60,6 +62,27 @@ pub(crate) fn wait_for_interrupt() {
     unsafe { asm!("wfi") };
 }
 
+/// Says that the kernel runs: `sscratch` is 0 then (trap.S).
+#[inline]
+pub(crate) fn clear_scratch() {
+    // SAFETY: the kernel runs.
+    unsafe { asm!("csrw sscratch, zero") };
+}
+
+/// Lets the kernel reach into user memory (`sstatus.SUM`).
+#[inline]
+pub(crate) fn open_user_memory() {
+    // SAFETY: only the copy routine follows, which names user memory alone.
+    unsafe { asm!("csrs sstatus, {}", in(reg) SSTATUS_SUM) };
+}
+
+/// The end of that.
+#[inline]
+pub(crate) fn close_user_memory() {
+    // SAFETY: takes a right away.
+    unsafe { asm!("csrc sstatus, {}", in(reg) SSTATUS_SUM) };
+}
+
 /// Sets the trap vector (direct mode).
 #[inline]
 pub(crate) fn set_trap_vector(entry: usize) {
@@ -104,6 +127,23 @@ pub(crate) fn frame_pointer() -> usize {
     // SAFETY: reads a register.
     unsafe { asm!("mv {}, s0", out(reg) fp, options(nomem, nostack)) };
     fp
+}
+
+/// The stack pointer.
+#[inline(always)]
+pub(crate) fn stack_pointer() -> usize {
+    let sp: usize;
+    // SAFETY: reads a register.
+    unsafe { asm!("mv {}, sp", out(reg) sp, options(nomem, nostack)) };
+    sp
+}
+
+/// `sstatus`, as it is.
+pub(crate) fn sstatus() -> u64 {
+    let value: u64;
+    // SAFETY: reads a register.
+    unsafe { asm!("csrr {}, sstatus", out(reg) value, options(nomem, nostack)) };
+    value
 }
 
 /// The registers that a call keeps, and those of the last trap.

@@ -4,7 +4,8 @@
 //! A stack is one block of memory. At its low end stands a header with the
 //! saved stack pointer, and above the header the canary: what runs off the
 //! stack meets the canary first. The switch checks both stacks' canaries (law
-//! canaries-everywhere).
+//! canaries-everywhere). At the high end a place is kept free for the frame from
+//! which a thread goes to U-mode.
 
 use alloc::{
     alloc::{Layout, alloc, dealloc},
@@ -14,12 +15,17 @@ use core::{
     arch::global_asm,
     cell::{Cell, UnsafeCell},
     ptr::NonNull,
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 use skimmer_core::{sched::Switch, table::OutOfMemory};
 use skimmer_sync::irq::IrqOff;
 
-use crate::cpu::{self, Riscv};
+use crate::{
+    cpu::{self, Riscv},
+    fp,
+    trap::TrapFrame,
+};
 
 global_asm!(include_str!("switch.S"));
 
@@ -34,6 +40,9 @@ pub const STACK_SIZE: usize = 16 * 1024;
 /// Words that [`skimmer_switch`] keeps on the stack.
 const SAVED_WORDS: usize = 14;
 
+/// Where the user frame stands in a stack.
+const USER_FRAME: usize = STACK_SIZE - size_of::<TrapFrame>();
+
 const CANARY_WORDS: usize = 4;
 const CANARY: u64 = 0x5afe_57ac_c0de_ca11;
 
@@ -46,6 +55,12 @@ struct Header {
     stack_pointer: UnsafeCell<usize>,
     /// What a thread that has not begun will run.
     entry: Cell<Option<Box<Entry>>>,
+    /// The thread is to end before it goes back to U-mode. Written and read on
+    /// its home hart only.
+    is_condemned: AtomicBool,
+    /// Whether `fp` holds the thread's floating-point registers.
+    is_fp_parked: Cell<bool>,
+    fp: UnsafeCell<fp::Registers>,
     canary: UnsafeCell<[u64; CANARY_WORDS]>,
 }
 
@@ -109,6 +124,9 @@ impl KernelStack {
         let fresh = Header {
             stack_pointer: UnsafeCell::new(0),
             entry: Cell::new(None),
+            is_condemned: AtomicBool::new(false),
+            is_fp_parked: Cell::new(false),
+            fp: UnsafeCell::new(fp::Registers::zero()),
             canary: UnsafeCell::new([CANARY; CANARY_WORDS]),
         };
         // SAFETY: aligned by the block's alignment, and inside it.
@@ -121,10 +139,15 @@ impl KernelStack {
         unsafe { self.header.as_ref() }
     }
 
-    /// The address behind its last byte, where it begins to grow down.
+    /// Where it begins to grow down: below the place of the user frame.
     #[must_use]
     pub fn top(&self) -> usize {
-        self.header.addr().get() + STACK_SIZE
+        self.header.addr().get() + USER_FRAME
+    }
+
+    /// The thread is to end before it goes back to U-mode. For its home hart.
+    pub(crate) fn condemn(&self) {
+        self.header().is_condemned.store(true, Ordering::Relaxed);
     }
 
     /// Where a hart begins on it.
@@ -178,6 +201,29 @@ impl Saved {
         unsafe { self.0.as_ref() }.stack_pointer.get()
     }
 
+    /// Parks the floating-point registers if this thread, which runs, has them.
+    #[inline]
+    fn park_fp(self) {
+        if fp::are_on() {
+            // SAFETY: as in `stack_pointer`.
+            let header = unsafe { self.0.as_ref() };
+            // SAFETY: the running thread's own, and it is here.
+            fp::save(unsafe { &mut *header.fp.get() });
+            header.is_fp_parked.set(true);
+        }
+    }
+
+    /// Gives this thread, which runs again, its floating-point registers back.
+    #[inline]
+    fn unpark_fp(self) {
+        // SAFETY: as in `stack_pointer`.
+        let header = unsafe { self.0.as_ref() };
+        if header.is_fp_parked.replace(false) {
+            // SAFETY: as in `park_fp`.
+            fp::load(unsafe { &*header.fp.get() });
+        }
+    }
+
     fn is_whole(self) -> bool {
         // SAFETY: as in `stack_pointer`.
         let canary = unsafe { self.0.as_ref() }.canary.get();
@@ -200,12 +246,14 @@ pub(crate) fn switch(_irq: &IrqOff, switch: Switch<Riscv>) {
     assert!(to.is_whole(), "canaries-everywhere: the incoming thread's stack was overrun");
     let depth = cpu::critical_depth();
     assert!(depth > 0, "crit-across-switch: a thread leaves its hart outside a critical section");
+    from.park_fp();
     // SAFETY: a `Switch` is made by the hart's own policy only, and names its
     // current thread and one that is suspended; interrupts are masked until
     // the new stack is live.
     unsafe { skimmer_switch(from.stack_pointer(), to.stack_pointer()) };
     // The depth is the thread's own, and it is back.
     cpu::set_critical_depth(depth);
+    from.unpark_fp();
 }
 
 /// The first Rust code of a new thread: with interrupts masked, and in the
@@ -228,6 +276,33 @@ extern "C" fn skimmer_thread_main(header: usize) -> ! {
 pub(crate) const fn bounds(address: usize) -> (usize, usize) {
     let base = address & !(STACK_SIZE - 1);
     (base, base + STACK_SIZE)
+}
+
+/// The header of the stack that holds `address`.
+///
+/// # Safety
+/// `address` is in a kernel stack that lives for `'s`.
+const unsafe fn header_of<'s>(address: usize) -> &'s Header {
+    let header = core::ptr::with_exposed_provenance::<Header>(bounds(address).0);
+    // SAFETY: the caller's promise; every kernel stack begins with one.
+    unsafe { &*header }
+}
+
+/// Whether the thread on whose stack `frame` is has been condemned.
+#[inline]
+pub(crate) fn is_condemned(frame: usize) -> bool {
+    // SAFETY: a trap frame of the running thread, which is on its own stack.
+    unsafe { header_of(frame) }.is_condemned.load(Ordering::Relaxed)
+}
+
+/// Writes the calling thread's user frame and returns its address.
+pub(crate) fn set_user_frame(frame: TrapFrame) -> usize {
+    let (base, _) = bounds(crate::csr::stack_pointer());
+    let place = base + USER_FRAME;
+    // SAFETY: the place is kept free at the top of every kernel stack, and the
+    // caller runs on this one.
+    unsafe { core::ptr::with_exposed_provenance_mut::<TrapFrame>(place).write(frame) };
+    place
 }
 
 /// Bytes between the caller's frame and its stack's canary; 0 once it is past.

@@ -1,35 +1,48 @@
 # SPDX-License-Identifier: Apache-2.0
 # Trap entry and exit, beside trap.rs.
 #
-# A trap runs on the stack of the thread that it interrupts, below a frame with
-# all its registers. sscratch is a place for one register during entry. Kernel
-# stacks are blocks of 16 KiB aligned to their size: a stack pointer that is
-# too near the low end leaves for the hart's trap stack, whose end stands in
-# the first word that tp points to, and is reported.
+# A trap from S-mode runs on the stack of the thread that it interrupts, below a
+# frame with all its registers. Kernel stacks are blocks of 16 KiB aligned to
+# their size: a stack pointer that is too near the low end leaves for the hart's
+# trap stack, whose end stands in the first word that tp points to, and is
+# reported.
+#
+# While a program runs, sscratch is the address of its thread's frame, at the
+# top of the thread's kernel stack; a trap from U-mode swaps it with the
+# program's sp. While the kernel runs, sscratch is 0: that is how the two are
+# told apart, and what a trap in the kernel may use for one register.
 
 .equ STACK_BITS, 14                 # STACK_SIZE of stack.rs
-.equ FRAME, 304
+.equ FRAME, 320
 .equ ROOM, FRAME + 2560             # a frame, the handlers, header and canary
 
-.macro SAVE_ALL                     # all but x0, x2 and x5
+.macro SAVE_MOST                    # all but x0, x2 and x5
     sd      x1, 8(sp)
     sd      x3, 24(sp)
     sd      x4, 32(sp)
     .irp n, 6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
     sd      x\n, 8*\n(sp)
     .endr
-    csrr    t0, sscratch
-    sd      t0, 40(sp)              # x5
+.endm
+
+.macro SAVE_CAUSE
     csrr    t0, sepc
     sd      t0, 256(sp)
+    csrr    t1, scause
+    sd      t1, 264(sp)
+    csrr    t1, stval
+    sd      t1, 272(sp)
+    csrr    t1, sstatus
+    sd      t1, 280(sp)
+.endm
+
+.macro SAVE_ALL                     # in the kernel: t0 is in sscratch
+    SAVE_MOST
+    csrrw   t0, sscratch, zero
+    sd      t0, 40(sp)              # x5
+    SAVE_CAUSE
     sd      t0, 296(sp)             # the end of the frame is one more link in
     sd      x8, 288(sp)             # the chain of frame pointers
-    csrr    t0, scause
-    sd      t0, 264(sp)
-    csrr    t0, stval
-    sd      t0, 272(sp)
-    csrr    t0, sstatus
-    sd      t0, 280(sp)
 .endm
 
 # The vector of a hart with threads.
@@ -38,6 +51,9 @@
 .type skimmer_trap_entry, @function
 .balign 4
 skimmer_trap_entry:
+    csrrw   sp, sscratch, sp
+    bnez    sp, from_user
+    csrrw   sp, sscratch, sp
     csrw    sscratch, t0
     slli    t0, sp, 64 - STACK_BITS
     srli    t0, t0, 64 - STACK_BITS
@@ -48,27 +64,43 @@ skimmer_trap_entry:
     SAVE_ALL
     addi    t0, sp, FRAME
     sd      t0, 16(sp)              # x2
+    j       enter_rust
+
+from_user:
+    SAVE_MOST
+    sd      x5, 40(sp)
+    csrrw   t0, sscratch, zero
+    sd      t0, 16(sp)              # x2
+    SAVE_CAUSE
+    sd      zero, 288(sp)           # the chain of frame pointers ends here
+    sd      zero, 296(sp)
+    ld      tp, 304(sp)             # the kernel's
+
+enter_rust:
     mv      a0, sp
-    addi    s0, sp, FRAME
+    addi    s0, sp, FRAME - 16
     call    skimmer_trap
 
-    # Law sie-off-before-sstatus: interrupts have been masked since entry, or
-    # since the switch back to this thread, and stay so until sret.
+    # The one return: the frame at sp says where to. Law sie-off-before-sstatus:
+    # interrupts have been masked since entry, or since the switch back to this
+    # thread, and stay so until sret.
 .globl skimmer_trap_return
 skimmer_trap_return:
 .if {bug_sret_sie}
     csrsi   sstatus, 2
 .endif
-    ld      t0, 256(sp)
-    csrw    sepc, t0
     ld      t0, 280(sp)
+    andi    t1, t0, 0x100           # SPP
+    bnez    t1, 1f
+    csrw    sscratch, sp
+1:  ld      t1, 256(sp)
     csrw    sstatus, t0
+    csrw    sepc, t1
     ld      x1, 8(sp)
-    ld      x3, 24(sp)
-    .irp n, 5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
+    .irp n, 3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
     ld      x\n, 8*\n(sp)
     .endr
-    addi    sp, sp, FRAME           # tp is this hart's: threads do not move
+    ld      sp, 16(sp)
 .globl skimmer_trap_sret
 skimmer_trap_sret:
     sret
@@ -81,7 +113,7 @@ overrun:
     sd      t0, 16(sp)              # x2
     SAVE_ALL
     mv      a0, sp
-    addi    s0, sp, FRAME
+    addi    s0, sp, FRAME - 16
     call    skimmer_overrun
     unimp
 .size skimmer_trap_entry, . - skimmer_trap_entry
@@ -99,7 +131,7 @@ skimmer_fatal_entry:
     sd      t0, 16(sp)              # x2
     SAVE_ALL
     mv      a0, sp
-    addi    s0, sp, FRAME
+    addi    s0, sp, FRAME - 16
     call    skimmer_fatal
     unimp
 .size skimmer_fatal_entry, . - skimmer_fatal_entry

@@ -14,8 +14,9 @@ use skimmer_abi::trace::Event;
 use skimmer_core::table::OutOfMemory;
 
 use crate::{
-    cpu, csr, off_times, panic,
+    cpu, csr, fp, off_times, panic,
     stack::{KernelStack, STACK_SIZE},
+    user, user_copy,
 };
 
 global_asm!(
@@ -42,12 +43,47 @@ pub(crate) struct TrapFrame {
     pub(crate) scause: u64,
     pub(crate) stval: u64,
     pub(crate) sstatus: u64,
-    /// The interrupted s0 and `sepc`, as a frame of the backtrace.
+    /// The interrupted s0 and `sepc`, as a frame of the backtrace; 0 if a
+    /// program was interrupted.
     _link: [u64; 2],
+    /// What trap.S puts into tp when a program is interrupted.
+    pub(crate) kernel_tp: u64,
+    _unused: u64,
 }
 
-const _: () = assert!(size_of::<TrapFrame>() == 304);
+const _: () = assert!(size_of::<TrapFrame>() == 320);
+const _: () = assert!(core::mem::offset_of!(TrapFrame, sstatus) == 280);
+const _: () = assert!(core::mem::offset_of!(TrapFrame, kernel_tp) == 304);
 const _: () = assert!(STACK_SIZE == 1 << 14);
+
+/// `sstatus.SPP`: the trap came from S-mode.
+const SSTATUS_SPP: u64 = 1 << 8;
+
+/// `sstatus.SPIE`: interrupts open with the return.
+const SSTATUS_SPIE: u64 = 1 << 5;
+
+impl TrapFrame {
+    /// The frame from which the calling thread begins in U-mode, with interrupts
+    /// open and floating point off.
+    pub(crate) fn to_user(registers: [u64; 32], entry: u64) -> Self {
+        Self {
+            registers,
+            sepc: entry,
+            scause: 0,
+            stval: 0,
+            sstatus: fp::without(csr::sstatus()) & !SSTATUS_SPP | SSTATUS_SPIE,
+            _link: [0; 2],
+            kernel_tp: cpu::local_address(),
+            _unused: 0,
+        }
+    }
+
+    /// Whether a program was interrupted, and not the kernel.
+    #[inline]
+    pub(crate) const fn is_from_user(&self) -> bool {
+        self.sstatus & SSTATUS_SPP == 0
+    }
+}
 
 /// `scause`'s top bit: an interrupt.
 const INTERRUPT: u64 = 1 << 63;
@@ -82,17 +118,37 @@ pub(crate) fn install_fatal() {
 
 /// This hart runs threads, and takes interrupts wherever they are open.
 pub(crate) fn install() {
+    csr::clear_scratch();
     csr::set_trap_vector(skimmer_trap_entry as *const () as usize);
     csr::enable_interrupt_sources();
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn skimmer_trap(frame: &TrapFrame) {
+extern "C" fn skimmer_trap(frame: &mut TrapFrame) {
+    off_times::trap_entered();
+    if frame.scause & INTERRUPT != 0 {
+        interrupt(frame);
+    } else if frame.is_from_user() {
+        user::exception(frame);
+    } else if let Some(resume) = user_copy::resume(frame) {
+        frame.sepc = resume;
+    } else {
+        panic::trap(frame);
+    }
+    if frame.is_from_user() {
+        user::before_return(frame);
+    }
+    off_times::trap_returns();
+}
+
+/// The doorbell or the timer; nothing else is enabled.
+fn interrupt(frame: &TrapFrame) {
     if frame.scause != SOFTWARE && frame.scause != TIMER {
         panic::trap(frame);
     }
-    off_times::trap_entered();
     assert!(!is_in_return(frame.sepc), "sie-off-before-sstatus: a trap inside the return from one");
+    // Handlers do not reach into user memory, whatever they interrupt.
+    csr::close_user_memory();
     cpu::interrupted(|hart, irq| {
         let is_own = hart.current_context().holds(core::ptr::from_ref(frame).addr());
         assert!(is_own, "switch-window-closed: a trap on another stack than the current thread's");
@@ -106,7 +162,6 @@ extern "C" fn skimmer_trap(frame: &TrapFrame) {
         }
         hart.note(irq, Event::TrapExit, 0, 0);
     });
-    off_times::trap_returns();
 }
 
 /// Whether a trap was taken where trap.S restores what the last one saved.

@@ -16,6 +16,10 @@ pub trait Machine: 'static {
     /// Where the stack pointer of `context` is kept.
     fn saved(context: &Self::Context) -> Self::Saved;
 
+    /// Makes the thread that runs on `context` end before it runs a program's
+    /// code again.
+    fn condemn(context: &Self::Context);
+
     /// Makes `hart` look at its mailbox. Takes no lock and does not wait.
     fn ring_doorbell(&self, hart: HartIndex);
 

@@ -72,6 +72,22 @@ impl<M: Machine> Hart<M> {
         Ok(())
     }
 
+    /// Makes a thread end before it runs a program's code again, here or
+    /// elsewhere. If it is stopped it is woken, to look at why.
+    ///
+    /// # Errors
+    /// [`Full`] when it lives on another hart and the ring to it is full.
+    pub fn condemn(&mut self, irq: &IrqOff, id: ThreadId) -> Result<(), Full<()>> {
+        if self.is_elsewhere(id) {
+            return self.ask(irq, id.home(), Op::Condemn(id));
+        }
+        if let Some(thread) = self.live_thread(id) {
+            M::condemn(&thread.context);
+            return self.schedule(irq, id);
+        }
+        Ok(())
+    }
+
     /// Changes a thread's priority, here or elsewhere. One that is ready goes
     /// behind its new equals.
     ///

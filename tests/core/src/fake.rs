@@ -5,7 +5,10 @@
 use std::{
     cell::Cell,
     rc::Rc,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use skimmer_core::{ids::HartIndex, machine::Machine};
@@ -26,7 +29,8 @@ impl Ledger {
     pub fn stack(&self) -> Stack {
         let mut stacks = self.0.lock().expect("no panic while counting");
         stacks.push(true);
-        Stack { id: u32::try_from(stacks.len()).expect("few stacks"), ledger: self.clone() }
+        let id = u32::try_from(stacks.len()).expect("few stacks");
+        Stack { id, ledger: self.clone(), is_condemned: AtomicBool::new(false) }
     }
 
     /// How many stacks have not been freed.
@@ -47,9 +51,16 @@ impl Ledger {
 pub struct Stack {
     id: StackId,
     ledger: Ledger,
+    is_condemned: AtomicBool,
 }
 
 impl Stack {
+    /// Whether its thread is to end.
+    #[must_use]
+    pub fn is_condemned(&self) -> bool {
+        self.is_condemned.load(Ordering::Relaxed)
+    }
+
     /// Which one.
     #[must_use]
     pub const fn id(&self) -> StackId {
@@ -191,6 +202,10 @@ impl Machine for Fake {
 
     fn saved(context: &Stack) -> StackId {
         context.id
+    }
+
+    fn condemn(context: &Stack) {
+        context.is_condemned.store(true, Ordering::Relaxed);
     }
 
     fn ring_doorbell(&self, hart: HartIndex) {

@@ -358,3 +358,35 @@ fn a_watcher_never_starves() {
         world.finish(&mut seed);
     }
 }
+
+/// To condemn a thread marks it wherever it is, and wakes it if it is stopped;
+/// one that is gone is left alone.
+#[test]
+fn the_condemned_are_marked_and_woken() {
+    let (world, mut seed) = (World::new(2), Seed::new(3));
+    let asleep = stopped(&world, &mut seed, 1, 20);
+    let (busy, gone) = spinner(&world, 1, 10);
+    let condemn = |id| {
+        world.spawn(0, "condemner", 10, move |me| async move {
+            let told = me.section(|hart, irq| hart.condemn(irq, id)).await;
+            assert!(told.is_ok(), "the ring has space");
+        });
+    };
+    let is_condemned =
+        |id| world.cpu(1).enter(|hart, _| hart.thread(id).map(|t| t.context().is_condemned()));
+    world.step(1);
+    assert_eq!((is_condemned(asleep), is_condemned(busy)), (Some(false), Some(false)));
+    condemn(asleep);
+    condemn(busy);
+    while world.cpu(0).is_busy() {
+        world.step(0);
+    }
+    world.land(1);
+    world.interrupt(1);
+    assert_eq!((is_condemned(asleep), is_condemned(busy)), (Some(true), Some(true)));
+    assert_eq!(current(&world, 1), asleep, "woken, and more urgent");
+    gone.set(true);
+    world.settle(&mut seed);
+    condemn(asleep);
+    world.finish(&mut seed);
+}

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Threads that run programs: the way to U-mode, and what comes back from
+//! there. What a call or a fault means is the image's business.
+//!
+//! Such a thread goes to U-mode from the frame at the top of its kernel stack,
+//! and every trap from U-mode fills that frame again. What it ran in the kernel
+//! before is gone then.
+
+use core::arch::asm;
+
+use skimmer_core::user::UserAddr;
+
+use crate::{
+    cpu, csr, fp, off_times, stack,
+    trap::{TrapFrame, cause_name},
+};
+
+/// `scause` of a system call.
+const ECALL_FROM_USER: u64 = 8;
+const ILLEGAL_INSTRUCTION: u64 = 2;
+
+/// Bytes that an `ecall` takes.
+const ECALL_SIZE: u64 = 4;
+
+/// Registers by their number.
+const SP: usize = 2;
+const A0: usize = 10;
+const A7: usize = 17;
+
+// Defined by the image; the other end of the wiring. All run on the thread that
+// was interrupted, with interrupts open.
+unsafe extern "Rust" {
+    /// A system call.
+    safe fn skimmer_call(call: &mut Call<'_>);
+    /// An exception that is the program's own fault.
+    safe fn skimmer_fault(fault: &Fault) -> !;
+    /// The thread has been condemned (`stack::condemn`), and is to end.
+    safe fn skimmer_condemned() -> !;
+}
+
+/// Where a thread begins in U-mode.
+#[derive(Clone, Copy, Debug)]
+pub struct Start {
+    /// The first instruction.
+    pub entry: UserAddr,
+    /// The stack pointer.
+    pub stack: UserAddr,
+    /// What it finds in a0.
+    pub argument: u64,
+}
+
+/// A system call that is being made.
+#[derive(Debug)]
+pub struct Call<'f>(&'f mut TrapFrame);
+
+impl Call<'_> {
+    /// Which.
+    #[inline]
+    #[must_use]
+    pub const fn number(&self) -> u64 {
+        self.0.registers[A7]
+    }
+
+    /// An argument: 0 is the first of six.
+    ///
+    /// # Panics
+    /// When there is no such register.
+    #[inline]
+    #[must_use]
+    pub const fn argument(&self, place: usize) -> u64 {
+        assert!(place < 6, "a call has six arguments");
+        self.0.registers[A0 + place]
+    }
+
+    /// Sets what the program finds in a0.
+    #[inline]
+    pub const fn finish(&mut self, result: i64) {
+        self.0.registers[A0] = result.cast_unsigned();
+    }
+}
+
+/// What a program did that it cannot do.
+#[derive(Clone, Copy, Debug)]
+pub struct Fault {
+    /// `scause`.
+    pub cause: u64,
+    /// The instruction.
+    pub pc: u64,
+    /// The address that it reached for, or the instruction's bits (`stval`).
+    pub address: u64,
+    /// Its stack pointer.
+    pub stack: u64,
+    /// Its frame pointer and return address, for a backtrace.
+    pub frame: (u64, u64),
+}
+
+impl Fault {
+    /// The cause by its name.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        cause_name(self.cause)
+    }
+}
+
+/// Takes the calling thread to U-mode, for good: it comes back by traps only.
+///
+/// # Panics
+/// In a critical section, which nothing would end.
+pub fn enter(start: Start) -> ! {
+    assert!(cpu::critical_depth() == 0, "a program runs outside of critical sections");
+    csr::mask_interrupts();
+    off_times::masking();
+    let mut registers = [0; 32];
+    registers[SP] = start.stack.get() as u64;
+    registers[A0] = start.argument;
+    let frame = TrapFrame::to_user(registers, start.entry.get() as u64);
+    off_times::opening();
+    // SAFETY: the top of this thread's own stack is kept free for this frame;
+    // what else is on the stack is never returned to. trap.S takes it from
+    // there, with interrupts masked.
+    unsafe {
+        asm!(
+            "mv sp, {frame}",
+            "j skimmer_trap_return",
+            frame = in(reg) stack::set_user_frame(frame),
+            options(noreturn)
+        )
+    }
+}
+
+/// A program made a call or a mistake.
+pub(crate) fn exception(frame: &mut TrapFrame) {
+    if frame.scause == ECALL_FROM_USER {
+        frame.sepc += ECALL_SIZE;
+        with_interrupts_open(|| skimmer_call(&mut Call(frame)));
+    } else if frame.scause == ILLEGAL_INSTRUCTION && fp::is_off(frame.sstatus) {
+        // It may be the program's first use of floating point.
+        frame.sstatus = fp::begin(frame.sstatus);
+    } else {
+        let fault = Fault {
+            cause: frame.scause,
+            pc: frame.sepc,
+            address: frame.stval,
+            stack: frame.registers[SP],
+            frame: (frame.registers[8], frame.registers[1]),
+        };
+        with_interrupts_open(|| skimmer_fault(&fault))
+    }
+}
+
+/// The last look before a thread goes back to U-mode, with interrupts masked
+/// from here on.
+#[inline]
+pub(crate) fn before_return(frame: &TrapFrame) {
+    if stack::is_condemned(core::ptr::from_ref(frame).addr()) {
+        with_interrupts_open(|| skimmer_condemned())
+    }
+}
+
+/// In a trap from U-mode, on the thread's own stack: what `f` does can be
+/// interrupted, and the thread preempted.
+#[inline]
+fn with_interrupts_open<R>(f: impl FnOnce() -> R) -> R {
+    off_times::opening();
+    csr::open_interrupts();
+    let result = f();
+    csr::mask_interrupts();
+    off_times::masking();
+    result
+}

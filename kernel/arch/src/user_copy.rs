@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Copies between the kernel and the program that runs (law
+//! user-pointers-are-claims): the address is judged first, and a page that is
+//! not there, or does not allow it, is the caller's error and not the kernel's.
+//!
+//! What is named is the memory of the calling thread's own process, whose
+//! address space is in force while the thread runs. Copies can be interrupted
+//! and preempted at any byte.
+
+use core::arch::global_asm;
+
+use skimmer_abi::errno::Errno;
+use skimmer_core::user::UserAddr;
+
+use crate::{csr, trap::TrapFrame};
+
+global_asm!(include_str!("user_copy.S"));
+
+unsafe extern "C" {
+    fn skimmer_copy(to: *mut u8, from: *const u8, bytes: usize) -> usize;
+    /// Where a copy that faulted goes on.
+    fn skimmer_copy_fault();
+}
+
+/// The end of the addresses that programs can have: half of Sv39's.
+const USER_END: usize = 1 << 38;
+
+const LOAD_PAGE_FAULT: u64 = 13;
+const STORE_PAGE_FAULT: u64 = 15;
+
+/// Copies from the program's memory.
+///
+/// # Errors
+/// EFAULT when not all of it can be read; what is in `into` means nothing then.
+pub fn read(into: &mut [u8], from: UserAddr) -> Result<(), Errno> {
+    judge(from, into.len())?;
+    let source = core::ptr::without_provenance(from.get());
+    copy(into.as_mut_ptr(), source, into.len())
+}
+
+/// Copies to the program's memory.
+///
+/// # Errors
+/// EFAULT when not all of it can be written; a part may have been.
+pub fn write(to: UserAddr, from: &[u8]) -> Result<(), Errno> {
+    judge(to, from.len())?;
+    copy(core::ptr::without_provenance_mut(to.get()), from.as_ptr(), from.len())
+}
+
+/// Reads a structure of words.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_words<const N: usize>(from: UserAddr) -> Result<[u64; N], Errno> {
+    let mut words = [[0; 8]; N];
+    read(words.as_flattened_mut(), from)?;
+    Ok(words.map(u64::from_le_bytes))
+}
+
+/// Writes a structure of words.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_words<const N: usize>(to: UserAddr, words: [u64; N]) -> Result<(), Errno> {
+    write(to, words.map(u64::to_le_bytes).as_flattened())
+}
+
+/// Whether all of it lies where programs live. Whether it is there is seen when
+/// it is touched.
+fn judge(start: UserAddr, bytes: usize) -> Result<(), Errno> {
+    match start.get().checked_add(bytes) {
+        // Of nothing, the address is not looked at.
+        _ if bytes == 0 => Ok(()),
+        Some(end) if end <= USER_END => Ok(()),
+        _ => Err(Errno::EFAULT),
+    }
+}
+
+fn copy(to: *mut u8, from: *const u8, bytes: usize) -> Result<(), Errno> {
+    csr::open_user_memory();
+    // SAFETY: one side is a slice of the kernel's, the other lies in the user
+    // half, which holds nothing of the kernel's; a fault there ends the copy.
+    let left = unsafe { skimmer_copy(to, from, bytes) };
+    csr::close_user_memory();
+    if left == 0 { Ok(()) } else { Err(Errno::EFAULT) }
+}
+
+/// Where a trap in the kernel goes on, if it is a page fault of the copy.
+pub(crate) fn resume(frame: &TrapFrame) -> Option<u64> {
+    let (begin, fault) = (skimmer_copy as *const (), skimmer_copy_fault as *const ());
+    let is_page_fault = matches!(frame.scause, LOAD_PAGE_FAULT | STORE_PAGE_FAULT);
+    let is_in_copy = (begin.addr()..fault.addr()).contains(&(frame.sepc as usize));
+    let is_users = (frame.stval as usize) < USER_END;
+    (is_page_fault && is_in_copy && is_users).then_some(fault.addr() as u64)
+}
