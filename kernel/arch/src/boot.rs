@@ -99,6 +99,11 @@ struct SyncPointer(*mut u8);
 // SAFETY: an address that nobody changes.
 unsafe impl Sync for SyncPointer {}
 
+/// The physical address of the kernel's root table.
+pub(crate) fn root() -> addr::PhysAddr {
+    addr::to_physical((&raw const SKIMMER_BOOT_ROOT).addr())
+}
+
 static LOAD_ADDRESS: AtomicUsize = AtomicUsize::new(0);
 
 /// The physical address that the image was loaded at.

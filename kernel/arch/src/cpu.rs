@@ -15,6 +15,7 @@ use skimmer_sync::{cell::HartCell, irq::IrqOff, magazine::Magazines, once::Once}
 use crate::{
     csr,
     irq::masked,
+    paging::Paging,
     off_times::{self, OffTimes},
     sbi,
     stack::{self, KernelStack, Saved},
@@ -85,6 +86,7 @@ pub struct HartLocal {
     hartid: AtomicU64,
     state: Option<HartCell<Hart<Riscv>>>,
     stock: HartCell<Magazines>,
+    paging: HartCell<Paging>,
     pub(crate) off_times: OffTimes,
 }
 
@@ -100,6 +102,7 @@ pub(crate) static EARLY: HartLocal = HartLocal {
     hartid: AtomicU64::new(u64::MAX),
     state: None,
     stock: HartCell::new(HartIndex::new(0), Magazines::new()),
+    paging: HartCell::new(HartIndex::new(0), Paging::new(HartIndex::new(0))),
     off_times: OffTimes::early(),
 };
 
@@ -128,6 +131,7 @@ impl HartLocal {
             off_times: OffTimes::new(index.index(), state.inspect()),
             state: Some(HartCell::new(index, state)),
             stock: HartCell::new(index, Magazines::new()),
+            paging: HartCell::new(index, Paging::new(index)),
         })
     }
 
@@ -358,6 +362,12 @@ pub(crate) fn with_stock<R>(f: impl FnOnce(&mut Magazines) -> R) -> R {
     masked(|irq| local().stock.with(irq, f))
 }
 
+/// Opens what this hart knows of address spaces.
+#[inline]
+pub(crate) fn with_paging<R>(irq: &IrqOff, f: impl FnOnce(&mut Paging) -> R) -> R {
+    local().paging.with(irq, f)
+}
+
 /// Ends the calling thread.
 pub fn exit_thread() -> ! {
     enter(|hart, irq| ((), Some(hart.exit(irq).switch(irq))));
@@ -368,6 +378,7 @@ pub fn exit_thread() -> ! {
 /// the hart to whoever is ready.
 pub fn begin_idle() {
     trap::install();
+    masked(|irq| with_paging(irq, |paging| paging.begin(irq.hart())));
     begin_thread();
 }
 

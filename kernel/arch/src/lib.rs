@@ -22,6 +22,7 @@ pub mod off_times;
 #[cfg(not(feature = "off-times"))]
 #[path = "off_times_none.rs"]
 pub mod off_times;
+pub mod paging;
 pub mod panic;
 pub mod power;
 pub mod sbi;

@@ -12,6 +12,7 @@ use alloc::{
     boxed::Box,
 };
 use core::{
+    any::Any,
     arch::global_asm,
     cell::{Cell, UnsafeCell},
     ptr::NonNull,
@@ -24,7 +25,9 @@ use skimmer_sync::irq::IrqOff;
 use crate::{
     cpu::{self, Riscv},
     fp,
+    paging::UserSpace,
     trap::TrapFrame,
+    user,
 };
 
 global_asm!(include_str!("switch.S"));
@@ -49,12 +52,38 @@ const CANARY: u64 = 0x5afe_57ac_c0de_ca11;
 /// What a thread runs first.
 pub type Entry = Box<dyn FnOnce() + Send>;
 
+/// Whom a thread belongs to: whatever the image says.
+pub type Owner = &'static (dyn Any + Sync);
+
+/// What a thread needs that runs a program.
+#[derive(Clone, Copy)]
+pub struct Program {
+    /// Where it begins.
+    pub start: user::Start,
+    /// Whom it belongs to.
+    pub owner: Owner,
+    /// What its owner calls it.
+    pub name: u64,
+    /// Its address space.
+    pub space: &'static UserSpace,
+}
+
+impl core::fmt::Debug for Program {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "Program thread {}", self.name)
+    }
+}
+
 /// The low end of a stack.
 #[repr(C)]
 struct Header {
     stack_pointer: UnsafeCell<usize>,
     /// What a thread that has not begun will run.
     entry: Cell<Option<Box<Entry>>>,
+    /// What makes it the thread of a program; none for threads of the kernel.
+    program: Option<Program>,
+    /// The program's space, or null: the thread runs in whatever is loaded.
+    space: Cell<*const UserSpace>,
     /// The thread is to end before it goes back to U-mode. Written and read on
     /// its home hart only.
     is_condemned: AtomicBool,
@@ -110,20 +139,36 @@ impl KernelStack {
     /// # Errors
     /// When memory is out.
     pub fn empty() -> Result<Self, OutOfMemory> {
+        Self::with(None)
+    }
+
+    /// A stack for a thread that runs a program.
+    ///
+    /// # Errors
+    /// When memory is out.
+    pub fn of_program(program: Program) -> Result<Self, OutOfMemory> {
+        let stack = Self::with(Some(program))?;
+        stack.prepare_first_switch();
+        Ok(stack)
+    }
+
+    fn with(program: Option<Program>) -> Result<Self, OutOfMemory> {
         // SAFETY: the layout's size is not zero.
         let memory = NonNull::new(unsafe { alloc(Self::LAYOUT) }).ok_or(OutOfMemory)?;
         // SAFETY: fresh memory of the stack's size and alignment.
-        Ok(unsafe { Self::in_memory(memory) })
+        Ok(unsafe { Self::in_memory(memory, program) })
     }
 
     /// # Safety
     /// `memory` is a block of the stack's size and alignment, whose low end
     /// nothing else uses.
-    unsafe fn in_memory(memory: NonNull<u8>) -> Self {
+    unsafe fn in_memory(memory: NonNull<u8>, program: Option<Program>) -> Self {
         let header = memory.cast::<Header>();
         let fresh = Header {
             stack_pointer: UnsafeCell::new(0),
             entry: Cell::new(None),
+            program,
+            space: Cell::new(program.map_or(core::ptr::null(), |it| core::ptr::from_ref(it.space))),
             is_condemned: AtomicBool::new(false),
             is_fp_parked: Cell::new(false),
             fp: UnsafeCell::new(fp::Registers::zero()),
@@ -201,6 +246,17 @@ impl Saved {
         unsafe { self.0.as_ref() }.stack_pointer.get()
     }
 
+    /// Changes to the address space that this thread is about to run in.
+    #[inline]
+    fn enter_space(self, irq: &IrqOff) {
+        // SAFETY: as in `stack_pointer`.
+        let space = unsafe { self.0.as_ref() }.space.get();
+        // SAFETY: null, or a space that outlives the threads of its process.
+        if let Some(space) = unsafe { space.as_ref() } {
+            space.load(irq);
+        }
+    }
+
     /// Parks the floating-point registers if this thread, which runs, has them.
     #[inline]
     fn park_fp(self) {
@@ -240,13 +296,14 @@ impl Saved {
 /// # Panics
 /// When one of the two stacks has been overrun.
 #[inline]
-pub(crate) fn switch(_irq: &IrqOff, switch: Switch<Riscv>) {
+pub(crate) fn switch(irq: &IrqOff, switch: Switch<Riscv>) {
     let (from, to) = switch.into_parts();
     assert!(from.is_whole(), "canaries-everywhere: the outgoing thread overran its stack");
     assert!(to.is_whole(), "canaries-everywhere: the incoming thread's stack was overrun");
     let depth = cpu::critical_depth();
     assert!(depth > 0, "crit-across-switch: a thread leaves its hart outside a critical section");
     from.park_fp();
+    to.enter_space(irq);
     // SAFETY: a `Switch` is made by the hart's own policy only, and names its
     // current thread and one that is suspended; interrupts are masked until
     // the new stack is live.
@@ -263,8 +320,12 @@ extern "C" fn skimmer_thread_main(header: usize) -> ! {
     let header = core::ptr::with_exposed_provenance::<Header>(header);
     // SAFETY: `prepare_first_switch` put it there; this thread runs on that
     // very stack, so it is alive.
-    let entry = unsafe { &*header }.entry.take();
+    let header = unsafe { &*header };
+    let entry = header.entry.take();
     cpu::begin_thread();
+    if let Some(program) = &header.program {
+        user::enter(program.start);
+    }
     if let Some(entry) = entry {
         entry();
     }
@@ -293,6 +354,22 @@ const unsafe fn header_of<'s>(address: usize) -> &'s Header {
 pub(crate) fn is_condemned(frame: usize) -> bool {
     // SAFETY: a trap frame of the running thread, which is on its own stack.
     unsafe { header_of(frame) }.is_condemned.load(Ordering::Relaxed)
+}
+
+/// What makes the calling thread a program's; none if it is the kernel's.
+#[inline]
+#[must_use]
+pub fn own_program() -> Option<&'static Program> {
+    // SAFETY: the stack that the caller runs on. The thread cannot keep what it
+    // gets for longer than it lives.
+    unsafe { header_of(crate::csr::stack_pointer()) }.program.as_ref()
+}
+
+/// The calling thread's program ends: from now on the thread is the kernel's,
+/// and its space is loaded for it no more.
+pub fn leave_space() {
+    // SAFETY: the stack that the caller runs on.
+    unsafe { header_of(crate::csr::stack_pointer()) }.space.set(core::ptr::null());
 }
 
 /// Writes the calling thread's user frame and returns its address.

@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Address spaces as harts load them: satp, ASIDs, flushes, and the memory
+//! behind the tables. What is mapped where is policy (`core::space`).
+//!
+//! A hart changes its space only for a thread that runs a program. Threads of
+//! the kernel run in whatever space is loaded: the kernel's half is the same in
+//! all of them.
+
+use alloc::{
+    alloc::{Layout, alloc_zeroed, dealloc},
+    boxed::Box,
+    vec::Vec,
+};
+use core::{
+    arch::asm,
+    ptr::NonNull,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use skimmer_core::{
+    frames::{FRAME_SIZE, FrameNumber},
+    space::{
+        ActiveHarts,
+        asid::{Activation, Answer, Flush, HartAsids, SpaceOnHart},
+        entry::Entry,
+        pages::UserPages,
+        shootdown::Scope,
+        tables::{KERNEL_ENTRIES, TableMemory},
+    },
+    table::OutOfMemory,
+};
+use skimmer_sync::{
+    cell::HartCell,
+    irq::{HartIndex, IrqOff},
+    once::Once,
+};
+
+use crate::{addr, boot, cpu, irq::masked};
+
+/// `satp.MODE`: Sv39.
+const SV39: u64 = 8 << 60;
+/// Where the ASID stands in satp.
+const ASID_SHIFT: u32 = 44;
+const MOST_ASID_BITS: u32 = 16;
+
+/// One frame.
+const FRAME: Layout = match Layout::from_size_align(FRAME_SIZE, FRAME_SIZE) {
+    Ok(layout) => layout,
+    Err(_) => unreachable!(),
+};
+
+/// The machine's memory, through the linear map.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LinearMemory(());
+
+impl LinearMemory {
+    /// It.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(())
+    }
+}
+
+fn bytes_of(frame: FrameNumber) -> *mut u8 {
+    core::ptr::with_exposed_provenance_mut(addr::to_virtual(frame.base()))
+}
+
+fn entry_at<'f>(table: FrameNumber, index: usize) -> &'f AtomicU64 {
+    assert!(index < FRAME_SIZE / size_of::<u64>(), "a table has 512 entries");
+    // SAFETY: inside of the frame.
+    let entry = unsafe { bytes_of(table).cast::<u64>().add(index) };
+    // SAFETY: policy names frames that it has taken for tables and not given
+    // back; all access to their entries is by atomics, the hardware's included.
+    unsafe { AtomicU64::from_ptr(entry) }
+}
+
+impl TableMemory for LinearMemory {
+    fn read(&self, table: FrameNumber, index: usize) -> Entry {
+        Entry::from_bits(entry_at(table, index).load(Ordering::Acquire))
+    }
+
+    fn write(&mut self, table: FrameNumber, index: usize, entry: Entry) {
+        entry_at(table, index).store(entry.bits(), Ordering::Release);
+    }
+
+    fn take_zeroed(&mut self) -> Option<FrameNumber> {
+        // SAFETY: the layout's size is not zero.
+        let block = NonNull::new(unsafe { alloc_zeroed(FRAME) })?;
+        Some(addr::to_physical(block.expose_provenance().get()).frame())
+    }
+
+    fn give_back(&mut self, frame: FrameNumber) {
+        // SAFETY: from `take_zeroed`, and policy gives each back once.
+        unsafe { dealloc(bytes_of(frame), FRAME) };
+    }
+
+    fn copy_in(&mut self, frame: FrameNumber, offset: usize, bytes: &[u8]) {
+        let end = offset.checked_add(bytes.len());
+        assert!(end.is_some_and(|end| end <= FRAME_SIZE), "it fits into the frame");
+        // SAFETY: inside of the frame.
+        let place = unsafe { bytes_of(frame).add(offset) };
+        // SAFETY: a frame that policy has taken and not shown to anybody yet.
+        unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), place, bytes.len()) };
+    }
+}
+
+/// What harts know of one space.
+#[derive(Debug)]
+pub struct UserSpace {
+    root: FrameNumber,
+    active: ActiveHarts,
+    on_hart: Box<[HartCell<SpaceOnHart>]>,
+}
+
+impl UserSpace {
+    /// A space with that root, which no hart has loaded yet.
+    ///
+    /// # Errors
+    /// When memory is out.
+    pub fn new(root: FrameNumber) -> Result<Self, OutOfMemory> {
+        let harts = cpu::harts().len();
+        let mut on_hart = Vec::new();
+        on_hart.try_reserve_exact(harts).map_err(|_| OutOfMemory)?;
+        let cell = |local: &cpu::HartLocal| HartCell::new(local.index(), SpaceOnHart::new());
+        on_hart.extend(cpu::harts().iter().map(cell));
+        let active = ActiveHarts::new(harts).ok_or(OutOfMemory)?;
+        Ok(Self { root, active, on_hart: on_hart.into_boxed_slice() })
+    }
+
+    /// The harts that may hold translations of it.
+    #[must_use]
+    pub const fn active(&self) -> &ActiveHarts {
+        &self.active
+    }
+
+    fn here<R>(&self, irq: &IrqOff, f: impl FnOnce(&mut SpaceOnHart) -> R) -> R {
+        self.on_hart[irq.hart().index()].with(irq, f)
+    }
+
+    /// Makes this hart forget, as the shootdown of this space asks.
+    pub fn forget(&self, scope: Scope) {
+        masked(|irq| {
+            while let Some(again) = self.answer(irq, scope) {
+                again.load(irq);
+            }
+        });
+    }
+
+    /// Does what is to be done; or says which space to change to first.
+    fn answer(&self, irq: &IrqOff, scope: Scope) -> Option<&'static Self> {
+        let answer = cpu::with_paging(irq, |paging| {
+            let is_loaded = paging.loaded == Some(self.root);
+            self.here(irq, |slot| paging.asids.answer(slot, &self.active, scope, is_loaded))
+        });
+        match answer {
+            Answer::Acknowledge => None,
+            Answer::Flush(asid, pages) => {
+                flush_pages(asid, pages);
+                None
+            }
+            Answer::ChangeAway => Some(kernel_space()),
+        }
+    }
+
+    /// Changes this hart to the space, unless it is in it.
+    #[inline]
+    pub(crate) fn load(&self, irq: &IrqOff) {
+        cpu::with_paging(irq, |paging| {
+            if paging.loaded != Some(self.root) {
+                let change =
+                    self.here(irq, |slot| paging.asids.activate(slot, &self.active));
+                set_satp(self.root, change);
+                paging.loaded = Some(self.root);
+            }
+        });
+    }
+}
+
+/// What a hart knows of address spaces.
+#[derive(Debug)]
+pub(crate) struct Paging {
+    asids: HartAsids,
+    /// The root in satp, once it was set by what is here.
+    loaded: Option<FrameNumber>,
+}
+
+impl Paging {
+    pub(crate) const fn new(hart: HartIndex) -> Self {
+        Self { asids: HartAsids::new(hart, 0), loaded: None }
+    }
+
+    /// Learns how many bits of an ASID this hart keeps.
+    pub(crate) fn begin(&mut self, hart: HartIndex) {
+        self.asids = HartAsids::new(hart, asid_bits());
+    }
+}
+
+static KERNEL: Once<UserSpace> = Once::new();
+
+/// The kernel's own space: its half, and nothing in the other.
+fn kernel_space() -> &'static UserSpace {
+    match KERNEL.get() {
+        Some(space) => space,
+        None => unreachable!("it is made before there are others"),
+    }
+}
+
+/// Prepares for other spaces. Once, after the harts are published.
+///
+/// # Errors
+/// When memory is out.
+pub fn begin() -> Result<(), OutOfMemory> {
+    let space = UserSpace::new(boot::root().frame())?;
+    match KERNEL.set(Box::new(space)) {
+        Ok(_) => Ok(()),
+        Err(_) => unreachable!("called once"),
+    }
+}
+
+/// The kernel's half of every root.
+#[must_use]
+pub fn kernel_half() -> [Entry; KERNEL_ENTRIES] {
+    let root = boot::root().frame();
+    core::array::from_fn(|place| {
+        Entry::from_bits(entry_at(root, KERNEL_ENTRIES + place).load(Ordering::Relaxed))
+    })
+}
+
+fn set_satp(root: FrameNumber, change: Activation) {
+    let satp = SV39 | u64::from(change.asid) << ASID_SHIFT | root.get() as u64;
+    // SAFETY: the kernel's half is the same in every root.
+    unsafe { asm!("csrw satp, {}", in(reg) satp) };
+    match change.flush {
+        Flush::None => {}
+        Flush::Walks => {
+            // SAFETY: forgets translations, and instructions fetched before.
+            unsafe { asm!("sfence.vma zero, {}", "fence.i", in(reg) u64::from(change.asid)) };
+        }
+        Flush::All => {
+            // SAFETY: as above.
+            unsafe { asm!("sfence.vma", "fence.i") };
+        }
+    }
+}
+
+/// Pages that are flushed one by one; more are flushed with all of their space.
+const FEW: usize = 32;
+
+fn flush_pages(asid: u16, pages: UserPages) {
+    let asid = u64::from(asid);
+    if pages.count() > FEW {
+        // SAFETY: forgets translations.
+        unsafe { asm!("sfence.vma zero, {}", in(reg) asid) };
+        return;
+    }
+    for page in pages.iter() {
+        // SAFETY: forgets translations.
+        unsafe { asm!("sfence.vma {}, {}", in(reg) page.base().get(), in(reg) asid) };
+    }
+}
+
+/// How many bits of an ASID satp keeps (Privileged Architecture, "satp").
+fn asid_bits() -> u32 {
+    let ones = ((1_u64 << MOST_ASID_BITS) - 1) << ASID_SHIFT;
+    let (before, kept): (u64, u64);
+    // SAFETY: the same root under another number, and back; what was cached
+    // under it is forgotten.
+    unsafe {
+        asm!(
+            "csrrs {before}, satp, {ones}",
+            "csrr {kept}, satp",
+            "csrw satp, {before}",
+            "sfence.vma",
+            before = out(reg) before,
+            kept = out(reg) kept,
+            ones = in(reg) ones,
+        )
+    };
+    ((kept ^ before) & ones).count_ones()
+}

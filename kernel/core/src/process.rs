@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The threads of one process: who is there, who joins whom, and how it ends.
+//!
+//! Nobody is ended from outside. Who is to end is condemned, and ends by itself
+//! before it would run the program's code again; so whatever it was in the
+//! middle of is finished or undone by the one who knows it. The last to end
+//! takes the process apart.
+//!
+//! All of this is under one lock for each process. What is to be woken or
+//! condemned comes back to the caller, who does it when the lock is free.
+
+use skimmer_abi::{call::Exit, errno::Errno};
+
+use crate::{
+    ids::{SlotId, ThreadId},
+    space::pages::UserPages,
+    table::{OutOfMemory, Table},
+};
+
+/// Names one thread of a process, for as long as the process lives: generation
+/// above, place below. Positive as an `i64`, and never 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Tid(u64);
+
+const PLACE_BITS: u32 = 24;
+const MAX_GENERATION: u32 = 1 << 31;
+
+impl Tid {
+    fn new(slot: SlotId) -> Self {
+        Self(u64::from(slot.generation()) << PLACE_BITS | u64::from(slot.index()))
+    }
+
+    fn slot(self) -> SlotId {
+        let place = (self.0 & ((1 << PLACE_BITS) - 1)) as u32;
+        SlotId::new(place, u32::try_from(self.0 >> PLACE_BITS).unwrap_or(0))
+    }
+
+    /// As programs know it.
+    #[must_use]
+    pub const fn to_word(self) -> u64 {
+        self.0
+    }
+
+    /// What a program says it is. Any word is a name; most name nobody.
+    #[must_use]
+    pub const fn from_word(word: u64) -> Self {
+        Self(word)
+    }
+}
+
+/// One thread, from before its birth until it is joined.
+#[derive(Debug)]
+struct Member {
+    /// The kernel's thread, while it lives.
+    thread: Option<ThreadId>,
+    ended: Option<i64>,
+    is_detached: bool,
+    joiner: Option<ThreadId>,
+    stack: Option<UserPages>,
+}
+
+/// What the end of a thread means to others.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// Who waits for it, to be woken.
+    pub joiner: Option<ThreadId>,
+    /// Its stack in the process's memory, to be unmapped.
+    pub stack: Option<UserPages>,
+    /// It was the last: the process is to be taken apart.
+    pub is_last: bool,
+}
+
+/// The threads of one process.
+#[derive(Debug)]
+pub struct Threads {
+    members: Table<Member>,
+    live: u32,
+    limit: u32,
+    exit: Option<Exit>,
+}
+
+impl Threads {
+    /// None yet, and at most `limit` at a time, those that wait to be joined
+    /// included.
+    #[must_use]
+    pub fn new(limit: u32) -> Self {
+        let limit = limit.min(1 << PLACE_BITS);
+        Self { members: Table::new(limit), live: 0, limit, exit: None }
+    }
+
+    /// Threads that have not ended.
+    #[must_use]
+    pub const fn live(&self) -> u32 {
+        self.live
+    }
+
+    /// How the process ends, once that is decided.
+    #[must_use]
+    pub const fn exit(&self) -> Option<Exit> {
+        self.exit
+    }
+
+    /// Makes room for a thread that is about to be made. It counts from now on.
+    ///
+    /// # Errors
+    /// EAGAIN at the limit, ENOMEM, ESRCH when the process is ending.
+    pub fn reserve(&mut self, stack: Option<UserPages>) -> Result<Tid, Errno> {
+        if self.exit.is_some() {
+            return Err(Errno::ESRCH);
+        }
+        if self.members.len() >= self.limit as usize {
+            return Err(Errno::EAGAIN);
+        }
+        let member =
+            Member { thread: None, ended: None, is_detached: false, joiner: None, stack };
+        let slot = self.members.insert(member).map_err(|(OutOfMemory, _)| Errno::ENOMEM)?;
+        self.live += 1;
+        Ok(Tid::new(slot))
+    }
+
+    /// The kernel's thread has been made, and is about to begin. Returns whether
+    /// it is to be condemned at once: the process has begun to end meanwhile.
+    pub fn born(&mut self, tid: Tid, thread: ThreadId) -> bool {
+        if let Some(member) = self.members.get_mut(tid.slot()) {
+            member.thread = Some(thread);
+        }
+        self.exit.is_some()
+    }
+
+    /// The kernel's thread could not be made. Returns as [`Threads::ended`].
+    pub fn unborn(&mut self, tid: Tid) -> Ended {
+        if let Some(member) = self.members.get_mut(tid.slot()) {
+            member.is_detached = true;
+        }
+        self.ended(tid, 0)
+    }
+
+    /// A thread ends with `status`.
+    ///
+    /// # Panics
+    /// When it has ended before.
+    pub fn ended(&mut self, tid: Tid, status: i64) -> Ended {
+        let Some(member) = self.members.get_mut(tid.slot()) else {
+            panic!("a thread ends once")
+        };
+        assert!(member.ended.is_none(), "a thread ends once");
+        member.ended = Some(status);
+        member.thread = None;
+        let (joiner, stack) = (member.joiner, member.stack.take());
+        if member.is_detached {
+            self.members.remove(tid.slot());
+        }
+        self.live -= 1;
+        let is_last = self.live == 0;
+        if is_last && self.exit.is_none() {
+            self.exit = Some(Exit::default());
+        }
+        Ended { joiner, stack, is_last }
+    }
+
+    /// `me`, which runs as `thread`, wants the status of `tid`. None: it has to
+    /// wait, and is woken when there is something to ask for again.
+    ///
+    /// # Errors
+    /// ESRCH (nobody), EINVAL (detached), EBUSY (somebody else joins it),
+    /// EDEADLK (itself).
+    pub fn join(&mut self, me: Tid, thread: ThreadId, tid: Tid) -> Result<Option<i64>, Errno> {
+        if me == tid {
+            return Err(Errno::EDEADLK);
+        }
+        let member = self.members.get_mut(tid.slot()).ok_or(Errno::ESRCH)?;
+        if member.joiner.is_some_and(|joiner| joiner != thread) {
+            return Err(Errno::EBUSY);
+        }
+        if member.is_detached {
+            member.joiner = None;
+            return Err(Errno::EINVAL);
+        }
+        if let Some(status) = member.ended {
+            self.members.remove(tid.slot());
+            return Ok(Some(status));
+        }
+        member.joiner = Some(thread);
+        Ok(None)
+    }
+
+    /// Who waited in [`Threads::join`] waits no longer.
+    pub fn stop_joining(&mut self, thread: ThreadId, tid: Tid) {
+        if let Some(member) = self.members.get_mut(tid.slot())
+            && member.joiner == Some(thread)
+        {
+            member.joiner = None;
+        }
+    }
+
+    /// Nobody will join it. Returns who waits for it, to be woken and told.
+    ///
+    /// # Errors
+    /// ESRCH, EINVAL (it is detached).
+    pub fn detach(&mut self, tid: Tid) -> Result<Option<ThreadId>, Errno> {
+        let member = self.members.get_mut(tid.slot()).ok_or(Errno::ESRCH)?;
+        if member.is_detached {
+            return Err(Errno::EINVAL);
+        }
+        if member.ended.is_some() {
+            self.members.remove(tid.slot());
+            return Ok(None);
+        }
+        member.is_detached = true;
+        Ok(member.joiner)
+    }
+
+    /// The kernel's thread of that name, to do something to it. None while it is
+    /// being made.
+    ///
+    /// # Errors
+    /// ESRCH: nobody, or it has ended.
+    pub fn find(&self, tid: Tid) -> Result<Option<ThreadId>, Errno> {
+        let member = self.members.get(tid.slot()).ok_or(Errno::ESRCH)?;
+        if member.ended.is_some() { Err(Errno::ESRCH) } else { Ok(member.thread) }
+    }
+
+    /// Decides how the process ends; the first to do so does. Every thread of
+    /// [`Threads::living`] is to be condemned then.
+    pub fn end(&mut self, exit: Exit) -> bool {
+        let is_first = self.exit.is_none();
+        self.exit.get_or_insert(exit);
+        is_first
+    }
+
+    /// The kernel's threads of those that live, after `place` places: a caller
+    /// that condemns them some at a time goes on where it stopped.
+    pub fn living(&self, place: u32) -> impl Iterator<Item = (u32, ThreadId)> {
+        let from = self.members.iter().filter(move |(slot, _)| slot.index() >= place);
+        from.filter_map(|(slot, member)| Some((slot.index(), member.thread?)))
+    }
+}
+
+const _: () = assert!((MAX_GENERATION as u64) << PLACE_BITS < 1 << 63);
