@@ -213,12 +213,17 @@ impl Layout {
         if sum.memory > max_memory {
             return Err(ElfError::TooLarge { need: sum.memory, limit: max_memory });
         }
-        // Else no bias could bring it into bounds.
-        let room = HIGHEST.saturating_sub(LOWEST).saturating_sub(sum.alignment);
-        if kind == Kind::Pie && sum.end.saturating_sub(sum.start) > room {
+        if kind == Kind::Pie && !sum.has_place() {
             return Err(ElfError::TooSpread);
         }
         Ok(sum)
+    }
+
+    /// Whether any bias brings it into bounds: the smallest, if any.
+    fn has_place(&self) -> bool {
+        let bias = LOWEST.saturating_sub(self.start).checked_next_multiple_of(self.alignment);
+        let end = bias.and_then(|bias| self.end.checked_add(bias));
+        end.is_some_and(|end| end <= HIGHEST)
     }
 }
 

@@ -304,10 +304,23 @@ fn segments_stay_in_the_user_half() {
 
 #[test]
 fn a_pie_that_fits_nowhere() {
-    let spread = |e: &mut Elf| e.headers[2].address += (HIGHEST - 0x4000) as u64;
-    assert_eq!(changed_pie(spread), Err(ElfError::TooSpread));
-    let most = |e: &mut Elf| e.headers[2].address += (HIGHEST - LOWEST - 0x5000) as u64;
-    assert_eq!(changed_pie(most), Ok(3));
+    // The last of four pages ends where the highest address is, placed as low
+    // as may be.
+    let by = |distance: usize, align: usize| {
+        changed_pie(move |e| {
+            e.headers[2].address += distance as u64;
+            e.headers[0].align = align as u64;
+            e.headers[0].address = BODY;
+        })
+    };
+    let most = HIGHEST - LOWEST - 0x4000;
+    assert_eq!(by(most, 0x1000), Ok(3));
+    assert_eq!(by(most + 0x1000, 0x1000), Err(ElfError::TooSpread));
+    // As low as a large alignment allows.
+    let most = HIGHEST - MAX_ALIGNMENT - 0x4000;
+    assert_eq!(by(most, MAX_ALIGNMENT), Ok(3));
+    assert_eq!(by(most + 0x1000, MAX_ALIGNMENT), Err(ElfError::TooSpread));
+    assert_eq!(by(most + 0x1000, 0x1000), Ok(3));
 }
 
 #[test]
