@@ -14,7 +14,7 @@ use alloc::{
 use core::{
     arch::asm,
     ptr::NonNull,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
 use skimmer_core::{
@@ -104,27 +104,43 @@ impl TableMemory for LinearMemory {
     }
 }
 
-/// What harts know of one space.
+/// What harts know of one space. It can be used again for another, once all of
+/// them have forgotten it.
 #[derive(Debug)]
 pub struct UserSpace {
-    root: FrameNumber,
+    /// The number of the root's frame.
+    root: AtomicUsize,
     active: ActiveHarts,
     on_hart: Box<[HartCell<SpaceOnHart>]>,
 }
 
 impl UserSpace {
-    /// A space with that root, which no hart has loaded yet.
+    /// For a space that no hart has loaded yet.
     ///
     /// # Errors
     /// When memory is out.
-    pub fn new(root: FrameNumber) -> Result<Self, OutOfMemory> {
+    pub fn new() -> Result<Self, OutOfMemory> {
         let harts = cpu::harts().len();
         let mut on_hart = Vec::new();
         on_hart.try_reserve_exact(harts).map_err(|_| OutOfMemory)?;
         let cell = |local: &cpu::HartLocal| HartCell::new(local.index(), SpaceOnHart::new());
         on_hart.extend(cpu::harts().iter().map(cell));
         let active = ActiveHarts::new(harts).ok_or(OutOfMemory)?;
-        Ok(Self { root, active, on_hart: on_hart.into_boxed_slice() })
+        Ok(Self { root: AtomicUsize::new(0), active, on_hart: on_hart.into_boxed_slice() })
+    }
+
+    /// Makes it that of the space with that root.
+    ///
+    /// # Panics
+    /// When a hart still holds something of the one before.
+    pub fn set_root(&self, root: FrameNumber) {
+        self.active.look(|hart| panic!("hart {hart} holds the space that was here before"));
+        // Harts learn of it through whatever gives them its first thread.
+        self.root.store(root.get(), Ordering::Relaxed);
+    }
+
+    fn root(&self) -> FrameNumber {
+        FrameNumber::new(self.root.load(Ordering::Relaxed))
     }
 
     /// The harts that may hold translations of it.
@@ -149,7 +165,7 @@ impl UserSpace {
     /// Does what is to be done; or says which space to change to first.
     fn answer(&self, irq: &IrqOff, scope: Scope) -> Option<&'static Self> {
         let answer = cpu::with_paging(irq, |paging| {
-            let is_loaded = paging.loaded == Some(self.root);
+            let is_loaded = paging.loaded == Some(self.root());
             self.here(irq, |slot| paging.asids.answer(slot, &self.active, scope, is_loaded))
         });
         match answer {
@@ -166,11 +182,11 @@ impl UserSpace {
     #[inline]
     pub(crate) fn load(&self, irq: &IrqOff) {
         cpu::with_paging(irq, |paging| {
-            if paging.loaded != Some(self.root) {
-                let change =
-                    self.here(irq, |slot| paging.asids.activate(slot, &self.active));
-                set_satp(self.root, change);
-                paging.loaded = Some(self.root);
+            let root = self.root();
+            if paging.loaded != Some(root) {
+                let change = self.here(irq, |slot| paging.asids.activate(slot, &self.active));
+                set_satp(root, change);
+                paging.loaded = Some(root);
             }
         });
     }
@@ -210,7 +226,8 @@ fn kernel_space() -> &'static UserSpace {
 /// # Errors
 /// When memory is out.
 pub fn begin() -> Result<(), OutOfMemory> {
-    let space = UserSpace::new(boot::root().frame())?;
+    let space = UserSpace::new()?;
+    space.set_root(boot::root().frame());
     match KERNEL.set(Box::new(space)) {
         Ok(_) => Ok(()),
         Err(_) => unreachable!("called once"),

@@ -356,13 +356,14 @@ pub(crate) fn is_condemned(frame: usize) -> bool {
     unsafe { header_of(frame) }.is_condemned.load(Ordering::Relaxed)
 }
 
-/// What makes the calling thread a program's; none if it is the kernel's.
+/// Whom the calling thread belongs to, and by what name; none if it is the
+/// kernel's.
 #[inline]
 #[must_use]
-pub fn own_program() -> Option<&'static Program> {
-    // SAFETY: the stack that the caller runs on. The thread cannot keep what it
-    // gets for longer than it lives.
-    unsafe { header_of(crate::csr::stack_pointer()) }.program.as_ref()
+pub fn own_program() -> Option<(Owner, u64)> {
+    // SAFETY: the stack that the caller runs on.
+    let header = unsafe { header_of(crate::csr::stack_pointer()) };
+    header.program.as_ref().map(|program| (program.owner, program.name))
 }
 
 /// The calling thread's program ends: from now on the thread is the kernel's,

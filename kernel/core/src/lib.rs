@@ -23,6 +23,7 @@ mod mail;
 pub mod memory;
 pub mod message;
 pub mod port;
+pub mod process;
 pub mod remote;
 pub mod runq;
 pub mod sched;

@@ -23,7 +23,6 @@ use crate::{
 pub struct Tid(u64);
 
 const PLACE_BITS: u32 = 24;
-const MAX_GENERATION: u32 = 1 << 31;
 
 impl Tid {
     fn new(slot: SlotId) -> Self {
@@ -108,7 +107,7 @@ impl Threads {
         if self.exit.is_some() {
             return Err(Errno::ESRCH);
         }
-        if self.members.len() >= self.limit as usize {
+        if self.members.len() >= self.limit {
             return Err(Errno::EAGAIN);
         }
         let member =
@@ -236,4 +235,4 @@ impl Threads {
     }
 }
 
-const _: () = assert!((MAX_GENERATION as u64) << PLACE_BITS < 1 << 63);
+const _: () = assert!((u32::MAX as u64) << PLACE_BITS < 1 << 63);
