@@ -26,6 +26,7 @@ pub mod port;
 pub mod remote;
 pub mod runq;
 pub mod sched;
+pub mod space;
 pub mod table;
 pub mod thread;
 pub mod thread_port;
