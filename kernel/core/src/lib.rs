@@ -27,6 +27,7 @@ pub mod process;
 pub mod remote;
 pub mod runq;
 pub mod sched;
+pub mod space;
 pub mod table;
 pub mod thread;
 pub mod thread_port;

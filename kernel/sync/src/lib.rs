@@ -9,6 +9,7 @@ extern crate alloc;
 #[cfg(loom)]
 extern crate std;
 
+pub mod active;
 pub mod cell;
 pub mod fifo;
 pub mod irq;

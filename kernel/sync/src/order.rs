@@ -39,6 +39,12 @@ pub enum Site {
     OnceSet,
     /// A value that was set once is read.
     OnceGet,
+    /// A hart enters the set of those that may hold a space's translations.
+    ActiveEnter,
+    /// A hart leaves that set.
+    ActiveLeave,
+    /// Who changed translations looks at that set.
+    ActiveLook,
 }
 
 impl Site {
@@ -58,6 +64,9 @@ impl Site {
         Self::LockRelease,
         Self::OnceSet,
         Self::OnceGet,
+        Self::ActiveEnter,
+        Self::ActiveLeave,
+        Self::ActiveLook,
     ];
 
     const fn strong(self) -> Ordering {
@@ -73,6 +82,12 @@ impl Site {
             // released: the freed slots. If not, the consumer reads its word.
             Self::StarvedSet => Ordering::Acquire,
             Self::StarvedTake => Ordering::Release,
+            // All three are read-modify-writes of one word. Who enters after
+            // the look acquires the changed entries that the look released; who
+            // left before it released its accesses, which the look acquires.
+            Self::ActiveEnter => Ordering::Acquire,
+            Self::ActiveLeave => Ordering::Release,
+            Self::ActiveLook => Ordering::AcqRel,
         }
     }
 

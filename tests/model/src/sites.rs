@@ -5,6 +5,7 @@ use loom::thread;
 use skimmer_sync::order::{Site, weaken};
 
 use crate::{
+    active,
     doorbell::{Answer, two_senders},
     explore::{ASLEEP, Depth, RACE, fails},
     lock, once, ring,
@@ -25,11 +26,13 @@ fn relies_on(site: Site) -> (fn(), &'static str) {
         Site::PendingSet | Site::PendingTake => (doorbell, "doorbell down, ring not empty"),
         Site::LockTake | Site::LockRelease => (|| lock::counts(1), RACE),
         Site::OnceSet | Site::OnceGet => (once::one_wins, RACE),
+        Site::ActiveEnter | Site::ActiveLook => (active::enters, RACE),
+        Site::ActiveLeave => (active::leaves, RACE),
     }
 }
 
-/// How threads that block and wake (`wake`) fail without `site`. The lock and
-/// the set-once cell have no part in that.
+/// How threads that block and wake (`wake`) fail without `site`. The lock,
+/// the set-once cell and the set of active harts have no part in that.
 fn threads_rely_on(site: Site) -> Option<&'static str> {
     match site {
         Site::RingPublish | Site::RingSee | Site::RingFree | Site::RingReuse => Some(RACE),
@@ -37,6 +40,7 @@ fn threads_rely_on(site: Site) -> Option<&'static str> {
         Site::SourceSet | Site::SourceTake => Some(ASLEEP),
         Site::PendingSet | Site::PendingTake => Some(ASLEEP),
         Site::LockTake | Site::LockRelease | Site::OnceSet | Site::OnceGet => None,
+        Site::ActiveEnter | Site::ActiveLeave | Site::ActiveLook => None,
     }
 }
 
