@@ -147,12 +147,20 @@ impl BootArgs {
     pub fn device_tree(&self, size: usize) -> Option<&'static [u8]> {
         let start = self.device_tree.get();
         let is_plausible = start != 0 && start.is_multiple_of(8) && size <= 64 << 20;
-        if !is_plausible || start >= GIGAPAGES << 30 {
+        is_plausible.then(|| self.reserved(self.device_tree, size))?
+    }
+
+    /// Memory that firmware filled, if it lies where memory is mapped. Whoever
+    /// hands memory out keeps off it.
+    #[must_use]
+    pub fn reserved(&self, start: addr::PhysAddr, size: usize) -> Option<&'static [u8]> {
+        let end = start.get().checked_add(size)?;
+        if end > GIGAPAGES << 30 {
             return None;
         }
-        let bytes = core::ptr::with_exposed_provenance(addr::to_virtual(self.device_tree));
-        // SAFETY: linearly mapped; the tree is reserved by whoever hands memory
-        // out, so nothing writes it while the kernel lives.
+        let bytes = core::ptr::with_exposed_provenance(addr::to_virtual(start));
+        // SAFETY: linearly mapped; it is reserved by whoever hands memory out,
+        // so nothing writes it while the kernel lives.
         Some(unsafe { core::slice::from_raw_parts(bytes, size) })
     }
 }

@@ -15,8 +15,8 @@ use skimmer_sync::{cell::HartCell, irq::IrqOff, magazine::Magazines, once::Once}
 use crate::{
     csr,
     irq::masked,
-    paging::Paging,
     off_times::{self, OffTimes},
+    paging::{Paging, UserSpace},
     sbi,
     stack::{self, KernelStack, Saved},
     time, trap,
@@ -29,6 +29,7 @@ pub struct Riscv;
 impl Machine for Riscv {
     type Context = KernelStack;
     type Saved = Saved;
+    type Space = UserSpace;
 
     fn saved(context: &KernelStack) -> Saved {
         context.saved()

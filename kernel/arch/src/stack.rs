@@ -53,7 +53,7 @@ const CANARY: u64 = 0x5afe_57ac_c0de_ca11;
 pub type Entry = Box<dyn FnOnce() + Send>;
 
 /// Whom a thread belongs to: whatever the image says.
-pub type Owner = &'static (dyn Any + Sync);
+pub type Owner = &'static (dyn Any + Send + Sync);
 
 /// What a thread needs that runs a program.
 #[derive(Clone, Copy)]
@@ -371,6 +371,13 @@ pub fn own_program() -> Option<(Owner, u64)> {
 pub fn leave_space() {
     // SAFETY: the stack that the caller runs on.
     unsafe { header_of(crate::csr::stack_pointer()) }.space.set(core::ptr::null());
+}
+
+/// Whether the calling thread has been condemned. With interrupts masked the
+/// answer stays true until they open.
+#[must_use]
+pub fn am_condemned() -> bool {
+    is_condemned(crate::csr::stack_pointer())
 }
 
 /// Writes the calling thread's user frame and returns its address.

@@ -41,6 +41,26 @@ impl SlotId {
         Self { index, generation }
     }
 
+    /// The most slots that words tell apart.
+    pub const MAX: u32 = 1 << Self::INDEX_BITS;
+    const INDEX_BITS: u32 = 24;
+
+    /// In one word, as programs know it: generation, slot. Never 0, and positive
+    /// as an `i64`.
+    #[must_use]
+    pub const fn to_word(self) -> u64 {
+        (self.generation as u64) << Self::INDEX_BITS | self.index as u64
+    }
+
+    /// The name in such a word. Any word is a name; most name nobody.
+    #[must_use]
+    pub const fn from_word(word: u64) -> Self {
+        let generation = word >> Self::INDEX_BITS;
+        // Generation 0 names nobody.
+        let generation = if generation > u32::MAX as u64 { 0 } else { generation as u32 };
+        Self { index: (word & (Self::MAX as u64 - 1)) as u32, generation }
+    }
+
     /// The slot.
     #[must_use]
     pub const fn index(self) -> u32 {

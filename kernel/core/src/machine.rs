@@ -13,6 +13,9 @@ pub trait Machine: 'static {
     /// What the switch needs of a context: where its stack pointer is kept.
     type Saved: Copy;
 
+    /// What harts know of an address space.
+    type Space: Sync + 'static;
+
     /// Where the stack pointer of `context` is kept.
     fn saved(context: &Self::Context) -> Self::Saved;
 

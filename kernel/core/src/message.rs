@@ -12,7 +12,7 @@ use core::fmt;
 
 use skimmer_sync::fifo::Node;
 
-use crate::{ids::ThreadId, machine::Machine, thread::NewThread};
+use crate::{ids::ThreadId, machine::Machine, space::shootdown::Scope, thread::NewThread};
 
 /// The data of a message: what fits a cache line travels with it.
 pub type Words = [u64; 8];
@@ -23,6 +23,8 @@ pub enum Payload<M: Machine> {
     Words(Words),
     /// A thread that is to live on the receiver's hart.
     Thread(NewThread<M>),
+    /// What the receiver's hart is to forget of an address space.
+    Forget(&'static M::Space, Scope),
 }
 
 impl<M: Machine> Payload<M> {
@@ -31,7 +33,7 @@ impl<M: Machine> Payload<M> {
     pub const fn words(&self) -> Words {
         match self {
             Self::Words(words) => *words,
-            Self::Thread(_) => [0; 8],
+            Self::Thread(_) | Self::Forget(..) => [0; 8],
         }
     }
 }

@@ -17,33 +17,21 @@ use crate::{
     table::{OutOfMemory, Table},
 };
 
-/// Names one thread of a process, for as long as the process lives: generation
-/// above, place below. Positive as an `i64`, and never 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Tid(u64);
-
-const PLACE_BITS: u32 = 24;
+/// Names one thread of a process, for as long as the process lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Tid(SlotId);
 
 impl Tid {
-    fn new(slot: SlotId) -> Self {
-        Self(u64::from(slot.generation()) << PLACE_BITS | u64::from(slot.index()))
-    }
-
-    fn slot(self) -> SlotId {
-        let place = (self.0 & ((1 << PLACE_BITS) - 1)) as u32;
-        SlotId::new(place, u32::try_from(self.0 >> PLACE_BITS).unwrap_or(0))
-    }
-
     /// As programs know it.
     #[must_use]
     pub const fn to_word(self) -> u64 {
-        self.0
+        self.0.to_word()
     }
 
     /// What a program says it is. Any word is a name; most name nobody.
     #[must_use]
     pub const fn from_word(word: u64) -> Self {
-        Self(word)
+        Self(SlotId::from_word(word))
     }
 }
 
@@ -83,7 +71,7 @@ impl Threads {
     /// included.
     #[must_use]
     pub fn new(limit: u32) -> Self {
-        let limit = limit.min(1 << PLACE_BITS);
+        let limit = limit.min(SlotId::MAX);
         Self { members: Table::new(limit), live: 0, limit, exit: None }
     }
 
@@ -110,17 +98,16 @@ impl Threads {
         if self.members.len() >= self.limit {
             return Err(Errno::EAGAIN);
         }
-        let member =
-            Member { thread: None, ended: None, is_detached: false, joiner: None, stack };
+        let member = Member { thread: None, ended: None, is_detached: false, joiner: None, stack };
         let slot = self.members.insert(member).map_err(|(OutOfMemory, _)| Errno::ENOMEM)?;
         self.live += 1;
-        Ok(Tid::new(slot))
+        Ok(Tid(slot))
     }
 
     /// The kernel's thread has been made, and is about to begin. Returns whether
     /// it is to be condemned at once: the process has begun to end meanwhile.
     pub fn born(&mut self, tid: Tid, thread: ThreadId) -> bool {
-        if let Some(member) = self.members.get_mut(tid.slot()) {
+        if let Some(member) = self.members.get_mut(tid.0) {
             member.thread = Some(thread);
         }
         self.exit.is_some()
@@ -128,7 +115,7 @@ impl Threads {
 
     /// The kernel's thread could not be made. Returns as [`Threads::ended`].
     pub fn unborn(&mut self, tid: Tid) -> Ended {
-        if let Some(member) = self.members.get_mut(tid.slot()) {
+        if let Some(member) = self.members.get_mut(tid.0) {
             member.is_detached = true;
         }
         self.ended(tid, 0)
@@ -139,15 +126,13 @@ impl Threads {
     /// # Panics
     /// When it has ended before.
     pub fn ended(&mut self, tid: Tid, status: i64) -> Ended {
-        let Some(member) = self.members.get_mut(tid.slot()) else {
-            panic!("a thread ends once")
-        };
+        let Some(member) = self.members.get_mut(tid.0) else { panic!("a thread ends once") };
         assert!(member.ended.is_none(), "a thread ends once");
         member.ended = Some(status);
         member.thread = None;
         let (joiner, stack) = (member.joiner, member.stack.take());
         if member.is_detached {
-            self.members.remove(tid.slot());
+            self.members.remove(tid.0);
         }
         self.live -= 1;
         let is_last = self.live == 0;
@@ -167,7 +152,7 @@ impl Threads {
         if me == tid {
             return Err(Errno::EDEADLK);
         }
-        let member = self.members.get_mut(tid.slot()).ok_or(Errno::ESRCH)?;
+        let member = self.members.get_mut(tid.0).ok_or(Errno::ESRCH)?;
         if member.joiner.is_some_and(|joiner| joiner != thread) {
             return Err(Errno::EBUSY);
         }
@@ -176,7 +161,7 @@ impl Threads {
             return Err(Errno::EINVAL);
         }
         if let Some(status) = member.ended {
-            self.members.remove(tid.slot());
+            self.members.remove(tid.0);
             return Ok(Some(status));
         }
         member.joiner = Some(thread);
@@ -185,7 +170,7 @@ impl Threads {
 
     /// Who waited in [`Threads::join`] waits no longer.
     pub fn stop_joining(&mut self, thread: ThreadId, tid: Tid) {
-        if let Some(member) = self.members.get_mut(tid.slot())
+        if let Some(member) = self.members.get_mut(tid.0)
             && member.joiner == Some(thread)
         {
             member.joiner = None;
@@ -197,12 +182,12 @@ impl Threads {
     /// # Errors
     /// ESRCH, EINVAL (it is detached).
     pub fn detach(&mut self, tid: Tid) -> Result<Option<ThreadId>, Errno> {
-        let member = self.members.get_mut(tid.slot()).ok_or(Errno::ESRCH)?;
+        let member = self.members.get_mut(tid.0).ok_or(Errno::ESRCH)?;
         if member.is_detached {
             return Err(Errno::EINVAL);
         }
         if member.ended.is_some() {
-            self.members.remove(tid.slot());
+            self.members.remove(tid.0);
             return Ok(None);
         }
         member.is_detached = true;
@@ -215,7 +200,7 @@ impl Threads {
     /// # Errors
     /// ESRCH: nobody, or it has ended.
     pub fn find(&self, tid: Tid) -> Result<Option<ThreadId>, Errno> {
-        let member = self.members.get(tid.slot()).ok_or(Errno::ESRCH)?;
+        let member = self.members.get(tid.0).ok_or(Errno::ESRCH)?;
         if member.ended.is_some() { Err(Errno::ESRCH) } else { Ok(member.thread) }
     }
 
@@ -234,5 +219,3 @@ impl Threads {
         from.filter_map(|(slot, member)| Some((slot.index(), member.thread?)))
     }
 }
-
-const _: () = assert!((u32::MAX as u64) << PLACE_BITS < 1 << 63);

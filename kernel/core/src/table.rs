@@ -50,6 +50,12 @@ impl<T> Table<T> {
         self.live == 0
     }
 
+    /// Slots that there are, occupied or not: every index is below.
+    #[must_use]
+    pub const fn slots(&self) -> u32 {
+        self.slots
+    }
+
     /// Puts an object in.
     ///
     /// # Errors

@@ -88,6 +88,11 @@ pub(crate) fn schedule(id: ThreadId) {
     until_sent((), |hart, irq, ()| hart.schedule(irq, id));
 }
 
+/// Makes a thread end before it runs a program's code again, wherever it lives.
+pub(crate) fn condemn(id: ThreadId) {
+    until_sent((), |hart, irq, ()| hart.condemn(irq, id));
+}
+
 /// Changes a thread's priority, wherever it lives.
 pub(crate) fn set_priority(id: ThreadId, priority: Priority) {
     until_sent((), |hart, irq, ()| hart.set_priority(irq, id, priority));

@@ -9,7 +9,9 @@ extern crate alloc;
 
 mod bugs;
 mod lwkt;
+mod mutex;
 mod platform;
+mod process;
 mod scenario;
 mod service;
 mod smp;

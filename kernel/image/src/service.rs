@@ -23,6 +23,9 @@ const CHECK_STACKS: u64 = 1;
 /// Ask whether the thread named in the second word is stopped.
 const IS_STOPPED: u64 = 2;
 
+/// Ask for the priority of the thread named in the second word.
+const PRIORITY_OF: u64 = 3;
+
 /// The thread.
 pub(crate) fn run() {
     loop {
@@ -50,8 +53,13 @@ fn do_chore(chore: Chore<Riscv>) {
 fn answer(mut request: lwkt::Received) {
     let (answer, status) = match request.answer([0; 8]) {
         lwkt::Payload::Thread(thread) => adopt(thread),
+        lwkt::Payload::Forget(space, scope) => {
+            space.forget(scope);
+            ([0; 8], 0)
+        }
         lwkt::Payload::Words(words) if words[0] == CHECK_STACKS => (check_stacks(), 0),
         lwkt::Payload::Words(words) if words[0] == IS_STOPPED => (look_at(words[1]), 0),
+        lwkt::Payload::Words(words) if words[0] == PRIORITY_OF => priority(words[1]),
         lwkt::Payload::Words(_) => ([0; 8], Errno::EINVAL.status()),
     };
     request.answer(answer);
@@ -80,6 +88,22 @@ fn look_at(word: u64) -> Words {
     let stopped = State::Blocked(Why::Stopped);
     let is_stopped = enter(|hart, _| (hart.thread(id).is_some_and(|t| t.state() == stopped), None));
     [u64::from(is_stopped), 0, 0, 0, 0, 0, 0, 0]
+}
+
+fn priority(word: u64) -> (Words, i64) {
+    let id = ThreadId::from_word(word);
+    let priority = enter(|hart, _| (hart.thread(id).map(|thread| thread.priority()), None));
+    match priority {
+        Some(priority) => ([u64::from(priority.level()), 0, 0, 0, 0, 0, 0, 0], 0),
+        None => ([0; 8], Errno::ESRCH.status()),
+    }
+}
+
+/// The priority of a thread, unless it is gone.
+pub(crate) fn priority_of(id: ThreadId) -> Option<u8> {
+    let request = lwkt::message([PRIORITY_OF, id.to_word(), 0, 0, 0, 0, 0, 0]);
+    let reply = lwkt::call(smp::service_of(id.home()), request);
+    (reply.status() == 0).then(|| reply.words()[0] as u8)
 }
 
 /// Whether a thread of the hart of that service thread is stopped.

@@ -19,7 +19,7 @@ use skimmer_arch::{
 };
 use skimmer_core::{
     hart::Hart,
-    ids::{Priority, ThreadId},
+    ids::{HartIndex, Priority, ThreadId},
     remote::{Lines, hart_at, wire},
     table::OutOfMemory,
     thread::NewThread,
@@ -226,6 +226,11 @@ fn waits_until_here(index: usize, hartid: u64, last: &mut LastArrival) -> bool {
 /// The service threads of the harts that came up, the boot hart's first.
 pub(crate) fn services() -> &'static [ThreadId] {
     SERVICES.get().map_or(&[], Vec::as_slice)
+}
+
+/// The service thread of that hart.
+pub(crate) fn service_of(hart: HartIndex) -> ThreadId {
+    plan().services[hart.index()]
 }
 
 /// The public blocks of every hart.

@@ -199,6 +199,7 @@ impl Fake {
 impl Machine for Fake {
     type Context = Stack;
     type Saved = StackId;
+    type Space = ();
 
     fn saved(context: &Stack) -> StackId {
         context.id

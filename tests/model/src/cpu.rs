@@ -104,6 +104,7 @@ pub(crate) struct Model {
 impl Machine for Model {
     type Context = Stack;
     type Saved = Stack;
+    type Space = ();
 
     fn saved(context: &Stack) -> Stack {
         *context

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+//! System calls: what the registers mean, and who does it. Every pointer is a
+//! claim (law user-pointers-are-claims), every other argument is judged before
+//! anything changes (law validate-then-commit).
+
+use alloc::vec::Vec;
+
+use skimmer_abi::{
+    call::{Call as Name, Exit, NewThread, Spawn, ended},
+    errno::Errno,
+};
+use skimmer_arch::{println, stack, time, user::Call, user_copy};
+use skimmer_core::{
+    process::Tid,
+    space::{entry::Protection, pages::UserPages},
+    user::UserAddr,
+};
+
+use super::{Birth, Process, caller, death, list, spawn, threads};
+use crate::lwkt;
+
+/// The longest text that is written or passed in one go.
+const MOST_TEXT: usize = 64 << 10;
+/// What is copied and shown at a time.
+const LINE: usize = 256;
+
+/// Does what was asked for.
+pub(super) fn answer(call: &mut Call<'_>) {
+    let result = match Name::from_number(call.number()) {
+        Some(name) => perform(name, call),
+        None => Err(Errno::ENOSYS),
+    };
+    call.finish(match result {
+        Ok(value) => value.cast_signed(),
+        Err(error) => error.status(),
+    });
+}
+
+fn perform(name: Name, call: &Call<'_>) -> Result<u64, Errno> {
+    if name == Name::Nop {
+        return Ok(0);
+    }
+    let (process, me) = caller();
+    let argument = |place| call.argument(place);
+    let address = |place| UserAddr::new(call.argument(place) as usize);
+    match name {
+        Name::Nop => Ok(0),
+        Name::DebugWrite => debug_write(address(0), argument(1)),
+        Name::Clock => Ok(time::nanos(time::now())),
+        Name::Yield => {
+            lwkt::yield_now();
+            Ok(0)
+        }
+        Name::ProcessSpawn => process_spawn(process, address(0)),
+        Name::ProcessExit => {
+            let status = argument(0).cast_signed();
+            death::end(process, Exit { how: ended::EXITED, status, ..Exit::default() });
+            death::end_thread(process, me, 0)
+        }
+        Name::ProcessWait => process_wait(process, argument(0), address(1)),
+        Name::ProcessKill => {
+            let victim = list::find(argument(0)).ok_or(Errno::ESRCH)?;
+            death::kill(victim, argument(0))
+        }
+        Name::ProcessSelf => Ok(process.pid()),
+        Name::ProcessHoldings => holdings(process, address(0)),
+        Name::ThreadCreate => thread_create(process, address(0)),
+        Name::ThreadExit => death::end_thread(process, me, argument(0).cast_signed()),
+        Name::ThreadJoin => thread_join(process, me, argument(0), argument(1)),
+        Name::ThreadDetach => threads::detach(process, Tid::from_word(argument(0))).map(|()| 0),
+        Name::ThreadDestroy if argument(0) == u64::MAX => {
+            threads::destroy_others(process);
+            Ok(0)
+        }
+        Name::ThreadDestroy => {
+            threads::destroy(process, me, Tid::from_word(argument(0))).map(|()| 0)
+        }
+        Name::ThreadSelf => Ok(me.to_word()),
+        Name::PriorityGet => threads::get_priority(process, argument(0)),
+        Name::PrioritySet => threads::set_priority(process, argument(0), argument(1)),
+        Name::ChannelCreate | Name::ChannelDestroy => Err(Errno::ENOSYS),
+        Name::MemoryMap => memory_map(process, argument(0), argument(1)),
+        Name::MemoryUnmap => memory_unmap(process, address(0), argument(1)),
+    }
+}
+
+fn debug_write(from: UserAddr, length: u64) -> Result<u64, Errno> {
+    let length = usize::try_from(length).ok().filter(|&it| it <= MOST_TEXT);
+    let length = length.ok_or(Errno::EINVAL)?;
+    let mut line = [0; LINE];
+    let mut shown = 0;
+    while shown < length {
+        let part = &mut line[..LINE.min(length - shown)];
+        user_copy::read(part, UserAddr::new(from.get() + shown))?;
+        shown += part.len();
+        for text in part.utf8_chunks() {
+            let text = text.valid().trim_end_matches('\n');
+            if !text.is_empty() {
+                println!("{text}");
+            }
+        }
+    }
+    Ok(shown as u64)
+}
+
+/// A text of the program's, copied.
+fn text(from: u64, length: u64) -> Result<Vec<u8>, Errno> {
+    let length = usize::try_from(length).ok().filter(|&it| it <= MOST_TEXT);
+    let length = length.ok_or(Errno::EINVAL)?;
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(length).map_err(|_| Errno::ENOMEM)?;
+    bytes.resize(length, 0);
+    user_copy::read(&mut bytes, UserAddr::new(from as usize))?;
+    Ok(bytes)
+}
+
+/// Texts that each end with a NUL.
+fn texts(from: u64, length: u64) -> Result<Vec<u8>, Errno> {
+    let bytes = text(from, length)?;
+    if bytes.last().is_none_or(|&last| last == 0) { Ok(bytes) } else { Err(Errno::EINVAL) }
+}
+
+fn process_spawn(process: &'static Process, from: UserAddr) -> Result<u64, Errno> {
+    let [
+        name,
+        name_length,
+        arguments,
+        arguments_length,
+        environment,
+        environment_length,
+        priority,
+        hart,
+    ] = user_copy::read_words::<{ size_of::<Spawn>() / 8 }>(from)?;
+    let (priority, hart) = (threads::priority(process, priority)?, threads::hart(hart)?);
+    let name = text(name, name_length)?;
+    let name = str::from_utf8(&name).map_err(|_| Errno::EINVAL)?;
+    let arguments = texts(arguments, arguments_length)?;
+    let environment = texts(environment, environment_length)?;
+    spawn(&Birth {
+        name,
+        arguments: &arguments,
+        environment: &environment,
+        priority,
+        hart,
+        parent: process.pid(),
+    })
+}
+
+fn process_wait(process: &Process, pid: u64, to: UserAddr) -> Result<u64, Errno> {
+    // Judged before it is too late to say no.
+    user_copy::write_words(to, [0; size_of::<Exit>() / 8])?;
+    let exit = list::wait(process.pid(), pid, stack::am_condemned)?;
+    let words = [exit.how, exit.status.cast_unsigned(), exit.address, exit.pc];
+    user_copy::write_words(to, words).map(|()| 0)
+}
+
+fn holdings(process: &Process, to: UserAddr) -> Result<u64, Errno> {
+    let threads = process.threads(|threads| threads.live());
+    let frames = process.space(|space| Ok(space.charged()))?;
+    user_copy::write_words(to, [u64::from(threads), 0, 0, 0, frames as u64]).map(|()| 0)
+}
+
+fn thread_create(process: &'static Process, from: UserAddr) -> Result<u64, Errno> {
+    let [entry, argument, stack, priority, hart] =
+        user_copy::read_words::<{ size_of::<NewThread>() / 8 }>(from)?;
+    threads::create(process, &NewThread { entry, argument, stack, priority, hart })
+}
+
+fn thread_join(process: &'static Process, me: Tid, tid: u64, to: u64) -> Result<u64, Errno> {
+    let place = (to != 0).then(|| UserAddr::new(to as usize));
+    if let Some(place) = place {
+        user_copy::write_words(place, [0])?;
+    }
+    let status = threads::join(process, me, Tid::from_word(tid))?;
+    place.map_or(Ok(()), |place| user_copy::write_words(place, [status.cast_unsigned()]))?;
+    Ok(0)
+}
+
+fn memory_map(process: &Process, length: u64, is_writable: u64) -> Result<u64, Errno> {
+    let length = usize::try_from(length).map_err(|_| Errno::EINVAL)?;
+    let protection = match is_writable {
+        0 => Protection::ReadOnly,
+        1 => Protection::ReadWrite,
+        _ => return Err(Errno::EINVAL),
+    };
+    let map = |space: &mut skimmer_core::space::AddressSpace<_>| {
+        space.map_anonymous(length, protection).map_err(|error| error.errno())
+    };
+    process.space(map).map(|pages| pages.base().get() as u64)
+}
+
+fn memory_unmap(process: &'static Process, from: UserAddr, length: u64) -> Result<u64, Errno> {
+    let length = usize::try_from(length).map_err(|_| Errno::EINVAL)?;
+    let pages = UserPages::aligned(from, length).map_err(|error| error.errno())?;
+    threads::give_back(process, pages).map(|()| 0)
+}

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The end of threads and processes. Each thread ends by itself; the last one
+//! takes the process apart, and then it is only a thread of the kernel that
+//! exits.
+
+use skimmer_abi::{
+    call::{Exit, ended},
+    errno::Errno,
+};
+use skimmer_arch::{
+    cpu,
+    paging::LinearMemory,
+    println, stack,
+    user::{Call, Fault},
+};
+use skimmer_core::{ids::ThreadId, process::Tid, space::AddressSpace};
+
+use super::{Process, caller, calls, list, threads, tlb};
+use crate::lwkt;
+
+/// A system call.
+#[expect(unsafe_code, reason = "arch calls it by this name")]
+#[unsafe(no_mangle)]
+extern "Rust" fn skimmer_call(call: &mut Call<'_>) {
+    calls::answer(call);
+}
+
+/// A program did what it cannot do: its process ends, with a report.
+#[expect(unsafe_code, reason = "arch calls it by this name")]
+#[unsafe(no_mangle)]
+extern "Rust" fn skimmer_fault(fault: &Fault) -> ! {
+    let (process, me) = caller();
+    let exit = Exit {
+        how: ended::FAULTED,
+        status: fault.cause.cast_signed(),
+        address: fault.address,
+        pc: fault.pc,
+    };
+    if end(process, exit) {
+        println!(
+            "process {:#x}, thread {:#x}: {} at {:#x}, address {:#x}, sp {:#x}, ra {:#x}",
+            process.pid(),
+            me.to_word(),
+            fault.name(),
+            fault.pc,
+            fault.address,
+            fault.stack,
+            fault.frame.1,
+        );
+    }
+    end_thread(process, me, 0)
+}
+
+/// The calling thread is to end.
+#[expect(unsafe_code, reason = "arch calls it by this name")]
+#[unsafe(no_mangle)]
+extern "Rust" fn skimmer_condemned() -> ! {
+    let (process, me) = caller();
+    end_thread(process, me, 0)
+}
+
+/// Decides that a process ends, and how, unless that is decided. Returns whether
+/// it was not. Its threads end as soon as they can.
+pub(super) fn end(process: &Process, exit: Exit) -> bool {
+    let is_first = process.threads(|threads| threads.end(exit));
+    if is_first {
+        condemn_all(process, |_| true);
+    }
+    is_first
+}
+
+/// Condemns the threads of a process, one at a time: no lock is held meanwhile.
+pub(super) fn condemn_all(process: &Process, is_meant: impl Fn(ThreadId) -> bool) {
+    let mut place = 0;
+    while let Some((at, thread)) = process.threads(|threads| threads.living(place).next()) {
+        if is_meant(thread) {
+            lwkt::condemn(thread);
+        }
+        place = at + 1;
+    }
+}
+
+/// The calling thread ends.
+pub(super) fn end_thread(process: &'static Process, me: Tid, status: i64) -> ! {
+    let ended = process.threads(|threads| threads.ended(me, status));
+    if ended.is_last {
+        take_apart(process);
+    } else {
+        ended.stack.into_iter().for_each(|pages| threads::unmap(process, pages));
+        stack::leave_space();
+    }
+    ended.joiner.into_iter().for_each(lwkt::schedule);
+    cpu::exit_thread()
+}
+
+/// Nobody but the calling thread is left of the process.
+fn take_apart(process: &'static Process) {
+    let (pid, exit) = (process.pid(), process.threads(|threads| threads.exit()));
+    stack::leave_space();
+    empty(process);
+    list::orphan(pid);
+    list::ended(pid, exit.unwrap_or_default());
+}
+
+/// Takes what a process holds, and gives its room back.
+pub(super) fn empty(process: &'static Process) {
+    if let Some(space) = process.space.with(Option::take) {
+        let (closed, stale) = space.close();
+        closed.destroy(tlb::forget(&process.loaded, stale));
+    }
+    list::give_room(process);
+}
+
+/// A space that no thread ever ran in.
+pub(super) fn destroy_unused(space: AddressSpace<LinearMemory>) {
+    match list::take_room() {
+        Ok(room) => {
+            room.loaded.set_root(space.root());
+            room.space.with(|place| *place = Some(space));
+            empty(room);
+        }
+        // Without memory for a room there is no way to free it. Its frames are
+        // lost.
+        Err(_) => println!("a space is lost: memory is out"),
+    }
+}
+
+/// Ends a process from outside.
+///
+/// # Errors
+/// ESRCH: it has ended meanwhile.
+pub(super) fn kill(victim: &Process, pid: u64) -> Result<u64, Errno> {
+    let exit = Exit { how: ended::KILLED, ..Exit::default() };
+    // The room may be another process's by now: its pid is looked at under the
+    // lock under which it would end.
+    let is_first = victim
+        .threads(|threads| (victim.pid() == pid && threads.live() > 0).then(|| threads.end(exit)));
+    if is_first.ok_or(Errno::ESRCH)? {
+        condemn_all(victim, |_| true);
+    }
+    Ok(0)
+}

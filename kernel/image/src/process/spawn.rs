@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+//! From a file in the boot package to a process that runs.
+
+use alloc::boxed::Box;
+use core::sync::atomic::Ordering;
+
+use skimmer_abi::{
+    call::{Start, USUAL_STACK},
+    errno::Errno,
+};
+use skimmer_arch::{
+    paging::{self, LinearMemory},
+    println,
+    stack::{KernelStack, Program as ThreadOf},
+    user,
+};
+use skimmer_core::{
+    ids::{HartIndex, Priority},
+    process::{Threads, Tid},
+    space::{
+        AddressSpace, Limits,
+        entry::{Entry, Protection},
+        tables::KERNEL_ENTRIES,
+    },
+    thread::NewThread,
+    user::UserAddr,
+};
+use skimmer_program::{
+    archive::Archive,
+    image::{Kind, Placed, Program, Protection as Allowed},
+};
+use skimmer_sync::once::Once;
+
+use super::{MOST_THREADS, Process, death, list, threads};
+use crate::smp;
+
+/// Frames that one process may have, its tables included: 64 MiB.
+const MOST_FRAMES: usize = 16 << 10;
+const MOST_REGIONS: usize = 16 << 10;
+/// Bytes that a program's segments may take.
+const MOST_MEMORY: usize = 32 << 20;
+
+/// Where programs are placed that do not say, and their arguments.
+const PROGRAM_BASE: usize = 0x1_0000_0000;
+const ARGUMENTS_BASE: usize = 0x3f_0000_0000;
+
+/// The boot package: an archive of programs.
+static PACKAGE: Once<&'static [u8]> = Once::new();
+/// The kernel's half of every root table.
+static KERNEL_HALF: Once<[Entry; KERNEL_ENTRIES]> = Once::new();
+
+/// Says where programs come from, and prepares for them.
+///
+/// # Errors
+/// ENOMEM.
+pub(crate) fn set_package(bytes: &'static [u8]) -> Result<(), Errno> {
+    paging::begin().map_err(|_| Errno::ENOMEM)?;
+    if KERNEL_HALF.set(Box::new(paging::kernel_half())).is_err()
+        || PACKAGE.set(Box::new(bytes)).is_err()
+    {
+        unreachable!("the boot package is given once");
+    }
+    Ok(())
+}
+
+/// A process that is wanted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Birth<'a> {
+    /// The program's name in the boot package.
+    pub(crate) name: &'a str,
+    /// Texts that each end with a NUL.
+    pub(crate) arguments: &'a [u8],
+    /// As above.
+    pub(crate) environment: &'a [u8],
+    /// Of its first thread, and the highest that it may have.
+    pub(crate) priority: Priority,
+    /// Where its first thread lives.
+    pub(crate) hart: HartIndex,
+    /// Who may wait for its end.
+    pub(crate) parent: u64,
+}
+
+/// Starts a process; returns its pid.
+///
+/// # Errors
+/// ENOENT, ENOEXEC, EAGAIN, ENOMEM. Nothing is left then.
+pub(crate) fn spawn(birth: &Birth<'_>) -> Result<u64, Errno> {
+    let program = find(birth.name)?;
+    let mut space = new_space()?;
+    match fill(&mut space, &program, birth) {
+        Ok(start) => begin(space, start, birth),
+        Err(error) => {
+            death::destroy_unused(space);
+            Err(error)
+        }
+    }
+}
+
+/// The program of that name, placed.
+fn find(name: &str) -> Result<Placed<'static>, Errno> {
+    let package = PACKAGE.get().ok_or(Errno::ENOENT)?;
+    let file = Archive::new(package).find(name).map_err(|damage| {
+        println!("boot package: {damage}");
+        Errno::ENOENT
+    })?;
+    let file = file.filter(|file| file.is_file()).ok_or(Errno::ENOENT)?;
+    let refuse = |why: &dyn core::fmt::Display| {
+        println!("{name}: {why}");
+        Errno::ENOEXEC
+    };
+    let program = Program::parse(file.data, MOST_MEMORY).map_err(|why| refuse(&why))?;
+    let bias = match program.kind() {
+        Kind::Fixed => 0,
+        Kind::Pie => PROGRAM_BASE,
+    };
+    program.placed_at(bias).map_err(|why| refuse(&why))
+}
+
+fn new_space() -> Result<AddressSpace<LinearMemory>, Errno> {
+    let Some(kernel) = KERNEL_HALF.get() else { return Err(Errno::ENOENT) };
+    let limits = Limits { frames: MOST_FRAMES, regions: MOST_REGIONS };
+    let harts = smp::inspect().len();
+    AddressSpace::new(LinearMemory::new(), kernel, limits, harts).map_err(|error| error.errno())
+}
+
+/// Maps segments, arguments and the first stack.
+fn fill(
+    space: &mut AddressSpace<LinearMemory>,
+    program: &Placed<'_>,
+    birth: &Birth<'_>,
+) -> Result<FirstThread, Errno> {
+    for segment in program.segments() {
+        let at = UserAddr::new(segment.address());
+        let protection = allow(segment.protection());
+        let mapped = space.map_segment(at, segment.bytes(), segment.size(), protection);
+        mapped.map_err(|error| error.errno())?;
+    }
+    let argument = map_arguments(space, program, birth)?;
+    let stack = space.map_stack(USUAL_STACK as usize).map_err(|error| error.errno())?;
+    Ok(FirstThread {
+        start: user::Start {
+            entry: UserAddr::new(program.entry()),
+            stack: UserAddr::new(stack.usable.addresses().end),
+            argument,
+        },
+        stack: stack.all,
+    })
+}
+
+/// Where a first thread begins, and its stack.
+struct FirstThread {
+    start: user::Start,
+    stack: skimmer_core::space::pages::UserPages,
+}
+
+/// Maps what the program is told; returns the address of its [`Start`].
+fn map_arguments(
+    space: &mut AddressSpace<LinearMemory>,
+    program: &Placed<'_>,
+    birth: &Birth<'_>,
+) -> Result<u64, Errno> {
+    let (arguments, environment) = (birth.arguments, birth.environment);
+    let texts = ARGUMENTS_BASE + size_of::<Start>();
+    let words = [
+        program.bias() as u64,
+        texts as u64,
+        arguments.len() as u64,
+        (texts + arguments.len()) as u64,
+        environment.len() as u64,
+        smp::services().len() as u64,
+    ];
+    let mut bytes = alloc::vec::Vec::new();
+    let size = size_of::<Start>() + arguments.len() + environment.len();
+    bytes.try_reserve_exact(size).map_err(|_| Errno::ENOMEM)?;
+    words.iter().for_each(|word| bytes.extend_from_slice(&word.to_le_bytes()));
+    bytes.extend_from_slice(arguments);
+    bytes.extend_from_slice(environment);
+    let at = UserAddr::new(ARGUMENTS_BASE);
+    let mapped = space.map_segment(at, &bytes, size, Protection::ReadOnly);
+    mapped.map_err(|error| error.errno())?;
+    Ok(ARGUMENTS_BASE as u64)
+}
+
+const fn allow(allowed: Allowed) -> Protection {
+    match allowed {
+        Allowed::ReadOnly => Protection::ReadOnly,
+        Allowed::ReadWrite => Protection::ReadWrite,
+        Allowed::ReadExecute => Protection::ReadExecute,
+        Allowed::ExecuteOnly => Protection::ExecuteOnly,
+    }
+}
+
+/// Gives the space to a process, and the process its first thread.
+fn begin(
+    space: AddressSpace<LinearMemory>,
+    first: FirstThread,
+    birth: &Birth<'_>,
+) -> Result<u64, Errno> {
+    let room = match list::take_room() {
+        Ok(room) => room,
+        Err(error) => {
+            death::destroy_unused(space);
+            return Err(error);
+        }
+    };
+    room.loaded.set_root(space.root());
+    room.space.with(|place| *place = Some(space));
+    room.threads(|threads| *threads = Threads::new(MOST_THREADS));
+    room.ceiling.store(u64::from(birth.priority.level()), Ordering::Relaxed);
+    let started = list::enter_process(room, birth.parent).and_then(|pid| {
+        room.pid.store(pid, Ordering::Relaxed);
+        let tid = room.threads(|threads| threads.reserve(Some(first.stack)));
+        let born = tid.and_then(|tid| {
+            let thread = new_thread(room, tid, first.start, birth.priority)?;
+            threads::settle(room, tid, thread, birth.hart)
+        });
+        born.map(|()| pid).inspect_err(|_| list::cancel(pid))
+    });
+    started.inspect_err(|_| death::empty(room))
+}
+
+/// A thread of that process without a home yet.
+pub(super) fn new_thread(
+    process: &'static Process,
+    tid: Tid,
+    start: user::Start,
+    priority: Priority,
+) -> Result<NewThread<skimmer_arch::cpu::Riscv>, Errno> {
+    let program = ThreadOf { start, owner: process, name: tid.to_word(), space: &process.loaded };
+    let context = KernelStack::of_program(program).map_err(|_| Errno::ENOMEM)?;
+    Ok(NewThread { name: "program", priority, context })
+}
