@@ -45,6 +45,9 @@ calls! {
     Clock = 2,
     /// Lets equals run. → 0.
     Yield = 3,
+    /// What a workload vouches for: (address of [`Report`]). → 0. The kernel's
+    /// scenario adds up what all processes report, wrapping. EFAULT.
+    Report = 4,
     /// Starts a program of the boot package: (address of [`Spawn`]). → pid.
     /// EFAULT, ENOENT (no such program), ENOEXEC (it is no program), EINVAL
     /// (priority, text), EAGAIN, ENOMEM.
@@ -103,7 +106,8 @@ pub struct Spawn {
     pub name: u64,
     /// Bytes of it.
     pub name_length: u64,
-    /// Address of the arguments: each ends with a NUL.
+    /// Address of the arguments: each ends with a NUL. The program's name is
+    /// none of them.
     pub arguments: u64,
     /// Bytes of them.
     pub arguments_length: u64,
@@ -140,6 +144,18 @@ pub mod ended {
     pub const FAULTED: u64 = 1;
     /// Somebody killed it.
     pub const KILLED: u64 = 2;
+}
+
+/// What a workload vouches for, to [`Call::Report`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Report {
+    /// Units of work that it verified.
+    pub verified: u64,
+    /// Checks that failed.
+    pub errors: u64,
+    /// A digest of what it did, the same for the same seed.
+    pub digest: u64,
 }
 
 /// What a process holds, from [`Call::ProcessHoldings`].
@@ -198,6 +214,7 @@ pub struct Start {
 
 const _: () = assert!(size_of::<Spawn>() == 64);
 const _: () = assert!(size_of::<Exit>() == 32);
+const _: () = assert!(size_of::<Report>() == 24);
 const _: () = assert!(size_of::<Holdings>() == 40);
 const _: () = assert!(size_of::<NewThread>() == 40);
 const _: () = assert!(size_of::<Start>() == 48);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Error numbers, with QNX's values.
 
+use core::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// Declares the numbers once: the enum, and the way back from a number.
@@ -80,6 +82,15 @@ impl Errno {
         -(self as i64)
     }
 }
+
+/// Its name.
+impl fmt::Display for Errno {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+impl core::error::Error for Errno {}
 
 #[cfg(test)]
 mod tests {

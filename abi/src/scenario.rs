@@ -18,6 +18,9 @@ pub enum Scenario {
     /// Threads of rising priority on one hart, each made ready from another
     /// hart while the one before it runs.
     Preempt,
+    /// A program of the boot package, in user mode: `init=NAME` says which, and
+    /// `args=A,B,C` what it is given.
+    Program,
     /// A deliberate kernel panic: the harness must call it a failure.
     Panic,
     /// A load from address 0, in a thread.
@@ -42,6 +45,7 @@ impl Scenario {
         Self::Threads,
         Self::Msgstorm,
         Self::Preempt,
+        Self::Program,
         Self::Panic,
         Self::Fault,
         Self::FaultBadFrame,
@@ -60,6 +64,7 @@ impl Scenario {
             Self::Threads => "threads",
             Self::Msgstorm => "msgstorm",
             Self::Preempt => "preempt",
+            Self::Program => "program",
             Self::Panic => "panic",
             Self::Fault => "fault",
             Self::FaultBadFrame => "fault-bad-frame",

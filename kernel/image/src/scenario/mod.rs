@@ -47,6 +47,7 @@ pub(crate) fn run(line: &CommandLine) -> ! {
         Scenario::Threads => threads::run(line),
         Scenario::Msgstorm => msgstorm::run(line),
         Scenario::Preempt => preempt::run(line),
+        Scenario::Program => crate::refuse(&"programs cannot run yet: there is no user mode"),
         Scenario::Panic => faults::panic(),
         Scenario::Fault => faults::fault(false),
         Scenario::FaultBadFrame => faults::fault(true),
