@@ -61,6 +61,15 @@ impl LinearMemory {
     }
 }
 
+/// Frames that address spaces have.
+static TAKEN: AtomicUsize = AtomicUsize::new(0);
+
+/// Frames that address spaces have taken and not given back, over all of them.
+#[must_use]
+pub fn frames_taken() -> usize {
+    TAKEN.load(Ordering::Relaxed)
+}
+
 fn bytes_of(frame: FrameNumber) -> *mut u8 {
     core::ptr::with_exposed_provenance_mut(addr::to_virtual(frame.base()))
 }
@@ -86,10 +95,12 @@ impl TableMemory for LinearMemory {
     fn take_zeroed(&mut self) -> Option<FrameNumber> {
         // SAFETY: the layout's size is not zero.
         let block = NonNull::new(unsafe { alloc_zeroed(FRAME) })?;
+        TAKEN.fetch_add(1, Ordering::Relaxed);
         Some(addr::to_physical(block.expose_provenance().get()).frame())
     }
 
     fn give_back(&mut self, frame: FrameNumber) {
+        TAKEN.fetch_sub(1, Ordering::Relaxed);
         // SAFETY: from `take_zeroed`, and policy gives each back once.
         unsafe { dealloc(bytes_of(frame), FRAME) };
     }

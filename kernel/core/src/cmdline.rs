@@ -9,7 +9,7 @@ use skimmer_abi::scenario::Scenario;
 
 /// What the command line asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CommandLine {
+pub struct CommandLine<'a> {
     /// `scenario=NAME`: which workload to run; `ports` if none is named.
     pub scenario: Scenario,
     /// `rounds=N`: round trips in all; each scenario has its own default.
@@ -20,6 +20,10 @@ pub struct CommandLine {
     pub servers: Option<u32>,
     /// `seed=N`: perturbs the run.
     pub seed: u64,
+    /// `init=NAME`: the program that the scenario `program` runs.
+    pub init: Option<&'a str>,
+    /// `args=A,B`: what it is given.
+    pub args: Option<&'a str>,
     /// `with=kstress`: a ping-pong between two harts beside the scenario.
     pub with_kstress: bool,
     /// `door=front`: secondary harts are sent to the image's entry, as
@@ -54,12 +58,13 @@ impl fmt::Display for BadWord<'_> {
     }
 }
 
-impl<'a> TryFrom<&'a str> for CommandLine {
+impl<'a> TryFrom<&'a str> for CommandLine<'a> {
     type Error = BadWord<'a>;
 
     fn try_from(text: &'a str) -> Result<Self, BadWord<'a>> {
         let (mut scenario, mut rounds, mut clients, mut seed) = (None, None, None, None);
         let (mut front_door, mut servers, mut kstress) = (None, None, None);
+        let (mut init, mut args) = (None, None);
         for word in text.split_ascii_whitespace() {
             let (key, value) = word.split_once('=').ok_or(BadWord::NoValue(word))?;
             let was_given = match key {
@@ -71,6 +76,8 @@ impl<'a> TryFrom<&'a str> for CommandLine {
                 "rounds" => rounds.replace(number(word, value)?).is_some(),
                 "clients" => clients.replace(number(word, value)?).is_some(),
                 "servers" => servers.replace(number(word, value)?).is_some(),
+                "init" => init.replace(value).is_some(),
+                "args" => args.replace(value).is_some(),
                 "with" if value == "kstress" => kstress.replace(()).is_some(),
                 "seed" => seed.replace(number(word, value)?).is_some(),
                 "door" if value == "front" => front_door.replace(()).is_some(),
@@ -85,6 +92,8 @@ impl<'a> TryFrom<&'a str> for CommandLine {
             rounds,
             clients,
             servers,
+            init,
+            args,
             seed: seed.unwrap_or(0),
             with_kstress: kstress.is_some(),
             is_front_door: front_door.is_some(),

@@ -62,6 +62,10 @@ extern "Rust" fn skimmer_main(boot: BootArgs) -> ! {
         seed: line.seed,
     });
     smp::publish(&harts, &SKIMMER_INSPECT);
+    let package = platform::boot_package(&boot, &tree);
+    if process::set_package(package).is_err() {
+        refuse(&"not enough memory for address spaces");
+    }
     smp::begin(move || scenario::run(&line), Priority::new(MAIN_PRIORITY));
     smp::start_others(if line.is_front_door { Door::Front } else { Door::Secondary });
     smp::become_idle()

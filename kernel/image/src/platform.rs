@@ -62,6 +62,19 @@ pub(crate) fn take_memory(boot: &BootArgs, tree: &Fdt<'_>) -> u64 {
     bytes
 }
 
+/// The programs that came with the kernel, as an archive: the initial RAM disk;
+/// nothing if there is none.
+pub(crate) fn boot_package(boot: &BootArgs, tree: &Fdt<'_>) -> &'static [u8] {
+    let Ok(region) = tree.chosen().initrd() else { return &[] };
+    let start = usize::try_from(region.base()).map(PhysAddr::new);
+    let place = start.ok().zip(usize::try_from(region.size()).ok());
+    let bytes = place.and_then(|(start, size)| boot.reserved(start, size));
+    if bytes.is_none() {
+        println!("the boot package lies where no memory can be: it is not used");
+    }
+    bytes.unwrap_or(&[])
+}
+
 fn extent(region: Region) -> Extent {
     (region.base(), region.size())
 }

@@ -6,15 +6,17 @@
 use alloc::vec::Vec;
 
 use skimmer_abi::{
-    call::{Call as Name, Exit, NewThread, Spawn, ended},
+    call::{Call as Name, Exit, NewThread, Report, Spawn, ended},
     errno::Errno,
 };
-use skimmer_arch::{println, stack, time, user::Call, user_copy};
+use skimmer_arch::{irq::masked, println, stack, time, user::Call, user_copy};
 use skimmer_core::{
     process::Tid,
     space::{entry::Protection, pages::UserPages},
     user::UserAddr,
 };
+
+use skimmer_sync::lock::SpinLock;
 
 use super::{Birth, Process, caller, death, list, spawn, threads};
 use crate::lwkt;
@@ -51,6 +53,7 @@ fn perform(name: Name, call: &Call<'_>) -> Result<u64, Errno> {
             lwkt::yield_now();
             Ok(0)
         }
+        Name::Report => report(address(0)),
         Name::ProcessSpawn => process_spawn(process, address(0)),
         Name::ProcessExit => {
             let status = argument(0).cast_signed();
@@ -101,6 +104,26 @@ fn debug_write(from: UserAddr, length: u64) -> Result<u64, Errno> {
         }
     }
     Ok(shown as u64)
+}
+
+/// What all programs have reported so far.
+static REPORTED: SpinLock<Report> = SpinLock::new(Report { verified: 0, errors: 0, digest: 0 });
+
+/// What all programs have reported so far.
+pub(crate) fn reported() -> Report {
+    masked(|irq| *REPORTED.lock(irq))
+}
+
+fn report(from: UserAddr) -> Result<u64, Errno> {
+    let [verified, errors, digest] = user_copy::read_words(from)?;
+    masked(|irq| {
+        let mut sum = REPORTED.lock(irq);
+        sum.verified = sum.verified.wrapping_add(verified);
+        sum.errors = sum.errors.wrapping_add(errors);
+        sum.digest = sum.digest.wrapping_add(digest);
+    });
+    lwkt::count_work();
+    Ok(0)
 }
 
 /// A text of the program's, copied.

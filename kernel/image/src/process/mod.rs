@@ -33,8 +33,17 @@ use skimmer_sync::lock::SpinLock;
 
 use crate::mutex::Mutex;
 
-pub(crate) use list::{KERNEL, wait};
+pub(crate) use calls::reported;
+pub(crate) use list::{KERNEL, count, wait};
 pub(crate) use spawn::{Birth, set_package, spawn};
+
+/// Frames that all processes together have.
+pub(crate) type Frames = usize;
+
+/// Frames that all processes together have.
+pub(crate) fn frames() -> Frames {
+    skimmer_arch::paging::frames_taken()
+}
 
 /// The most threads of one process.
 const MOST_THREADS: u32 = 4096;

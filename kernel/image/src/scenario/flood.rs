@@ -23,7 +23,7 @@ const STOP: u64 = 2;
 const FLOODER_PRIORITY: u8 = 110;
 const SINK_PRIORITY: u8 = 90;
 
-pub(super) fn run(line: &CommandLine) -> Report {
+pub(super) fn run(line: &CommandLine<'_>) -> Report {
     let services = smp::services();
     let harts = services.len() as u64;
     let each = line.rounds.map_or(EACH, |total| total.div_ceil(harts));

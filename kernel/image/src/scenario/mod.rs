@@ -10,6 +10,7 @@ mod msgstorm;
 mod off_times;
 mod ports;
 mod preempt;
+mod program;
 mod threads;
 
 use alloc::boxed::Box;
@@ -37,7 +38,7 @@ pub(crate) struct Report {
 }
 
 /// Runs what the command line asks for, and ends the machine.
-pub(crate) fn run(line: &CommandLine) -> ! {
+pub(crate) fn run(line: &CommandLine<'_>) -> ! {
     let before = Counters::read();
     let started = time::now();
     let kstress = line.with_kstress.then(|| kstress::Kstress::start(line.seed)).flatten();
@@ -47,7 +48,7 @@ pub(crate) fn run(line: &CommandLine) -> ! {
         Scenario::Threads => threads::run(line),
         Scenario::Msgstorm => msgstorm::run(line),
         Scenario::Preempt => preempt::run(line),
-        Scenario::Program => crate::refuse(&"programs cannot run yet: there is no user mode"),
+        Scenario::Program => program::run(line),
         Scenario::Panic => faults::panic(),
         Scenario::Fault => faults::fault(false),
         Scenario::FaultBadFrame => faults::fault(true),
@@ -102,7 +103,7 @@ fn failed(name: &'static str, holds: bool) -> u64 {
 }
 
 /// Says what is about to run.
-fn announce(line: &CommandLine, clients: usize, rounds: u64) {
+fn announce(line: &CommandLine<'_>, clients: usize, rounds: u64) {
     console::send(Record::Start {
         scenario: line.scenario,
         harts: harts(),

@@ -47,7 +47,7 @@ struct Storm {
     collector: ThreadId,
 }
 
-pub(super) fn run(line: &CommandLine) -> Report {
+pub(super) fn run(line: &CommandLine<'_>) -> Report {
     let services = smp::services();
     let clients = line.clients.unwrap_or(CLIENTS);
     let servers = line.servers.unwrap_or(SERVERS);

@@ -19,7 +19,7 @@ const STOP: u64 = 2;
 const SERVER_PRIORITY: u8 = 120;
 const CLIENT_PRIORITY: u8 = 110;
 
-pub(super) fn run(line: &CommandLine) -> Report {
+pub(super) fn run(line: &CommandLine<'_>) -> Report {
     let (first, others) = match smp::services() {
         [first, others @ ..] => (*first, others),
         [] => unreachable!("the boot hart is up"),

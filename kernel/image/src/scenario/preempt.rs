@@ -37,7 +37,7 @@ struct Stairs {
     left: AtomicU64,
 }
 
-pub(super) fn run(line: &CommandLine) -> Report {
+pub(super) fn run(line: &CommandLine<'_>) -> Report {
     let services = smp::services();
     let rounds = line.rounds.unwrap_or(ROUNDS);
     announce(line, services.len(), rounds);

@@ -27,7 +27,7 @@ const DRIVER_PRIORITY: u8 = 200;
 /// Below every worker.
 const WAITING_PRIORITY: u8 = 20;
 
-pub(super) fn run(line: &CommandLine) -> Report {
+pub(super) fn run(line: &CommandLine<'_>) -> Report {
     let services = smp::services();
     let rounds = line.rounds.unwrap_or(ROUNDS);
     announce(line, services.len(), rounds);

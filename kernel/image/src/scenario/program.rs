@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `program`: the program that the command line names, out of the boot package,
+//! in user mode. It must end by itself, with status 0; what it and its children
+//! report is added up.
+
+use alloc::vec::Vec;
+
+use skimmer_abi::call::{Exit, ended};
+use skimmer_arch::println;
+use skimmer_core::{cmdline::CommandLine, ids::Priority};
+
+use super::{Report, announce, failed};
+use crate::{
+    process::{self, Birth},
+    smp,
+};
+
+/// Of the first program, and of all that come from it: below the kernel's own
+/// threads that wait for it.
+const PRIORITY: u8 = 100;
+
+pub(super) fn run(line: &CommandLine<'_>) -> Report {
+    let Some(name) = line.init else {
+        crate::refuse(&"scenario=program needs init=NAME");
+    };
+    let arguments = arguments(line.args.unwrap_or(""));
+    announce(line, 1, 0);
+    let before = process::frames();
+    let birth = Birth {
+        name,
+        arguments: &arguments,
+        environment: &[],
+        priority: Priority::new(PRIORITY),
+        hart: smp::services()[0].home(),
+        parent: process::KERNEL,
+    };
+    let pid = match process::spawn(&birth) {
+        Ok(pid) => pid,
+        Err(error) => crate::refuse(&format_args!("cannot start {name}: {error:?}")),
+    };
+    let exit = process::wait(process::KERNEL, pid, || false).unwrap_or_default();
+    judge(name, exit, before)
+}
+
+fn judge(name: &str, exit: Exit, before: process::Frames) -> Report {
+    let reported = process::reported();
+    let is_good = (exit.how, exit.status) == (ended::EXITED, 0);
+    if !is_good {
+        println!("{name} ended: {exit:?}");
+    }
+    let errors = reported.errors
+        + failed("the first program ends by itself, with status 0", is_good)
+        + failed("every process is waited for", process::count() == 0)
+        + failed("every frame of the processes came back", process::frames() == before);
+    Report { verified: reported.verified, errors }
+}
+
+/// `A,B` as texts that each end with a NUL.
+fn arguments(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for argument in text.split(',').filter(|argument| !argument.is_empty()) {
+        bytes.extend_from_slice(argument.as_bytes());
+        bytes.push(0);
+    }
+    bytes
+}
