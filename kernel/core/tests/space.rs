@@ -470,8 +470,15 @@ fn limits_are_answers_and_change_nothing() {
     assert_eq!(world.space.charged(), 20);
     let more = world.call(|space| space.map_anonymous(1, Protection::ReadOnly));
     assert_eq!(more, Err(SpaceError::FrameLimit));
-    let huge = world.call(|space| space.map_anonymous(usize::MAX, Protection::ReadOnly));
-    assert_eq!(huge, Err(SpaceError::NoRoom));
+    let room = USER_END - (64 << 30);
+    for size in [room + 1, (1 << 44) - (64 << 30) - FRAME_SIZE, 1 << 44, usize::MAX] {
+        let huge = world.call(|space| space.map_anonymous(size, Protection::ReadOnly));
+        assert_eq!(huge, Err(SpaceError::NoRoom), "{size:#x}");
+        let stack = world.call(|space| space.map_stack(size));
+        assert_eq!(stack, Err(SpaceError::NoRoom), "{size:#x}");
+    }
+    let none = world.call(|space| space.map_anonymous(0, Protection::ReadOnly));
+    assert_eq!(none, Err(SpaceError::BadRange));
     // A hole in the middle would make three regions.
     let region = *world.space.regions().next().unwrap();
     let middle = UserPages::aligned(address(numbers(region.pages()).start + 5), FRAME_SIZE);

@@ -160,17 +160,19 @@ impl Regions {
 
     /// The lowest free range of `count` pages that touches no other.
     pub(crate) fn find_free(&self, count: usize) -> Result<UserPages, SpaceError> {
-        let count = u32::try_from(count).map_err(|_| SpaceError::NoRoom)?;
+        if count > UserPages::ALL.count() {
+            return Err(SpaceError::NoRoom);
+        }
+        // No sum overflows: all of them are far below 2^32.
+        let count = count as u32;
         let mut from = PLACED;
         for region in &self.sorted[self.first_ending_after(PLACED)..] {
-            let end = from.checked_add(count).ok_or(SpaceError::NoRoom)?;
-            if end + GAP <= region.pages.start() {
+            if from + count + GAP <= region.pages.start() {
                 break;
             }
             from = region.pages.end() + GAP;
         }
-        let end = from.checked_add(count).ok_or(SpaceError::NoRoom)?;
-        UserPages::between(from, end).ok_or(SpaceError::NoRoom)
+        UserPages::between(from, from + count).ok_or(SpaceError::NoRoom)
     }
 
     /// How many regions a cut at both ends of `pages` adds.

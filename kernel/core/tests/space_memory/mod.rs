@@ -58,6 +58,7 @@ impl Frames {
         self.words[self.index(frame)][index]
     }
 
+    #[allow(dead_code, reason = "not every test looks at it")]
     pub(crate) fn byte(&self, frame: FrameNumber, offset: usize) -> u8 {
         self.word(frame, offset / 8).to_le_bytes()[offset % 8]
     }
