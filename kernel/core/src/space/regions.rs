@@ -2,7 +2,7 @@
 //! What an address space holds, by ranges of pages.
 //!
 //! Regions are sorted and do not overlap. What needs memory asks for it first
-//! ([`Regions::make_room`]); what changes anything cannot fail.
+//! (`make_room`); what changes anything cannot fail.
 //!
 //! A region that was unmapped stays, marked with the ticket of the call that
 //! unmapped it, until the shootdown is over: nothing else is placed there.
