@@ -51,8 +51,6 @@ struct Member {
 pub struct Ended {
     /// Who waits for it, to be woken.
     pub joiner: Option<ThreadId>,
-    /// Its stack in the process's memory, to be unmapped.
-    pub stack: Option<UserPages>,
     /// It was the last: the process is to be taken apart.
     pub is_last: bool,
 }
@@ -113,7 +111,8 @@ impl Threads {
         self.exit.is_some()
     }
 
-    /// The kernel's thread could not be made. Returns as [`Threads::ended`].
+    /// The kernel's thread could not be made: an end of its own. Nobody is told,
+    /// for nobody knows it.
     pub fn unborn(&mut self, tid: Tid) -> Ended {
         if let Some(member) = self.members.get_mut(tid.0) {
             member.is_detached = true;
@@ -121,7 +120,17 @@ impl Threads {
         self.ended(tid, 0)
     }
 
-    /// A thread ends with `status`.
+    /// The stack of a thread that is about to end, to be unmapped; none if the
+    /// process's memory goes with it, because it is the last.
+    pub fn take_stack(&mut self, tid: Tid) -> Option<UserPages> {
+        let is_last = self.live == 1;
+        let member = self.members.get_mut(tid.0).filter(|_| !is_last)?;
+        member.stack.take()
+    }
+
+    /// A thread has ended with `status`: it uses nothing of the process's any
+    /// more, its address space included. As soon as the last has said so the
+    /// process can be taken apart.
     ///
     /// # Panics
     /// When it has ended before.
@@ -130,7 +139,7 @@ impl Threads {
         assert!(member.ended.is_none(), "a thread ends once");
         member.ended = Some(status);
         member.thread = None;
-        let (joiner, stack) = (member.joiner, member.stack.take());
+        let joiner = member.joiner;
         if member.is_detached {
             self.members.remove(tid.0);
         }
@@ -139,7 +148,7 @@ impl Threads {
         if is_last && self.exit.is_none() {
             self.exit = Some(Exit::default());
         }
-        Ended { joiner, stack, is_last }
+        Ended { joiner, is_last }
     }
 
     /// `me`, which runs as `thread`, wants the status of `tid`. None: it has to

@@ -80,14 +80,15 @@ pub(super) fn condemn_all(process: &Process, is_meant: impl Fn(ThreadId) -> bool
     }
 }
 
-/// The calling thread ends.
+/// The calling thread ends. It leaves the address space before it says so: the
+/// last may take it apart at any time from then on.
 pub(super) fn end_thread(process: &'static Process, me: Tid, status: i64) -> ! {
+    let stack = process.threads(|threads| threads.take_stack(me));
+    stack.into_iter().for_each(|pages| threads::unmap(process, pages));
+    stack::leave_space();
     let ended = process.threads(|threads| threads.ended(me, status));
     if ended.is_last {
         take_apart(process);
-    } else {
-        ended.stack.into_iter().for_each(|pages| threads::unmap(process, pages));
-        stack::leave_space();
     }
     ended.joiner.into_iter().for_each(lwkt::schedule);
     cpu::exit_thread()
@@ -96,7 +97,6 @@ pub(super) fn end_thread(process: &'static Process, me: Tid, status: i64) -> ! {
 /// Nobody but the calling thread is left of the process.
 fn take_apart(process: &'static Process) {
     let (pid, exit) = (process.pid(), process.threads(|threads| threads.exit()));
-    stack::leave_space();
     empty(process);
     list::orphan(pid);
     list::ended(pid, exit.unwrap_or_default());

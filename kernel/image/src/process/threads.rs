@@ -98,9 +98,9 @@ pub(super) fn create(process: &'static Process, wanted: &Wanted) -> Result<u64, 
     match made.and_then(|thread| settle(process, tid, thread, hart)) {
         Ok(()) => Ok(tid.to_word()),
         Err(error) => {
-            let ended = process.threads(|threads| threads.unborn(tid));
-            ended.stack.into_iter().for_each(|stack| unmap(process, stack));
-            ended.joiner.into_iter().for_each(lwkt::schedule);
+            // The caller lives, so it was not the last.
+            let _ = process.threads(|threads| threads.unborn(tid));
+            unmap(process, stack.all);
             Err(error)
         }
     }
