@@ -48,7 +48,8 @@ pub struct Boot<'a> {
     pub workload: &'a Workload,
     /// Where its files go; made if it is not there.
     pub dir: &'a Path,
-    /// The backstop for a boot in parallel; slower schedules have more.
+    /// The backstop: how long a boot in parallel may get nothing done; slower
+    /// schedules have more.
     pub timeout: Duration,
     /// Wait for a debugger: no watchdog, no backstop.
     pub wait: bool,
@@ -121,6 +122,8 @@ pub fn boot(spec: &Boot<'_>, show: &mut dyn FnMut(Event<'_>)) -> Result<Booted> 
         watchdog: Watchdog::new(spec.machine.schedule.patience()),
         start: Instant::now(),
         sampled: Instant::now(),
+        done: None,
+        moved: Instant::now(),
         harts: Vec::new(),
         evidence: Vec::new(),
     };
@@ -157,6 +160,9 @@ struct Running<'a> {
     watchdog: Watchdog,
     start: Instant,
     sampled: Instant,
+    /// What was done when it was last looked at, and when that last changed.
+    done: Option<Progress>,
+    moved: Instant,
     harts: Vec<HartCounters>,
     evidence: Vec<PathBuf>,
 }
@@ -269,7 +275,7 @@ impl Running<'_> {
     /// Samples the guest when it is time; `Some` when it must be ended.
     fn look(&mut self) -> Result<Option<Ending>> {
         let limit = self.spec.timeout.saturating_mul(self.spec.machine.schedule.patience());
-        if self.start.elapsed() >= limit {
+        if self.moved.elapsed() >= limit {
             return Ok(Some(Ending::Timeout(limit.as_secs())));
         }
         let elapsed = self.sampled.elapsed();
@@ -280,6 +286,12 @@ impl Running<'_> {
         let progress = self.progress();
         let Some(cpu) = inspect::cpu_time(self.qemu.id()) else { return Ok(None) };
         let work = self.work();
+        // What the scenario gets done puts the backstop off; before it has
+        // begun, whatever the guest does.
+        let done = work.map_or(progress, Progress::Guest);
+        if self.done.replace(done) != Some(done) {
+            self.moved = Instant::now();
+        }
         Ok(self.watchdog.observe(Sample { progress, work, cpu, elapsed }).map(Ending::Hang))
     }
 

@@ -380,9 +380,9 @@ pub struct MachineArgs {
     /// A device tree blob in place of QEMU's own.
     #[arg(long, value_name = "FILE")]
     pub dtb: Option<PathBuf>,
-    /// End a boot after this many seconds whatever it does. (A boot that
-    /// makes no progress is ended sooner. Slow schedules get more: rr four
-    /// times, one-insn eight times.)
+    /// End a boot that gets nothing done for this many seconds. (The watchdog
+    /// ends most of them sooner. Slow schedules get more: rr four times,
+    /// one-insn eight times.)
     #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_TIMEOUT.as_secs(),
           value_parser = clap::value_parser!(u64).range(1..))]
     pub timeout: u64,

@@ -29,7 +29,7 @@ pub enum Ending {
     EndedAfterOutcome,
     /// The watchdog ended it.
     Hang(Hang),
-    /// It took longer than this many seconds.
+    /// Nothing got done for this many seconds.
     Timeout(u64),
     /// The user interrupted.
     Interrupted,
@@ -86,7 +86,7 @@ pub enum Kind {
     BadInput,
     /// The watchdog saw no progress.
     Hang,
-    /// The backstop of wall-clock time.
+    /// Nothing got done, by the wall clock.
     Timeout,
     /// QEMU was killed.
     Killed,
@@ -221,7 +221,9 @@ fn check_ending(expected: &Expected, seen: &Seen<'_>, add: &mut impl FnMut(Kind,
         }
         Ending::Signalled(signal) => add(Kind::Killed, format!("signal {signal} ended QEMU")),
         Ending::Hang(hang) => add(Kind::Hang, hang.to_string()),
-        Ending::Timeout(seconds) => add(Kind::Timeout, format!("no end after {seconds} s")),
+        Ending::Timeout(seconds) => {
+            add(Kind::Timeout, format!("nothing done in {seconds} s, and no end"))
+        }
         Ending::Interrupted => add(Kind::Interrupted, "stopped by the user".to_owned()),
         Ending::QemuFailed(said) => add(Kind::QemuFailed, said.clone()),
     }

@@ -28,18 +28,12 @@ pub const ASLEEP_SAMPLES: u32 = 20;
 /// An emulator that used at most this share of a sample's time was quiet.
 pub const QUIET_SHARE: f64 = 0.10;
 
-/// An emulator that used at most this share of a sample's time had little to do.
-pub const LIGHT_SHARE: f64 = 0.50;
-
-/// Samples in a row with little to do and no work after which the workload
-/// counts as standing still.
-pub const STALLED_SAMPLES: u32 = 60;
-
 /// A sample that came later than this many times its interval says that the
 /// host was busy, and proves nothing about the guest.
 pub const LATE_FACTOR: u32 = 3;
 
-/// The backstop: wall-clock time for a boot when nothing else is asked.
+/// The backstop when nothing else is asked: wall-clock time in which nothing gets
+/// done.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// How the guest hangs.
@@ -53,8 +47,8 @@ pub enum Hang {
     /// The scenario has begun and none of its work gets done, while other
     /// things do.
     Stalled {
-        /// Seconds without work.
-        seconds: u64,
+        /// CPU seconds used without work.
+        cpu_seconds: u64,
     },
     /// Every hart sleeps and nothing will wake it (deadlock, lost wake-up).
     Asleep {
@@ -69,8 +63,8 @@ impl fmt::Display for Hang {
             Self::Busy { cpu_seconds } => {
                 write!(f, "no progress in {cpu_seconds} s of CPU time: harts run and get nowhere")
             }
-            Self::Stalled { seconds } => {
-                write!(f, "no work in {seconds} s: the workload stands still, others go on")
+            Self::Stalled { cpu_seconds } => {
+                write!(f, "no work in {cpu_seconds} s of CPU time: the workload stands still")
             }
             Self::Asleep { seconds } => {
                 write!(f, "no progress in {seconds} s: every hart sleeps")
@@ -109,16 +103,7 @@ pub struct Watchdog {
     cpu_at_progress: Duration,
     quiet: u32,
     quiet_time: Duration,
-    work: WithoutWork,
-    stalled_limit: u32,
-}
-
-/// What has passed since the workload last got something done.
-#[derive(Debug, Default)]
-struct WithoutWork {
     cpu_at_work: Duration,
-    light: u32,
-    time: Duration,
 }
 
 impl Default for Watchdog {
@@ -138,8 +123,7 @@ impl Watchdog {
             cpu_at_progress: Duration::ZERO,
             quiet: 0,
             quiet_time: Duration::ZERO,
-            work: WithoutWork { cpu_at_work: Duration::ZERO, light: 0, time: Duration::ZERO },
-            stalled_limit: STALLED_SAMPLES * patience,
+            cpu_at_work: Duration::ZERO,
         }
     }
 
@@ -172,21 +156,11 @@ impl Watchdog {
 
     /// Whether the workload itself stands still, though the guest does not.
     fn observe_work(&mut self, last: Option<Sample>, sample: Sample) -> Option<Hang> {
-        let Some(last) = last.filter(|last| sample.work.is_some() && last.work == sample.work)
-        else {
-            self.work = WithoutWork { cpu_at_work: sample.cpu, ..WithoutWork::default() };
-            return None;
-        };
-        let without = &mut self.work;
-        without.time += sample.elapsed;
-        if sample.elapsed <= SAMPLE_EVERY * LATE_FACTOR {
-            let used = sample.cpu.saturating_sub(last.cpu);
-            let is_light = used <= sample.elapsed.mul_f64(LIGHT_SHARE);
-            without.light = if is_light { without.light + 1 } else { 0 };
+        if sample.work.is_none() || last.is_none_or(|last| last.work != sample.work) {
+            self.cpu_at_work = sample.cpu;
         }
-        let busy = sample.cpu.saturating_sub(without.cpu_at_work);
-        (busy > self.busy_limit || without.light >= self.stalled_limit)
-            .then_some(Hang::Stalled { seconds: without.time.as_secs() })
+        let without = sample.cpu.saturating_sub(self.cpu_at_work);
+        (without > self.busy_limit).then_some(Hang::Stalled { cpu_seconds: without.as_secs() })
     }
 }
 
@@ -252,7 +226,7 @@ mod tests {
             })
         };
         assert_eq!(at(1000, |_| Some(5)), Some(21));
-        assert_eq!(at(100, |_| Some(5)), Some(60));
+        assert_eq!(at(100, |_| Some(5)), Some(201), "in CPU time");
         // It began with the fourth sample; before that nothing was due.
         assert_eq!(at(1000, |n| (n > 3).then_some(0)), Some(4 + 21));
         for used in [100, 1000] {

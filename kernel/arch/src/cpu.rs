@@ -383,6 +383,19 @@ pub fn begin_idle() {
     begin_thread();
 }
 
+/// Sleeps until an interrupt comes, unless `is_over`. The calling thread keeps
+/// its hart: only someone more urgent takes it, as an interrupt ends. For what
+/// changes by threads of this hart alone: they cannot run between the look and
+/// the sleep, which are one section.
+pub fn doze(is_over: impl FnOnce() -> bool) {
+    enter(|hart, _| {
+        if !is_over() && !hart.wants_preemption() {
+            off_times::asleep(csr::wait_for_interrupt);
+        }
+        ((), None)
+    });
+}
+
 /// One turn of a hart's idle thread: sleeps if there is nobody to run. Look and
 /// sleep are one section with interrupts masked; a doorbell or timer that comes
 /// after the look ends `wfi`, and is taken when the section ends. A doorbell

@@ -3,6 +3,8 @@
 //! how it must end. A boot that must fail passes the test only by failing in
 //! the way that is named, with its evidence on disk.
 
+use std::time::Duration;
+
 use skimmer_abi::scenario::Scenario;
 
 use crate::boot::Booted;
@@ -144,6 +146,14 @@ pub const CASES: &[Case] = &[
     },
     Case { name: "msgstorm-2-harts", scenario: Scenario::Msgstorm, harts: 2, ..PORTS },
     Case { name: "preempt", scenario: Scenario::Preempt, ..PORTS },
+    // Took a tenth of a second for each step, and more, while steps only spun.
+    Case {
+        name: "preempt-rr",
+        scenario: Scenario::Preempt,
+        schedule: Schedule::Rr(0),
+        check: |booted| guest_time(booted).is_some_and(|time| time.as_millis() < 500),
+        ..PORTS
+    },
     Case { name: "unknown-key", append: &["colour=blue"], expect: Some(Kind::BadInput), ..PORTS },
     Case { name: "bad-number", append: &["clients=many"], expect: Some(Kind::BadInput), ..PORTS },
     Case {
@@ -226,6 +236,14 @@ fn left_out(booted: &Booted, id: u64) -> bool {
 fn booted_on(booted: &Booted, id: u64) -> bool {
     let told = |r: &Record| matches!(r, Record::Boot { boot_hart, .. } if *boot_hart == id);
     booted.records.iter().any(told)
+}
+
+/// How long the workload took in guest time.
+fn guest_time(booted: &Booted) -> Option<Duration> {
+    booted.records.iter().find_map(|r| match r {
+        Record::End(outcome) => Some(Duration::from_nanos(outcome.nanos)),
+        _ => None,
+    })
 }
 
 /// Harts that came up.

@@ -11,7 +11,7 @@ use core::sync::atomic::{
 };
 
 use skimmer_abi::trace::{Event, RECORDS, Reason, Record};
-use skimmer_arch::cpu::enter;
+use skimmer_arch::cpu::{doze, enter};
 use skimmer_core::{cmdline::CommandLine, ids::ThreadId};
 
 use super::{Report, announce, failed, mix, spawn};
@@ -28,6 +28,9 @@ const STEP: u8 = 5;
 const LEARN: u64 = 1;
 /// Tells the pusher to push the next.
 const GO: u64 = 2;
+
+/// Turns that a step spins before it dozes.
+const SPINS: u32 = 10_000;
 
 const PUSHER_PRIORITY: u8 = 230;
 
@@ -50,8 +53,9 @@ pub(super) fn run(line: &CommandLine<'_>) -> Report {
         report.verified += u64::from(errors == 0 && is_whole);
         lwkt::count_work();
     }
-    // Beside other work a trace may be overwritten before it is read; not each.
-    report.errors += failed("one climb at least could be judged", report.verified > 0);
+    // Beside other work a trace may be overwritten before it is read.
+    let due = if line.with_kstress { rounds.div_ceil(2) } else { rounds };
+    report.errors += failed("the climbs could be judged", report.verified >= due);
     report
 }
 
@@ -115,14 +119,19 @@ fn push() {
 }
 
 impl Stairs {
-    /// Says that it runs, and then runs without giving up the hart until the
-    /// steps above have come and gone. If one of them cannot preempt, this
-    /// never ends, and the watchdog says so.
+    /// Says that it runs, and then keeps the hart until the steps above have
+    /// come and gone. If one of them cannot preempt, this never ends, and the
+    /// watchdog says so. It spins for a while only (law remote-waits-yield): an
+    /// emulator that runs one hart after the other would let it spin for long
+    /// before the hart gets to run that it waits for.
     fn step(&self, number: u64, pusher: ThreadId) {
         let here = (number + 1 < STAIRS)
             .then(|| lwkt::send(pusher, lwkt::message([GO, 0, 0, 0, 0, 0, 0, 0])));
-        while number + 1 < STAIRS && self.left.load(Ordering::Acquire) < STAIRS - 1 - number {
-            core::hint::spin_loop();
+        let are_gone = || self.left.load(Ordering::Acquire) >= STAIRS - 1 - number;
+        let mut turns = 0;
+        while !are_gone() {
+            turns += 1;
+            if turns < SPINS { core::hint::spin_loop() } else { doze(are_gone) }
         }
         self.left.store(STAIRS - number, Ordering::Release);
         if number == 0 {
