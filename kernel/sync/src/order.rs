@@ -39,6 +39,14 @@ pub enum Site {
     OnceSet,
     /// A value that was set once is read.
     OnceGet,
+    /// A table's new segment is published.
+    SegmentSet,
+    /// A table's segment is looked up.
+    SegmentGet,
+    /// A cell becomes a lock's.
+    CellClaim,
+    /// A cell becomes nobody's.
+    CellRelease,
 }
 
 impl Site {
@@ -58,6 +66,10 @@ impl Site {
         Self::LockRelease,
         Self::OnceSet,
         Self::OnceGet,
+        Self::SegmentSet,
+        Self::SegmentGet,
+        Self::CellClaim,
+        Self::CellRelease,
     ];
 
     const fn strong(self) -> Ordering {
@@ -66,8 +78,8 @@ impl Site {
             Self::SourceSet | Self::PendingSet => Ordering::Release,
             Self::RingSee | Self::RingReuse | Self::LockTake => Ordering::Acquire,
             Self::SourceTake | Self::PendingTake => Ordering::Acquire,
-            Self::OnceSet => Ordering::Release,
-            Self::OnceGet => Ordering::Acquire,
+            Self::OnceSet | Self::SegmentSet | Self::CellRelease => Ordering::Release,
+            Self::OnceGet | Self::SegmentGet | Self::CellClaim => Ordering::Acquire,
             // Both are read-modify-writes of one word, so one comes after the
             // other. If the producer's does, it acquires what the consumer's
             // released: the freed slots. If not, the consumer reads its word.

@@ -7,7 +7,7 @@ use skimmer_sync::order::{Site, weaken};
 use crate::{
     doorbell::{Answer, two_senders},
     explore::{ASLEEP, Depth, RACE, fails},
-    lock, once, ring,
+    lock, locked, once, ring, segments,
     target::Fences,
     wake,
 };
@@ -25,6 +25,8 @@ fn relies_on(site: Site) -> (fn(), &'static str) {
         Site::PendingSet | Site::PendingTake => (doorbell, "doorbell down, ring not empty"),
         Site::LockTake | Site::LockRelease => (|| lock::counts(1), RACE),
         Site::OnceSet | Site::OnceGet => (once::one_wins, RACE),
+        Site::SegmentSet | Site::SegmentGet => (segments::grows, RACE),
+        Site::CellClaim | Site::CellRelease => (|| locked::changes_hands(1), RACE),
     }
 }
 
@@ -37,6 +39,7 @@ fn threads_rely_on(site: Site) -> Option<&'static str> {
         Site::SourceSet | Site::SourceTake => Some(ASLEEP),
         Site::PendingSet | Site::PendingTake => Some(ASLEEP),
         Site::LockTake | Site::LockRelease | Site::OnceSet | Site::OnceGet => None,
+        Site::SegmentSet | Site::SegmentGet | Site::CellClaim | Site::CellRelease => None,
     }
 }
 
