@@ -13,6 +13,8 @@ pub enum Errno {
     EAGAIN = 11,
     /// Memory is out.
     ENOMEM = 12,
+    /// There is one already.
+    EBUSY = 16,
     /// An argument makes no sense.
     EINVAL = 22,
     /// The operation was aborted by the one who asked for it.
