@@ -20,6 +20,7 @@
 //! the fences of the machine do as much is for the machine's code to see to.
 #![cfg(all(loom, test))]
 
+mod channels;
 mod cpu;
 mod crossing;
 mod doorbell;

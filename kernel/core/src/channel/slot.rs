@@ -44,6 +44,7 @@ impl Queues {
         &mut self.0[which as usize]
     }
 
+    #[inline]
     pub(crate) fn are_empty(&self) -> bool {
         self.0.iter().all(PriorityQueue::is_empty)
     }

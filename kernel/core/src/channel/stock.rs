@@ -83,6 +83,8 @@ impl<const LAST: u32> ChannelTable<LAST> {
 
     /// Gets this hart's stock something: by growing, or if that cannot be, from
     /// another hart.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn refill(&self, sections: &impl Sections) -> Result<(), Errno> {
         if self.grow(sections) || self.steal(sections) { Ok(()) } else { Err(Errno::EAGAIN) }
     }

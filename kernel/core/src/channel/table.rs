@@ -34,8 +34,8 @@ const ATTEMPTS: u32 = 64;
 /// More slots than this have no number.
 const MOST_SLOTS: u32 = 1 << 30;
 
-/// The table. Drop it after [`close`](Self::close): threads that wait at a
-/// channel of a table that is gone could never wait again.
+/// The table. Drop it after [`close`](Self::close), when no thread is in it any
+/// more: who waits at a channel of a table that is gone can never wait again.
 ///
 /// `LAST` is the last generation of a slot.
 #[derive(Debug)]
@@ -234,6 +234,7 @@ impl<const LAST: u32> ChannelTable<LAST> {
     }
 
     #[cold]
+    #[inline(never)]
     fn create_special(&self, irq: &IrqOff, flags: ChannelFlags) -> Result<ChannelId, Refusal> {
         let mut special = self.special.lock(irq);
         let wanted = |which: &usize| flags.has(SPECIAL[*which]);
@@ -314,6 +315,8 @@ impl<const LAST: u32> ChannelTable<LAST> {
     }
 
     /// Takes the waiters of a closing channel out one at a time, then frees it.
+    #[cold]
+    #[inline(never)]
     fn drain(
         &self,
         sections: &impl Sections,
