@@ -48,9 +48,11 @@ impl Place {
         if place.offset >= END {
             return None;
         }
-        while place.offset >= size(place.segment) {
-            place.offset -= size(place.segment);
+        let mut size = FIRST;
+        while place.offset >= size {
+            place.offset -= size;
             place.segment += 1;
+            size <<= 1;
         }
         Some(place)
     }
