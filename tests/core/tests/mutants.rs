@@ -378,8 +378,8 @@ const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "each waiter is a level of its own",
         file: QUEUE,
-        good: "links.link(at).level > level",
-        bad: "links.link(at).level >= level",
+        good: "lead.level <= level",
+        bad: "lead.level < level",
         test: ("channel_queue", "the_longest_way_is_one_step_for_each_level"),
         says: "steps",
     },

@@ -15,8 +15,8 @@
 //! A waiter's record belongs to the channel's lock and has none of its own. Two
 //! channels, or two stocks, are never locked together; `room` is locked alone.
 //! All this is for threads, not for handlers (law handlers-take-no-object-locks),
-//! in masked sections that are bounded: the longest grows a table by a batch, or
-//! puts a waiter behind 255 levels.
+//! in masked sections that are bounded: the longest put a waiter behind 255
+//! levels (some 30 instructions each), or add a batch of 32 slots.
 //!
 //! How a channel dies: a destroy makes it *closing*, which nobody finds any
 //! more; its waiters are taken out one at a time, and woken outside of all

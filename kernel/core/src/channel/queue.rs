@@ -98,8 +98,12 @@ impl PriorityQueue {
     /// Puts a node in, behind its equals. It stands in no queue.
     pub fn push(&mut self, links: &mut impl Links, node: Node, level: Priority) {
         let (mut higher, mut at) = (NONE, self.first);
-        while at != NONE && links.link(at).level > level {
-            (higher, at) = (at, links.link(at).lower);
+        while at != NONE {
+            let lead = links.link(at);
+            if lead.level <= level {
+                break;
+            }
+            (higher, at) = (at, lead.lower);
         }
         if at != NONE && links.link(at).level == level {
             let last = core::mem::replace(&mut links.link(at).before, node);
