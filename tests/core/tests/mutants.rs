@@ -405,7 +405,7 @@ const MUTANTS: &[Mutant] = &[
         good: "self.stocks.get(irq.hart().index())",
         bad: "self.stocks.get(irq.hart().index() / 100)",
         test: ("channel_harts", "eight_harts_do_not_meet"),
-        says: "the slots that it freed",
+        says: "a scoped thread panicked",
     },
 ];
 
