@@ -113,6 +113,16 @@ impl ThreadId {
             && self.slot.generation != old.slot.generation
     }
 
+    /// Home and slot in one word, without the generation.
+    pub(crate) const fn place(self) -> u32 {
+        (self.home.get() as u32) << SLOT_BITS | self.slot.index
+    }
+
+    /// Home and slot out of such a word.
+    pub(crate) const fn split_place(place: u32) -> (usize, u32) {
+        ((place >> SLOT_BITS) as usize, place & (Self::MAX_PER_HART - 1))
+    }
+
     /// In one word, as messages and records carry it: generation, home, slot.
     #[must_use]
     pub const fn to_word(self) -> u64 {

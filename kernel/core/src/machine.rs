@@ -2,6 +2,8 @@
 //! What policy needs of a machine. The kernel's is `skimmer-arch`; tests bring
 //! imaginary ones.
 
+use skimmer_sync::irq::IrqOff;
+
 use crate::ids::HartIndex;
 
 /// The machine under one hart.
@@ -38,4 +40,12 @@ pub trait Machine: 'static {
 
     /// How long a thread may keep its hart from its equals, in ticks.
     fn time_slice(&self) -> u64;
+}
+
+/// How a thread masks interrupts. What takes object locks opens its sections
+/// itself, so that each is short, and so that memory is asked for, and others
+/// are woken, outside of them.
+pub trait Sections {
+    /// Runs `work` with interrupts masked on this hart.
+    fn masked<R>(&self, work: impl FnOnce(&IrqOff) -> R) -> R;
 }

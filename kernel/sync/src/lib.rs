@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The mechanisms that policy stands on: rings between harts, doorbell flags,
-//! per-hart cells, owned queues, a lock. `unsafe` is allowed here, and every
+//! per-hart cells, owned queues, a lock and cells that a lock
+//! owns, tables that grow and never move. `unsafe` is allowed here, and every
 //! protocol is model-checked (`tests/model`, built with `--cfg loom`) from
 //! this very source. Nothing here knows what a thread or a message is.
 #![no_std]
@@ -14,10 +15,12 @@ pub mod cell;
 pub mod fifo;
 pub mod irq;
 pub mod lock;
+pub mod locked;
 pub mod magazine;
 pub mod mailbox;
 pub mod once;
 pub mod order;
+pub mod segments;
 mod shim;
 pub mod slab;
 pub mod spsc;

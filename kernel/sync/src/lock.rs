@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A spin lock for the few things that harts share: heap, console.
+//! A spin lock for the few things that harts share: heap, console, channels.
 //!
 //! Whoever comes when it is free takes it. Turns (tickets) would be fairer, but
 //! a turn may fall to a hart that a hypervisor or an emulator is not running:
@@ -9,7 +9,12 @@
 //! The proof of masked interrupts is an argument: taken with interrupts open, a
 //! handler could wait for the very thread that it interrupted.
 
-use core::ops::{Deref, DerefMut};
+use core::{
+    marker::PhantomData,
+    num::NonZeroUsize,
+    ops::{Deref, DerefMut},
+    ptr::NonNull,
+};
 
 use crate::{
     irq::IrqOff,
@@ -46,7 +51,7 @@ unsafe impl<T: Send> Send for SpinLock<T> {}
 pub struct Guard<'l, T> {
     lock: &'l SpinLock<T>,
     value: *mut T,
-    _irq: core::marker::PhantomData<&'l IrqOff>,
+    _irq: PhantomData<&'l IrqOff>,
 }
 
 impl<T> SpinLock<T> {
@@ -89,7 +94,7 @@ impl<T> SpinLock<T> {
     #[inline]
     fn guard(&self) -> Guard<'_, T> {
         let value = self.value.with_mut(|value| value);
-        Guard { lock: self, value, _irq: core::marker::PhantomData }
+        Guard { lock: self, value, _irq: PhantomData }
     }
 
     // An attempt that fails writes nothing.
@@ -97,6 +102,39 @@ impl<T> SpinLock<T> {
     fn try_take(&self) -> Result<bool, bool> {
         let (taken, failed) = (Site::LockTake.ordering(), Ordering::Relaxed);
         self.is_held.compare_exchange_weak(false, true, taken, failed)
+    }
+}
+
+impl<T> Guard<'_, T> {
+    /// The value, and the proof that this lock is held. There is one proof at a
+    /// time: it borrows the guard.
+    #[inline]
+    pub fn parts(&mut self) -> (&mut T, Held<'_>) {
+        // SAFETY: the lock is held while the guard lives, and the guard is
+        // borrowed as long as the reference lives.
+        (unsafe { &mut *self.value }, Held::new(&self.lock.is_held))
+    }
+}
+
+/// The proof that a certain lock is held here, and by nobody else: see
+/// [`LockedCell`](crate::locked::LockedCell).
+#[derive(Debug)]
+pub struct Held<'g> {
+    lock: NonZeroUsize,
+    // Neither Send nor Sync: it holds where the guard is.
+    _guard: PhantomData<(&'g mut (), *const ())>,
+}
+
+impl Held<'_> {
+    // The flag's address tells locks apart even if one lies inside another.
+    fn new(flag: &AtomicBool) -> Self {
+        Self { lock: NonNull::from(flag).addr(), _guard: PhantomData }
+    }
+
+    /// Which lock: no other has this number while this one does not move.
+    #[inline]
+    pub(crate) const fn lock(&self) -> NonZeroUsize {
+        self.lock
     }
 }
 

@@ -45,6 +45,14 @@ pub enum Site {
     ActiveLeave,
     /// Who changed translations looks at that set.
     ActiveLook,
+    /// A table's new segment is published.
+    SegmentSet,
+    /// A table's segment is looked up.
+    SegmentGet,
+    /// A cell becomes a lock's.
+    CellClaim,
+    /// A cell becomes nobody's.
+    CellRelease,
 }
 
 impl Site {
@@ -67,6 +75,10 @@ impl Site {
         Self::ActiveEnter,
         Self::ActiveLeave,
         Self::ActiveLook,
+        Self::SegmentSet,
+        Self::SegmentGet,
+        Self::CellClaim,
+        Self::CellRelease,
     ];
 
     const fn strong(self) -> Ordering {
@@ -75,8 +87,8 @@ impl Site {
             Self::SourceSet | Self::PendingSet => Ordering::Release,
             Self::RingSee | Self::RingReuse | Self::LockTake => Ordering::Acquire,
             Self::SourceTake | Self::PendingTake => Ordering::Acquire,
-            Self::OnceSet => Ordering::Release,
-            Self::OnceGet => Ordering::Acquire,
+            Self::OnceSet | Self::SegmentSet | Self::CellRelease => Ordering::Release,
+            Self::OnceGet | Self::SegmentGet | Self::CellClaim => Ordering::Acquire,
             // Both are read-modify-writes of one word, so one comes after the
             // other. If the producer's does, it acquires what the consumer's
             // released: the freed slots. If not, the consumer reads its word.

@@ -176,3 +176,39 @@
 //!     let _ = switch.into_parts();
 //! }
 //! ```
+//!
+//! # A channel is reached under its lock
+//! ```
+//! # use skimmer_core::channel::{Channel, ChannelId, Waiters, table::ChannelTable};
+//! # use skimmer_sync::irq::IrqOff;
+//! fn look(table: &ChannelTable, waiters: &Waiters, id: ChannelId, irq: &IrqOff) {
+//!     let mut kept = None;
+//!     let _ = table.with(irq, waiters, id, |channel| kept = Some(channel.flags()));
+//! }
+//! ```
+//! ```compile_fail,E0521
+//! # use skimmer_core::channel::{Channel, ChannelId, Waiters, table::ChannelTable};
+//! # use skimmer_sync::irq::IrqOff;
+//! fn leak(table: &ChannelTable, waiters: &Waiters, id: ChannelId, irq: &IrqOff) {
+//!     let mut kept = None;
+//!     let _ = table.with(irq, waiters, id, |channel| kept = Some(channel));
+//! }
+//! ```
+//! And the links of those who wait there with the proof that it is held:
+//! ```
+//! # use skimmer_sync::{irq::IrqOff, lock::SpinLock, locked::LockedCell};
+//! fn unlink(cell: &LockedCell<u32>, channel: &SpinLock<()>, irq: &IrqOff) {
+//!     let mut guard = channel.lock(irq);
+//!     let (_, mut held) = guard.parts();
+//!     cell.release(&mut held);
+//! }
+//! ```
+//! ```compile_fail,E0505
+//! # use skimmer_sync::{irq::IrqOff, lock::SpinLock, locked::LockedCell};
+//! fn unlink(cell: &LockedCell<u32>, channel: &SpinLock<()>, irq: &IrqOff) {
+//!     let mut guard = channel.lock(irq);
+//!     let (_, mut held) = guard.parts();
+//!     drop(guard);
+//!     cell.release(&mut held);
+//! }
+//! ```

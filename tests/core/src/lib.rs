@@ -19,5 +19,6 @@ pub mod cpu;
 pub mod fake;
 pub mod laws;
 pub mod script;
+pub mod sections;
 pub mod seed;
 pub mod world;

@@ -26,13 +26,17 @@ struct Mutant {
     says: &'static str,
 }
 
+const CHANNEL: &str = "kernel/core/src/channel/slot.rs";
+const CHANNELS: &str = "kernel/core/src/channel/table.rs";
 const DEADLINES: &str = "kernel/core/src/deadlines.rs";
 const HART: &str = "kernel/core/src/hart.rs";
 const LIST: &str = "kernel/core/src/list.rs";
 const MAIL: &str = "kernel/core/src/mail.rs";
 const PORT: &str = "kernel/core/src/thread_port.rs";
+const QUEUE: &str = "kernel/core/src/channel/queue.rs";
 const RUNQ: &str = "kernel/core/src/runq.rs";
 const SCHED: &str = "kernel/core/src/sched.rs";
+const STOCK: &str = "kernel/core/src/channel/stock.rs";
 const TABLE: &str = "kernel/core/src/table.rs";
 
 const MUTANTS: &[Mutant] = &[
@@ -314,6 +318,94 @@ const MUTANTS: &[Mutant] = &[
         true",
         test: ("trace", "a_local_round_trip_writes_four_records"),
         says: "client at",
+    },
+    Mutant {
+        name: "a stale name of a channel finds the next occupant",
+        file: CHANNELS,
+        good: "if slot.generation != id.generation() || !slot.state.has_channel() {",
+        bad: "if !slot.state.has_channel() {",
+        test: ("channels", "a_table_is_what_the_model_is"),
+        says: "left == right",
+    },
+    Mutant {
+        name: "a stale name destroys the next occupant",
+        file: CHANNEL,
+        good: "self.generation == id.generation() && self.state == State::Live",
+        bad: "id.index() != u32::MAX && self.state == State::Live",
+        test: ("channels", "a_table_is_what_the_model_is"),
+        says: "left == right",
+    },
+    Mutant {
+        name: "a freed slot keeps its generation",
+        file: CHANNELS,
+        good: "slot.generation = next;",
+        bad: "",
+        test: ("channels", "a_freed_slot_is_used_at_once_under_another_name"),
+        says: "names.insert(id)",
+    },
+    Mutant {
+        name: "a destroy forgets who was not answered",
+        file: CHANNEL,
+        good: "*Which::ALL.iter().find(",
+        bad: "*Which::ALL[..2].iter().find(",
+        test: ("channels", "a_destroy_wakes_everybody_in_order"),
+        says: "left == right",
+    },
+    Mutant {
+        name: "a channel that had waiters is never freed",
+        file: CHANNELS,
+        good: "sections.masked(|irq| self.finish_end(irq, id));",
+        bad: "let _ = Self::finish_end;",
+        test: ("channels", "a_destroy_wakes_everybody_in_order"),
+        says: "left == right",
+    },
+    Mutant {
+        name: "the end of an old wait ends the thread's next",
+        file: CHANNEL,
+        good: "&& waiter.number == wait.number",
+        bad: "",
+        test: ("channels", "a_thread_waits_at_one_place_and_leaves_it_once"),
+        says: "left == right",
+    },
+    Mutant {
+        name: "a new priority leaves a waiter where it stands",
+        file: QUEUE,
+        good: "self.push(links, node, level);\n        }",
+        bad: "self.push(links, node, Priority::IDLE);\n        }",
+        test: ("channel_queue", "priority_then_arrival"),
+        says: "left == right",
+    },
+    Mutant {
+        name: "each waiter is a level of its own",
+        file: QUEUE,
+        good: "lead.level <= level",
+        bad: "lead.level < level",
+        test: ("channel_queue", "the_longest_way_is_one_step_for_each_level"),
+        says: "steps",
+    },
+    Mutant {
+        name: "a process has more channels than it may",
+        file: STOCK,
+        good: "room.limit.min(room.slots + BATCH)",
+        bad: "room.slots + BATCH",
+        test: ("channels", "the_limit_is_eagain_and_changes_nothing"),
+        says: "left == right",
+    },
+    Mutant {
+        name: "a table that is closed makes channels",
+        file: CHANNELS,
+        good: "if !stock.is_open {",
+        bad: "if !stock.is_open && flags.has(ANY_SPECIAL) {",
+        test: ("channels", "a_table_that_closes_wakes_all_and_makes_no_more"),
+        says: "left == right",
+    },
+    Mutant {
+        name: "all harts share one stock of channels",
+        file: CHANNELS,
+        good: "self.stocks.get(irq.hart().index())",
+        bad: "self.stocks.get(irq.hart().index() / 100)",
+        test: ("channel_harts", "eight_harts_do_not_meet"),
+        says: "a scoped thread panicked",
     },
 ];
 

@@ -21,14 +21,17 @@
 #![cfg(all(loom, test))]
 
 mod active;
+mod channels;
 mod cpu;
 mod crossing;
 mod doorbell;
 mod explore;
 mod idle;
 mod lock;
+mod locked;
 mod once;
 mod ring;
+mod segments;
 mod sites;
 mod target;
 mod wake;

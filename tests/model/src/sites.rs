@@ -8,7 +8,7 @@ use crate::{
     active,
     doorbell::{Answer, two_senders},
     explore::{ASLEEP, Depth, RACE, fails},
-    lock, once, ring,
+    lock, locked, once, ring, segments,
     target::Fences,
     wake,
 };
@@ -28,6 +28,8 @@ fn relies_on(site: Site) -> (fn(), &'static str) {
         Site::OnceSet | Site::OnceGet => (once::one_wins, RACE),
         Site::ActiveEnter | Site::ActiveLook => (active::enters, RACE),
         Site::ActiveLeave => (active::leaves, RACE),
+        Site::SegmentSet | Site::SegmentGet => (segments::grows, RACE),
+        Site::CellClaim | Site::CellRelease => (|| locked::changes_hands(1), RACE),
     }
 }
 
@@ -41,6 +43,7 @@ fn threads_rely_on(site: Site) -> Option<&'static str> {
         Site::PendingSet | Site::PendingTake => Some(ASLEEP),
         Site::LockTake | Site::LockRelease | Site::OnceSet | Site::OnceGet => None,
         Site::ActiveEnter | Site::ActiveLeave | Site::ActiveLook => None,
+        Site::SegmentSet | Site::SegmentGet | Site::CellClaim | Site::CellRelease => None,
     }
 }
 

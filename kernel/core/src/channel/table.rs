@@ -1,0 +1,407 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The channels of one process.
+
+use alloc::{boxed::Box, vec::Vec};
+
+use skimmer_abi::errno::Errno;
+use skimmer_sync::{irq::IrqOff, lock::SpinLock, segments::Segments};
+
+use crate::{
+    channel::{
+        id::{ChannelFlags, ChannelId, LAST_GENERATION},
+        slot::{Channel, Slot, State},
+        stock::{Room, Stock},
+        waiter::{Owned, Wait, Waiters, Woken},
+    },
+    ids::Priority,
+    machine::Sections,
+    table::OutOfMemory,
+};
+
+/// What a cache line holds: neighbours do not disturb each other.
+#[derive(Debug)]
+#[repr(align(64))]
+struct Line<T>(T);
+
+/// Flags that one channel of a process can have.
+const SPECIAL: [ChannelFlags; 2] = [ChannelFlags::THREAD_DEATH, ChannelFlags::COID_DISCONNECT];
+const ANY_SPECIAL: ChannelFlags = SPECIAL[0].with(SPECIAL[1]);
+
+/// Slots that were there can be taken by others before they are used. After so
+/// many times there might as well be none.
+const ATTEMPTS: u32 = 64;
+
+/// More slots than this have no number.
+const MOST_SLOTS: u32 = 1 << 30;
+
+/// The table. Drop it after [`close`](Self::close), when no thread is in it any
+/// more: who waits at a channel of a table that is gone can never wait again.
+///
+/// `LAST` is the last generation of a slot.
+#[derive(Debug)]
+pub struct ChannelTable<const LAST: u32 = LAST_GENERATION> {
+    slots: Segments<Line<SpinLock<Slot>>>,
+    stocks: Box<[Line<SpinLock<Stock>>]>,
+    pub(crate) room: SpinLock<Room>,
+    special: SpinLock<[Option<ChannelId>; SPECIAL.len()]>,
+}
+
+/// What a table has done, and has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Channels made.
+    pub created: u64,
+    /// Channels whose slot was freed.
+    pub destroyed: u64,
+    /// Free slots, on any hart.
+    pub free: u64,
+    /// Times that a hart added slots.
+    pub grown: u64,
+    /// Times that a hart took another's slots.
+    pub stolen: u64,
+}
+
+impl Counts {
+    /// Channels that are there, or closing. Exact while nobody creates or
+    /// destroys.
+    #[must_use]
+    pub const fn live(&self) -> u64 {
+        self.created.saturating_sub(self.destroyed)
+    }
+}
+
+/// Why there is no new channel yet.
+enum Refusal {
+    Final(Errno),
+    NoSlot,
+}
+
+/// How far a destroy has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    Freed,
+    /// There are waiters.
+    Closing,
+}
+
+impl<const LAST: u32> ChannelTable<LAST> {
+    /// An empty table for at most `limit` channels at a time, on a machine of
+    /// that many harts.
+    ///
+    /// # Errors
+    /// When memory is out.
+    pub fn new(harts: usize, limit: u32) -> Result<Self, OutOfMemory> {
+        let mut stocks = Vec::new();
+        stocks.try_reserve_exact(harts).map_err(|_| OutOfMemory)?;
+        stocks.extend((0..harts).map(|_| Line(SpinLock::new(Stock::new()))));
+        Ok(Self {
+            slots: Segments::new(),
+            stocks: stocks.into_boxed_slice(),
+            room: SpinLock::new(Room { slots: 0, limit: limit.min(MOST_SLOTS) }),
+            special: SpinLock::new([None; SPECIAL.len()]),
+        })
+    }
+
+    /// Makes a channel.
+    ///
+    /// # Errors
+    /// `EAGAIN` if the process has as many as it may, or memory is out;
+    /// `EBUSY` if a flag asks for what another channel of the process is.
+    /// Nothing has changed then.
+    #[inline]
+    pub fn create(
+        &self,
+        sections: &impl Sections,
+        flags: ChannelFlags,
+    ) -> Result<ChannelId, Errno> {
+        for _ in 0..ATTEMPTS {
+            match sections.masked(|irq| self.try_create(irq, flags)) {
+                Ok(id) => return Ok(id),
+                Err(Refusal::Final(errno)) => return Err(errno),
+                Err(Refusal::NoSlot) => self.refill(sections)?,
+            }
+        }
+        Err(Errno::EAGAIN)
+    }
+
+    /// Destroys a channel, and hands every thread that waits at it to `wake`:
+    /// clients that were not received, then servers, then clients that were not
+    /// answered. `wake` runs outside of all locks and masked sections. All of
+    /// them have been handed over when this returns, here or by whoever took
+    /// them out at the same time.
+    ///
+    /// # Errors
+    /// `EINVAL` if there is no such channel.
+    #[inline]
+    pub fn destroy(
+        &self,
+        sections: &impl Sections,
+        waiters: &Waiters,
+        id: ChannelId,
+        wake: impl FnMut(Woken),
+    ) -> Result<(), Errno> {
+        if sections.masked(|irq| self.start_end(irq, id))? == Ended::Closing {
+            self.drain(sections, waiters, id, wake);
+        }
+        Ok(())
+    }
+
+    /// Locks a channel for `work`, which must be short and lock nothing.
+    ///
+    /// # Errors
+    /// `ESRCH` if there is no such channel.
+    #[inline]
+    pub fn with<R>(
+        &self,
+        irq: &IrqOff,
+        waiters: &Waiters,
+        id: ChannelId,
+        work: impl FnOnce(&mut Channel<'_>) -> R,
+    ) -> Result<R, Errno> {
+        self.with_slot(irq, waiters, id, |channel| {
+            (channel.slot.state == State::Live).then(|| work(channel))
+        })
+        .flatten()
+        .ok_or(Errno::ESRCH)
+    }
+
+    /// Ends a wait at a channel of this table, also at one that is closing. None
+    /// if it has ended: whoever ended it wakes the thread.
+    pub fn end_wait(&self, irq: &IrqOff, waiters: &Waiters, wait: Wait) -> Option<Woken> {
+        self.with_slot(irq, waiters, wait.channel, |channel| channel.take(wait)).flatten()
+    }
+
+    /// Gives a waiting thread the place that its new priority wants. Whether it
+    /// still waits.
+    pub fn set_priority(
+        &self,
+        irq: &IrqOff,
+        waiters: &Waiters,
+        wait: Wait,
+        priority: Priority,
+    ) -> bool {
+        self.with_slot(irq, waiters, wait.channel, |channel| channel.set_priority(wait, priority))
+            .unwrap_or(false)
+    }
+
+    /// The process's channel that has the flag, of the two that only one
+    /// channel can have.
+    #[must_use]
+    pub fn special(&self, irq: &IrqOff, flag: ChannelFlags) -> Option<ChannelId> {
+        let which = SPECIAL.iter().position(|special| *special == flag)?;
+        self.special.lock(irq)[which]
+    }
+
+    /// Destroys every channel, for good: there will be no new ones.
+    pub fn close(&self, sections: &impl Sections, waiters: &Waiters, mut wake: impl FnMut(Woken)) {
+        for stock in &self.stocks {
+            sections.masked(|irq| stock.0.lock(irq).is_open = false);
+        }
+        // Who was faster has made channels that are found now; who comes later
+        // finds the stock closed.
+        let slots = sections.masked(|irq| self.room.lock(irq).slots);
+        for index in 0..slots {
+            let Some(id) = sections.masked(|irq| self.occupant(irq, index)) else {
+                continue;
+            };
+            // If another thread destroys it just now, both take waiters out.
+            if sections.masked(|irq| self.start_end(irq, id)) != Ok(Ended::Freed) {
+                self.drain(sections, waiters, id, &mut wake);
+            }
+        }
+    }
+
+    /// What the harts have done so far, one after the other.
+    #[must_use]
+    pub fn counts(&self, sections: &impl Sections) -> Counts {
+        self.stocks.iter().fold(Counts::default(), |sum, stock| {
+            sections.masked(|irq| {
+                let stock = stock.0.lock(irq);
+                Counts {
+                    created: sum.created + stock.created,
+                    destroyed: sum.destroyed + stock.destroyed,
+                    free: sum.free + u64::from(stock.free),
+                    grown: sum.grown + stock.grown,
+                    stolen: sum.stolen + stock.stolen,
+                }
+            })
+        })
+    }
+
+    #[inline]
+    fn try_create(&self, irq: &IrqOff, flags: ChannelFlags) -> Result<ChannelId, Refusal> {
+        if flags.has(ANY_SPECIAL) { self.create_special(irq, flags) } else { self.take(irq, flags) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn create_special(&self, irq: &IrqOff, flags: ChannelFlags) -> Result<ChannelId, Refusal> {
+        let mut special = self.special.lock(irq);
+        let wanted = |which: &usize| flags.has(SPECIAL[*which]);
+        if (0..SPECIAL.len()).filter(wanted).any(|which| special[which].is_some()) {
+            return Err(Refusal::Final(Errno::EBUSY));
+        }
+        let id = self.take(irq, flags)?;
+        (0..SPECIAL.len()).filter(wanted).for_each(|which| special[which] = Some(id));
+        Ok(id)
+    }
+
+    /// Makes a channel in a slot of this hart's stock.
+    #[inline]
+    fn take(&self, irq: &IrqOff, flags: ChannelFlags) -> Result<ChannelId, Refusal> {
+        let mut stock = self.stock(irq).lock(irq);
+        if !stock.is_open {
+            return Err(Refusal::Final(Errno::EAGAIN));
+        }
+        let (index, mut slot) = self.pop(irq, &mut stock).ok_or(Refusal::NoSlot)?;
+        (slot.state, slot.flags) = (State::Live, flags);
+        stock.created += 1;
+        Ok(ChannelId::new(index, slot.generation))
+    }
+
+    /// Frees the channel, or makes it one that nobody finds.
+    #[inline]
+    fn start_end(&self, irq: &IrqOff, id: ChannelId) -> Result<Ended, Errno> {
+        let slot = self.slot(id.index()).ok_or(Errno::EINVAL)?;
+        let mut stock = self.stock(irq).lock(irq);
+        let mut slot = slot.lock(irq);
+        if !slot.is_live(id) {
+            return Err(Errno::EINVAL);
+        }
+        // Point of no return.
+        let is_special = slot.flags.has(ANY_SPECIAL);
+        let (mut ended, mut is_last) = (Ended::Closing, false);
+        if slot.queues.are_empty() {
+            is_last = Self::free(&mut stock, &mut slot, id);
+            ended = Ended::Freed;
+        } else {
+            slot.state = State::Closing;
+        }
+        drop((slot, stock));
+        if is_special || is_last {
+            self.settle(irq, id, is_last);
+        }
+        Ok(ended)
+    }
+
+    /// What is seldom left to do after a channel has gone.
+    #[cold]
+    fn settle(&self, irq: &IrqOff, id: ChannelId, is_last: bool) {
+        for special in &mut *self.special.lock(irq) {
+            special.take_if(|special| *special == id);
+        }
+        if is_last {
+            let mut room = self.room.lock(irq);
+            room.limit = MOST_SLOTS.min(room.limit + 1);
+        }
+    }
+
+    /// Gives the slot back to this hart's stock, for the next generation.
+    /// Whether there is none.
+    #[inline]
+    fn free(stock: &mut Stock, slot: &mut Slot, id: ChannelId) -> bool {
+        stock.destroyed += 1;
+        match slot.generation.checked_add(1) {
+            Some(next) if next.get() <= LAST => {
+                slot.generation = next;
+                stock.give(slot, id.index());
+                false
+            }
+            _ => {
+                slot.state = State::Retired;
+                true
+            }
+        }
+    }
+
+    /// Takes the waiters of a closing channel out one at a time, then frees it.
+    #[cold]
+    #[inline(never)]
+    fn drain(
+        &self,
+        sections: &impl Sections,
+        waiters: &Waiters,
+        id: ChannelId,
+        mut wake: impl FnMut(Woken),
+    ) {
+        let next = |channel: &mut Channel<'_>| channel.next_to_wake();
+        let next = |irq: &IrqOff| self.with_slot(irq, waiters, id, next).flatten();
+        while let Some(woken) = sections.masked(next) {
+            wake(woken);
+        }
+        sections.masked(|irq| self.finish_end(irq, id));
+    }
+
+    fn finish_end(&self, irq: &IrqOff, id: ChannelId) {
+        let Some(slot) = self.slot(id.index()) else { return };
+        let mut stock = self.stock(irq).lock(irq);
+        let mut slot = slot.lock(irq);
+        let is_closing = slot.generation == id.generation() && slot.state == State::Closing;
+        if !is_closing || !slot.queues.are_empty() {
+            return;
+        }
+        let is_last = Self::free(&mut stock, &mut slot, id);
+        drop((slot, stock));
+        if is_last {
+            self.settle(irq, id, is_last);
+        }
+    }
+
+    /// Locks a channel that is live or closing.
+    #[inline]
+    fn with_slot<R>(
+        &self,
+        irq: &IrqOff,
+        waiters: &Waiters,
+        id: ChannelId,
+        work: impl FnOnce(&mut Channel<'_>) -> R,
+    ) -> Option<R> {
+        let mut guard = self.slot(id.index())?.lock(irq);
+        let (slot, held) = guard.parts();
+        if slot.generation != id.generation() || !slot.state.has_channel() {
+            return None;
+        }
+        let owned = Owned { waiters, held };
+        Some(work(&mut Channel { id, slot, owned }))
+    }
+
+    /// The channel in that slot.
+    fn occupant(&self, irq: &IrqOff, index: u32) -> Option<ChannelId> {
+        let slot = self.slot(index)?.lock(irq);
+        slot.state.has_channel().then(|| ChannelId::new(index, slot.generation))
+    }
+
+    /// Adds memory for those slots. They are in no stock.
+    pub(crate) fn add_memory(&self, first: u32, last: u32) -> Result<(), OutOfMemory> {
+        const { assert!(LAST > 0 && LAST <= LAST_GENERATION) };
+        for index in [first, last] {
+            let make = |_| Line(SpinLock::new(Slot::new()));
+            self.slots.ensure(index, make).map_err(|_| OutOfMemory)?;
+        }
+        Ok(())
+    }
+
+    #[inline]
+    pub(crate) fn slot(&self, index: u32) -> Option<&SpinLock<Slot>> {
+        self.slots.get(index).map(|line| &line.0)
+    }
+
+    /// The stock of this hart.
+    #[inline]
+    pub(crate) fn stock(&self, irq: &IrqOff) -> &SpinLock<Stock> {
+        match self.stocks.get(irq.hart().index()) {
+            Some(line) => &line.0,
+            None => unreachable!("the table has a stock for every hart"),
+        }
+    }
+
+    /// The stock of the hart at that distance from this one.
+    pub(crate) fn neighbour(&self, irq: &IrqOff, distance: usize) -> Option<&SpinLock<Stock>> {
+        let place = (irq.hart().index() + distance) % self.stocks.len();
+        self.stocks.get(place).map(|line| &line.0)
+    }
+
+    pub(crate) const fn harts(&self) -> usize {
+        self.stocks.len()
+    }
+}

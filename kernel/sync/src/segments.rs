@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A table that grows and never moves what is in it, so that it is read
+//! without a lock while it grows.
+//!
+//! Elements lie in segments, each twice as large as the one before, and a short
+//! directory says where: with 27 pointers it has room for more elements than
+//! memory has. Growing allocates, so it has no place in a masked section;
+//! looking up does not, and finds a segment whole or not at all.
+
+use alloc::{boxed::Box, vec::Vec};
+use core::{
+    fmt,
+    ptr::{self, NonNull},
+    sync::atomic::Ordering,
+};
+
+use crate::{order::Site, shim::AtomicPtr};
+
+/// Elements of the first segment.
+#[cfg(not(loom))]
+pub const FIRST: usize = 32;
+/// Elements of the first segment.
+#[cfg(loom)]
+pub const FIRST: usize = 2;
+
+const SEGMENTS: usize = 27;
+
+/// Indices below this can be looked for: of a `u32`, all but the last few.
+const END: usize = FIRST * ((1 << SEGMENTS) - 1);
+
+/// Memory is out, or the index is past any table; nothing has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutOfMemory;
+
+/// Where an element lies.
+#[derive(Clone, Copy)]
+struct Place {
+    segment: usize,
+    offset: usize,
+}
+
+impl Place {
+    // Every step is worth one segment; a count of leading zeros would take more
+    // instructions than the few steps of a table of usual size.
+    #[inline]
+    const fn of(index: u32) -> Option<Self> {
+        let mut place = Self { segment: 0, offset: index as usize };
+        if place.offset >= END {
+            return None;
+        }
+        let mut size = FIRST;
+        while place.offset >= size {
+            place.offset -= size;
+            place.segment += 1;
+            size <<= 1;
+        }
+        Some(place)
+    }
+}
+
+const fn size(segment: usize) -> usize {
+    FIRST << segment
+}
+
+/// The table.
+pub struct Segments<T> {
+    directory: [AtomicPtr<T>; SEGMENTS],
+}
+
+// SAFETY: the table owns its elements and lends them shared to any hart, and
+// whoever drops the table, anywhere, drops them.
+unsafe impl<T: Send + Sync> Sync for Segments<T> {}
+// SAFETY: as above.
+unsafe impl<T: Send> Send for Segments<T> {}
+
+impl<T> fmt::Debug for Segments<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Segments")
+    }
+}
+
+impl<T> Default for Segments<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T> Segments<T> {
+    /// A table without elements, and without memory.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { directory: core::array::from_fn(|_| AtomicPtr::new(ptr::null_mut())) }
+    }
+
+    /// The element, once the table has grown to it.
+    #[inline]
+    #[must_use]
+    pub fn get(&self, index: u32) -> Option<&T> {
+        let place = Place::of(index)?;
+        let segment = self.directory[place.segment].load(Site::SegmentGet.ordering());
+        let first = NonNull::new(segment)?;
+        // SAFETY: the directory's pointers are to segments of their size, and
+        // `Place` has an offset below that.
+        let element = unsafe { first.add(place.offset) };
+        // SAFETY: the acquiring load pairs with the exchange in `ensure`, so
+        // the segment is seen as it was made; it is freed with the table only.
+        Some(unsafe { element.as_ref() })
+    }
+
+    /// Grows the table until it has that element and those it shares a segment
+    /// with; `make` makes each by its index. Earlier segments may be missing.
+    ///
+    /// # Errors
+    /// When memory is out.
+    pub fn ensure(&self, index: u32, make: impl FnMut(u32) -> T) -> Result<(), OutOfMemory> {
+        if self.get(index).is_some() {
+            return Ok(());
+        }
+        let place = Place::of(index).ok_or(OutOfMemory)?;
+        let start = index as usize - place.offset;
+        let mut elements = Vec::new();
+        elements.try_reserve_exact(size(place.segment)).map_err(|_| OutOfMemory)?;
+        let indices = (start..start + size(place.segment)).filter_map(|at| u32::try_from(at).ok());
+        elements.extend(indices.map(make));
+        if elements.len() != size(place.segment) {
+            return Err(OutOfMemory);
+        }
+        let segment = Box::into_raw(elements.into_boxed_slice());
+        let (set, lost) = (Site::SegmentSet.ordering(), Ordering::Relaxed);
+        let slot = &self.directory[place.segment];
+        if slot.compare_exchange(ptr::null_mut(), segment.cast(), set, lost).is_err() {
+            // Another hart was faster.
+            // SAFETY: from `Box::into_raw`, and not published.
+            drop(unsafe { Box::from_raw(segment) });
+        }
+        Ok(())
+    }
+}
+
+impl<T> Drop for Segments<T> {
+    fn drop(&mut self) {
+        for (number, segment) in self.directory.iter().enumerate() {
+            let first = segment.load(Site::SegmentGet.ordering());
+            if first.is_null() {
+                continue;
+            }
+            let segment = ptr::slice_from_raw_parts_mut(first, size(number));
+            // SAFETY: `ensure` got it from a box of this size, and nobody has
+            // a way to it any more.
+            drop(unsafe { Box::from_raw(segment) });
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_index_has_a_place_of_its_own() {
+        let mut next = Place { segment: 0, offset: 0 };
+        for index in 0..100_000 {
+            let place = Place::of(index).unwrap();
+            assert_eq!((place.segment, place.offset), (next.segment, next.offset));
+            next.offset += 1;
+            if next.offset == size(next.segment) {
+                next = Place { segment: next.segment + 1, offset: 0 };
+            }
+        }
+        let last = u32::try_from(END - 1).unwrap();
+        let place = Place::of(last).unwrap();
+        assert_eq!((place.segment, place.offset), (SEGMENTS - 1, size(SEGMENTS - 1) - 1));
+        assert!(Place::of(last + 1).is_none() && Place::of(u32::MAX).is_none());
+    }
+}
