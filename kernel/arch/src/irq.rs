@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Sections with interrupts masked, and the token that proves one.
 
+use skimmer_core::machine::Sections;
 use skimmer_sync::irq::IrqOff;
 
 use crate::{cpu, csr, off_times};
@@ -23,4 +24,15 @@ pub fn masked<R>(f: impl FnOnce(&IrqOff) -> R) -> R {
         csr::open_interrupts();
     }
     result
+}
+
+/// The hart's masked sections, for what opens several.
+#[derive(Clone, Copy, Debug)]
+pub struct Masked;
+
+impl Sections for Masked {
+    #[inline]
+    fn masked<R>(&self, work: impl FnOnce(&IrqOff) -> R) -> R {
+        masked(work)
+    }
 }

@@ -108,6 +108,9 @@ impl Fault {
 /// In a critical section, which nothing would end.
 pub fn enter(start: Start) -> ! {
     assert!(cpu::critical_depth() == 0, "a program runs outside of critical sections");
+    if stack::am_condemned() {
+        skimmer_condemned();
+    }
     csr::mask_interrupts();
     off_times::masking();
     let mut registers = [0; 32];

@@ -193,12 +193,18 @@ impl<const LAST: u32> ChannelTable<LAST> {
     }
 
     /// Destroys every channel, for good: there will be no new ones.
-    pub fn close(&self, sections: &impl Sections, waiters: &Waiters, mut wake: impl FnMut(Woken)) {
+    pub fn close(&self, sections: &impl Sections, waiters: &Waiters, wake: impl FnMut(Woken)) {
         for stock in &self.stocks {
             sections.masked(|irq| stock.0.lock(irq).is_open = false);
         }
         // Who was faster has made channels that are found now; who comes later
         // finds the stock closed.
+        self.empty(sections, waiters, wake);
+    }
+
+    /// Destroys every channel of a process that has ended: nobody makes new ones
+    /// until the table is another's.
+    pub fn empty(&self, sections: &impl Sections, waiters: &Waiters, mut wake: impl FnMut(Woken)) {
         let slots = sections.masked(|irq| self.room.lock(irq).slots);
         for index in 0..slots {
             let Some(id) = sections.masked(|irq| self.occupant(irq, index)) else {

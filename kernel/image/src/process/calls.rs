@@ -12,13 +12,13 @@ use skimmer_abi::{
 use skimmer_arch::{irq::masked, println, stack, time, user::Call, user_copy};
 use skimmer_core::{
     process::Tid,
-    space::{entry::Protection, pages::UserPages},
+    space::{entry::Protection, pages::UserPages, regions::Holds},
     user::UserAddr,
 };
 
 use skimmer_sync::lock::SpinLock;
 
-use super::{Birth, Process, caller, death, list, spawn, threads};
+use super::{Birth, Process, caller, channels, death, list, spawn, threads};
 use crate::lwkt;
 
 /// The longest text that is written or passed in one go.
@@ -81,7 +81,8 @@ fn perform(name: Name, call: &Call<'_>) -> Result<u64, Errno> {
         Name::ThreadSelf => Ok(me.to_word()),
         Name::PriorityGet => threads::get_priority(process, argument(0)),
         Name::PrioritySet => threads::set_priority(process, argument(0), argument(1)),
-        Name::ChannelCreate | Name::ChannelDestroy => Err(Errno::ENOSYS),
+        Name::ChannelCreate => channels::create(process, argument(0)),
+        Name::ChannelDestroy => channels::destroy(process, argument(0)),
         Name::MemoryMap => memory_map(process, argument(0), argument(1)),
         Name::MemoryUnmap => memory_unmap(process, address(0), argument(1)),
     }
@@ -180,7 +181,16 @@ fn process_wait(process: &Process, pid: u64, to: UserAddr) -> Result<u64, Errno>
 fn holdings(process: &Process, to: UserAddr) -> Result<u64, Errno> {
     let threads = process.threads(|threads| threads.live());
     let frames = process.space(|space| Ok(space.charged()))?;
-    user_copy::write_words(to, [u64::from(threads), 0, 0, 0, frames as u64]).map(|()| 0)
+    let counts = channels::counts(process);
+    let (created, destroyed) = masked(|irq| *process.channels_before.lock(irq));
+    let words = [
+        u64::from(threads),
+        counts.live(),
+        counts.created - created,
+        counts.destroyed - destroyed,
+        frames as u64,
+    ];
+    user_copy::write_words(to, words).map(|()| 0)
 }
 
 fn thread_create(process: &'static Process, from: UserAddr) -> Result<u64, Errno> {
@@ -215,5 +225,11 @@ fn memory_map(process: &Process, length: u64, is_writable: u64) -> Result<u64, E
 fn memory_unmap(process: &'static Process, from: UserAddr, length: u64) -> Result<u64, Errno> {
     let length = usize::try_from(length).map_err(|_| Errno::EINVAL)?;
     let pages = UserPages::aligned(from, length).map_err(|error| error.errno())?;
+    // Code and stacks are the kernel's to unmap.
+    process.space(|space| {
+        let mut touched = space.regions().filter(|region| region.pages().common(pages).is_some());
+        let is_own = touched.all(|region| region.holds() == Holds::Anonymous);
+        if is_own { Ok(()) } else { Err(Errno::EINVAL) }
+    })?;
     threads::give_back(process, pages).map(|()| 0)
 }

@@ -15,7 +15,7 @@ use skimmer_arch::{
 };
 use skimmer_core::{ids::ThreadId, process::Tid, space::AddressSpace};
 
-use super::{Process, caller, calls, list, threads, tlb};
+use super::{Process, caller, calls, channels, list, threads, tlb};
 use crate::lwkt;
 
 /// A system call.
@@ -104,6 +104,7 @@ fn take_apart(process: &'static Process) {
 
 /// Takes what a process holds, and gives its room back.
 pub(super) fn empty(process: &'static Process) {
+    channels::empty(process);
     if let Some(space) = process.space.with(Option::take) {
         let (closed, stale) = space.close();
         closed.destroy(tlb::forget(&process.loaded, stale));

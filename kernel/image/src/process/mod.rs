@@ -9,6 +9,7 @@
 //! threads. None is held while its holder waits for anything but the next.
 
 mod calls;
+mod channels;
 mod death;
 mod list;
 mod spawn;
@@ -25,6 +26,7 @@ use skimmer_arch::{
     stack,
 };
 use skimmer_core::{
+    channel::table::ChannelTable,
     process::{Threads, Tid},
     space::AddressSpace,
     table::OutOfMemory,
@@ -55,6 +57,9 @@ pub(crate) struct Process {
     threads: SpinLock<Threads>,
     space: Mutex<Option<AddressSpace<LinearMemory>>>,
     loaded: UserSpace,
+    channels: ChannelTable,
+    /// What the table counted when this process began.
+    channels_before: SpinLock<(u64, u64)>,
     /// The highest priority that its threads may have.
     ceiling: AtomicU64,
 }
@@ -66,6 +71,8 @@ impl Process {
             threads: SpinLock::new(Threads::new(MOST_THREADS)),
             space: Mutex::new(None),
             loaded: UserSpace::new()?,
+            channels: channels::table()?,
+            channels_before: SpinLock::new((0, 0)),
             ceiling: AtomicU64::new(0),
         };
         Ok(Box::leak(Box::new(room)))

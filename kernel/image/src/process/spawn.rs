@@ -9,6 +9,7 @@ use skimmer_abi::{
     errno::Errno,
 };
 use skimmer_arch::{
+    irq::masked,
     paging::{self, LinearMemory},
     println,
     stack::{KernelStack, Program as ThreadOf},
@@ -31,7 +32,7 @@ use skimmer_program::{
 };
 use skimmer_sync::once::Once;
 
-use super::{MOST_THREADS, Process, death, list, threads};
+use super::{MOST_THREADS, Process, channels, death, list, threads};
 use crate::smp;
 
 /// Frames that one process may have, its tables included: 64 MiB.
@@ -55,6 +56,7 @@ static KERNEL_HALF: Once<[Entry; KERNEL_ENTRIES]> = Once::new();
 /// ENOMEM.
 pub(crate) fn set_package(bytes: &'static [u8]) -> Result<(), Errno> {
     paging::begin().map_err(|_| Errno::ENOMEM)?;
+    channels::begin().map_err(|_| Errno::ENOMEM)?;
     if KERNEL_HALF.set(Box::new(paging::kernel_half())).is_err()
         || PACKAGE.set(Box::new(bytes)).is_err()
     {
@@ -206,6 +208,8 @@ fn begin(
     room.loaded.set_root(space.root());
     room.space.with(|place| *place = Some(space));
     room.threads(|threads| *threads = Threads::new(MOST_THREADS));
+    let counts = channels::counts(room);
+    masked(|irq| *room.channels_before.lock(irq) = (counts.created, counts.destroyed));
     room.ceiling.store(u64::from(birth.priority.level()), Ordering::Relaxed);
     let started = list::enter_process(room, birth.parent).and_then(|pid| {
         room.pid.store(pid, Ordering::Relaxed);
@@ -214,7 +218,9 @@ fn begin(
             let thread = new_thread(room, tid, first.start, birth.priority)?;
             threads::settle(room, tid, thread, birth.hart)
         });
-        born.map(|()| pid).inspect_err(|_| list::cancel(pid))
+        // A first thread that cannot begin ends its process, as one that was
+        // killed.
+        born.map(|_| pid).inspect_err(|_| list::cancel(pid))
     });
     started.inspect_err(|_| death::empty(room))
 }

@@ -19,26 +19,32 @@ use skimmer_core::{
     user::UserAddr,
 };
 
-use super::{Process, death, spawn, tlb};
+use super::{Process, channels, death, spawn, tlb};
 use crate::{lwkt, service, smp};
 
-/// Gives a thread its home and lets it begin.
+/// Gives a thread its home and lets it begin. False: memory was out too late to
+/// stop it, so it ends before it runs anything of the program's.
 ///
 /// # Errors
-/// ENOMEM.
+/// ENOMEM: there is no such thread.
 pub(super) fn settle(
     process: &'static Process,
     tid: Tid,
     thread: NewThread<Riscv>,
     hart: HartIndex,
-) -> Result<(), Errno> {
+) -> Result<bool, Errno> {
     let id = service::spawn_on(smp::service_of(hart), thread).map_err(|_| Errno::ENOMEM)?;
+    let is_good = channels::enrol(id).is_ok();
+    if !is_good {
+        // Nobody will hear of it, so nobody joins it.
+        let _ = process.threads(|threads| threads.detach(tid));
+    }
     let is_over = process.threads(|threads| threads.born(tid, id));
-    if is_over {
+    if is_over || !is_good {
         lwkt::condemn(id);
     }
     lwkt::schedule(id);
-    Ok(())
+    Ok(is_good)
 }
 
 /// The hart that was asked for: its number plus one, or 0 for the caller's.
@@ -96,7 +102,8 @@ pub(super) fn create(process: &'static Process, wanted: &Wanted) -> Result<u64, 
     };
     let made = spawn::new_thread(process, tid, start, priority);
     match made.and_then(|thread| settle(process, tid, thread, hart)) {
-        Ok(()) => Ok(tid.to_word()),
+        Ok(true) => Ok(tid.to_word()),
+        Ok(false) => Err(Errno::ENOMEM),
         Err(error) => {
             // The caller lives, so it was not the last.
             let _ = process.threads(|threads| threads.unborn(tid));

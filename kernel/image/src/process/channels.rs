@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Channels of the calling process. Nobody waits at one yet: messages come with
+//! the next milestone.
+
+use alloc::boxed::Box;
+
+use skimmer_abi::errno::Errno;
+use skimmer_arch::irq::Masked;
+use skimmer_core::{
+    channel::{
+        ChannelFlags, ChannelId, Waiters, Woken,
+        table::{ChannelTable, Counts},
+    },
+    ids::ThreadId,
+    table::OutOfMemory,
+};
+use skimmer_sync::once::Once;
+
+use super::Process;
+use crate::{lwkt, smp};
+
+/// The most channels of one process.
+const MOST: u32 = 64 << 10;
+
+/// The records of all threads that can wait at channels.
+static WAITERS: Once<Waiters> = Once::new();
+
+/// Prepares for channels.
+///
+/// # Errors
+/// When memory is out.
+pub(super) fn begin() -> Result<(), OutOfMemory> {
+    let waiters = Waiters::new(smp::inspect().len()).map_err(|_| OutOfMemory)?;
+    match WAITERS.set(Box::new(waiters)) {
+        Ok(_) => Ok(()),
+        Err(_) => unreachable!("called once"),
+    }
+}
+
+fn waiters() -> &'static Waiters {
+    match WAITERS.get() {
+        Some(waiters) => waiters,
+        None => unreachable!("they are made before there are programs"),
+    }
+}
+
+/// A table for a process.
+pub(super) fn table() -> Result<ChannelTable, OutOfMemory> {
+    ChannelTable::new(smp::inspect().len(), MOST).map_err(|_| OutOfMemory)
+}
+
+/// Lets a thread wait at channels.
+///
+/// # Errors
+/// ENOMEM.
+pub(super) fn enrol(thread: ThreadId) -> Result<(), Errno> {
+    waiters().enrol(thread).map_err(|_| Errno::ENOMEM)
+}
+
+/// A new channel.
+///
+/// # Errors
+/// EINVAL (flags), EAGAIN, EBUSY.
+pub(super) fn create(process: &Process, flags: u64) -> Result<u64, Errno> {
+    let flags = ChannelFlags::from_register(flags)?;
+    process.channels.create(&Masked, flags).map(ChannelId::to_register)
+}
+
+/// Destroys one.
+///
+/// # Errors
+/// EINVAL: there is none of that name.
+pub(super) fn destroy(process: &Process, channel: u64) -> Result<u64, Errno> {
+    let channel = ChannelId::from_register(channel).ok_or(Errno::EINVAL)?;
+    process.channels.destroy(&Masked, waiters(), channel, wake).map(|()| 0)
+}
+
+/// Destroys all of a process that has ended.
+pub(super) fn empty(process: &Process) {
+    if process.channels.counts(&Masked).live() > 0 {
+        process.channels.empty(&Masked, waiters(), wake);
+    }
+}
+
+/// What has been created and destroyed in the table since it was made, by one
+/// process after the other.
+pub(super) fn counts(process: &Process) -> Counts {
+    process.channels.counts(&Masked)
+}
+
+fn wake(woken: Woken) {
+    lwkt::schedule(woken.wait.thread);
+}
