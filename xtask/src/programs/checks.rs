@@ -72,7 +72,8 @@ fn template_builds(compiler: &Compiler) -> Result<String> {
     template::create(scratch, NAME)?;
     let names = names_in(scratch)?;
     ensure!(names == [NAME], "found {names:?}");
-    let target = target_dir().join("template");
+    // The libraries that lie there are the same.
+    let target = compiler.target_dir().join("programs");
     let built = build_in(compiler, scratch, &names, &target)?;
     Ok(format!("{} bytes", built[0].image.len()))
 }

@@ -86,8 +86,8 @@ pub fn names_in(root: &Path) -> Result<Vec<String>> {
 
 /// The flags that make a program what the kernel loads: a static PIE by our
 /// script. They take the place of those in `.cargo/config.toml`.
-fn flags(root: &Path) -> String {
-    let script = format!("-Clink-arg=-T{}", root.join(SCRIPT).display());
+fn flags() -> String {
+    let script = format!("-Clink-arg=-T{}", root().join(SCRIPT).display());
     let words = [
         // A fault is told with a backtrace by frame pointers.
         "-Cforce-frame-pointers=yes",
@@ -125,7 +125,7 @@ pub fn build_in(
     for name in names {
         command.args(["--package", name, "--bin", name]);
     }
-    command.env("CARGO_ENCODED_RUSTFLAGS", flags(root));
+    command.env("CARGO_ENCODED_RUSTFLAGS", flags());
     process::run(&mut command).context("cannot build the programs")?;
     let folder = target.join(KERNEL_TARGET).join(PROFILE);
     names.iter().map(|name| load(name, folder.join(name))).collect()

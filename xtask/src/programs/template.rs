@@ -91,6 +91,18 @@ mod tests {
     }
 
     #[test]
+    fn the_page_about_programs_shows_the_first_one() {
+        let read = |path: &str| {
+            std::fs::read_to_string(crate::workspace::root().join(path)).expect("it is there")
+        };
+        let (page, hello) =
+            (read("docs/writing-a-program.md"), read("user/programs/hello/src/main.rs"));
+        let comment = |line: &&str| line.starts_with("//");
+        let code: Vec<&str> = hello.lines().skip_while(comment).collect();
+        assert!(page.contains(&code.join("\n")));
+    }
+
+    #[test]
     fn a_new_program_has_its_name_everywhere_and_overwrites_nothing() {
         let root = tempfile::tempdir().expect("a directory");
         let dir = create(root.path(), "my-program").expect("made");
