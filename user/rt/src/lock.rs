@@ -8,6 +8,7 @@
 //! work, and nobody is promised a turn.
 
 use core::cell::UnsafeCell;
+use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
 use core::sync::atomic::{AtomicBool, Ordering};
 
@@ -43,7 +44,7 @@ impl<T> Lock<T> {
         if !self.try_for(TRIES, || {}) && !self.try_for(YIELDS, thread::yield_now) {
             self.lock_from_below();
         }
-        Guard { lock: self }
+        Guard { lock: self, stays: PhantomData }
     }
 
     /// The value, which nobody else can reach.
@@ -73,10 +74,18 @@ impl<T> Lock<T> {
     }
 }
 
-/// The value of a [`Lock`], for as long as this lives.
+/// The value of a [`Lock`], for as long as this lives. It stays with its thread:
+///
+/// ```compile_fail,E0277
+/// fn shared(_: impl Sync) {}
+/// let lock = skimmer_rt::Lock::new(std::cell::Cell::new(0));
+/// shared(lock.lock());
+/// ```
 #[derive(Debug)]
 pub struct Guard<'a, T> {
     lock: &'a Lock<T>,
+    /// Neither `Send` nor `Sync`, whatever the value is.
+    stays: PhantomData<*const T>,
 }
 
 impl<T> Deref for Guard<'_, T> {

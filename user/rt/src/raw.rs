@@ -69,9 +69,10 @@ fn read(status: i64) -> Result<u64, Errno> {
     }
 }
 
-/// The address of something, as a call's argument.
+/// The address of something, as a call's argument: the kernel may read there,
+/// and write if the pointer may.
 pub fn address<T: ?Sized>(place: *const T) -> u64 {
-    place.cast::<u8>().addr() as u64
+    place.cast::<u8>().expose_provenance() as u64
 }
 
 #[cfg(test)]
