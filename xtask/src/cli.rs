@@ -16,6 +16,7 @@ use crate::gdb::GdbArgs;
 use crate::mutants;
 use crate::mutants::table::{BUGS, features};
 use crate::process;
+use crate::programs;
 use crate::schedule::{Plan, Schedule};
 use crate::setup::compiler::Choice;
 use crate::setup::{self, Tools, Wishes};
@@ -68,6 +69,13 @@ pub enum Command {
     /// The file opens in <https://ui.perfetto.dev>: a track for each hart with
     /// its threads, arrows for wakes and messages, counters for queues.
     Trace(Box<TraceArgs>),
+    /// Makes a program from the template: a package under user/programs.
+    NewProgram {
+        /// Its name: small letters, digits, hyphens.
+        name: String,
+    },
+    /// Builds all programs and packs them (run does this by itself).
+    Package(SetupArgs),
     /// Opens the debugger on a machine, with commands that know the kernel.
     ///
     /// Starts a boot that waits before its first instruction, or attaches to
@@ -201,6 +209,7 @@ impl SoakArgs {
         words.extend(self.workload.words(self.workload.seed));
         words.extend(self.machine.words());
         words.extend(self.build.words());
+        words.extend(self.workload.last_words());
         quoted(&words)
     }
 }
@@ -294,6 +303,7 @@ pub fn run_line(
     words.extend(workload.words(seed));
     words.extend(machine.words());
     words.extend(build.words());
+    words.extend(workload.last_words());
     quoted(&words)
 }
 
@@ -308,6 +318,14 @@ pub struct WorkloadArgs {
     /// The scenario to run.
     #[arg(long, value_name = "NAME", default_value = "ports", value_parser = scenario_names())]
     pub scenario: String,
+    /// Run this program of the boot package (a folder of user/programs). What
+    /// follows `--` are its arguments.
+    #[arg(long, value_name = "NAME", conflicts_with = "scenario", value_parser = program)]
+    pub program: Option<String>,
+    /// The program's arguments. The kernel's command line has no way to say
+    /// spaces and commas.
+    #[arg(last = true, value_name = "ARGUMENT", requires = "program", value_parser = argument)]
+    pub arguments: Vec<String>,
     /// How much of it (for `ports`: round trips; 14 unless told).
     #[arg(long, value_name = "N")]
     pub rounds: Option<u64>,
@@ -321,14 +339,32 @@ pub struct WorkloadArgs {
 }
 
 impl WorkloadArgs {
+    /// The scenario.
+    #[must_use]
+    pub fn scenario(&self) -> Scenario {
+        match self.program {
+            Some(_) => Scenario::Program,
+            // The parser admits the names of scenarios only.
+            None => Scenario::from_name(&self.scenario).unwrap_or(Scenario::Ports),
+        }
+    }
+
+    /// The words of the program's arguments, which come after all others.
+    #[must_use]
+    pub fn last_words(&self) -> Vec<String> {
+        let dashes = (!self.arguments.is_empty()).then(|| "--".to_owned());
+        dashes.into_iter().chain(self.arguments.iter().cloned()).collect()
+    }
+
     /// The workload with that seed.
     #[must_use]
     pub fn workload(&self, seed: u64) -> Workload {
         Workload {
-            // The parser admits the names of scenarios only.
-            scenario: Scenario::from_name(&self.scenario).unwrap_or(Scenario::Ports),
+            scenario: self.scenario(),
             rounds: self.rounds,
             seed,
+            program: self.program.clone(),
+            arguments: self.arguments.clone(),
             append: self.append.clone(),
         }
     }
@@ -336,7 +372,10 @@ impl WorkloadArgs {
     /// The words that ask for it with that seed.
     #[must_use]
     pub fn words(&self, seed: u64) -> Vec<String> {
-        let mut words = vec!["--scenario".to_owned(), self.scenario.clone()];
+        let mut words = match &self.program {
+            Some(program) => vec!["--program".to_owned(), program.clone()],
+            None => vec!["--scenario".to_owned(), self.scenario.clone()],
+        };
         if let Some(rounds) = self.rounds {
             words.extend(["--rounds".to_owned(), rounds.to_string()]);
         }
@@ -425,6 +464,7 @@ impl MachineArgs {
             memory: self.memory,
             schedule: self.schedule.schedule(seed),
             dtb: self.dtb.clone(),
+            initrd: None,
             extra: self.qemu_arg.clone(),
         };
         if machine.cpu.is_none() && machine.name() == "virt" {
@@ -532,6 +572,21 @@ fn feature(text: &str) -> Result<String, String> {
     Err(format!("the kernel has none of that name, only {}", known.join(", ")))
 }
 
+fn program(text: &str) -> Result<String, String> {
+    let names = programs::names().map_err(|error| format!("{error:#}"))?;
+    if names.iter().any(|name| name == text) {
+        return Ok(text.to_owned());
+    }
+    Err(format!("there is none of that name, only {}", names.join(", ")))
+}
+
+fn argument(text: &str) -> Result<String, String> {
+    if text.is_empty() || text.contains(|c: char| c == ',' || c.is_whitespace() || c.is_control()) {
+        return Err("a program's argument cannot be empty or have spaces or commas".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
 fn harts(text: &str) -> Result<u32, String> {
     match text.parse::<u32>() {
         Ok(0) => Err("a machine needs at least one hart".to_owned()),
@@ -560,6 +615,8 @@ pub fn dispatch(cli: Cli) -> Result<bool> {
         Command::Soak(args) => crate::soak::soak(&args),
         Command::Mutants(args) => crate::mutants::mutants(&args),
         Command::Trace(args) => crate::trace::command::trace(&args),
+        Command::NewProgram { name } => programs::command::new_program(&name),
+        Command::Package(args) => programs::command::package(&args.wishes()),
         Command::Gdb(args) => crate::gdb::gdb(&args),
         Command::Lint(args) => crate::lint::lint(&args),
         Command::Test(args) => crate::test::test(&args),
@@ -605,6 +662,13 @@ mod tests {
         assert!(refused(&["run", "--timeout", "0"]).contains("timeout"));
         assert!(refused(&["run", "--append", "a b"]).contains("key=value"));
         assert!(refused(&["run", "--features", "bug-nonsense"]).contains("bug-crit-switch"));
+        assert!(refused(&["run", "--program", "nonsense"]).contains("hello, init"));
+        assert!(refused(&["run", "--program", "hello", "--", "a b"]).contains("spaces"));
+        assert!(refused(&["run", "--program", "hello", "--", "a,b"]).contains("commas"));
+        assert!(
+            refused(&["run", "--program", "init", "--scenario", "ports"]).contains("--scenario")
+        );
+        assert!(refused(&["run", "--", "world"]).contains("--program"));
         assert!(refused(&["mutants", "nonsense"]).contains("crit-switch"));
         assert!(refused(&["mutants", "--boots", "0"]).contains("boots"));
     }
@@ -655,6 +719,15 @@ mod tests {
                 other => panic!("{other:?}"),
             }
         };
+        for program in [
+            "run --program hello --seed 7 -- world rounds=3",
+            "run --program init --harts 2 --debug",
+        ] {
+            let line = parse_run(program).command_line();
+            let again = line.strip_prefix("cargo xtask ").expect("prefix");
+            assert_eq!(parse_run(again).command_line(), line);
+            assert!(!line.contains("--scenario"), "{line}");
+        }
         let line = parse_run(words).command_line();
         let again = line.strip_prefix("cargo xtask ").expect("prefix");
         assert_eq!(parse_run(again).command_line(), line);

@@ -17,6 +17,7 @@ use crate::build;
 use crate::claim::Claim;
 use crate::cli::{BuildArgs, MachineArgs, WorkloadArgs, run_line};
 use crate::process;
+use crate::programs;
 use crate::setup;
 use crate::workspace::{root, short, target_dir};
 
@@ -133,11 +134,14 @@ pub fn gdb(args: &GdbArgs) -> Result<bool> {
     claim.clear()?;
     let kernel = kernel.keep_copy(claim.dir())?;
     let seed = args.workload.seed;
+    let workload = args.workload.workload(seed);
+    let mut machine = args.machine.machine(&tools, seed);
+    machine.initrd = programs::for_boot(&tools.compiler, &workload, claim.dir())?;
     let spec = Boot {
-        machine: &args.machine.machine(&tools, seed),
+        machine: &machine,
         elf: &kernel.elf,
         gdb: &tools.gdb,
-        workload: &args.workload.workload(seed),
+        workload: &workload,
         dir: claim.dir(),
         timeout: args.machine.timeout(),
         wait: true,

@@ -25,6 +25,7 @@ pub mod lint;
 pub mod mutants;
 pub mod off_times;
 pub mod process;
+pub mod programs;
 pub mod qemu;
 pub mod ram;
 pub mod record;

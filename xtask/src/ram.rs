@@ -104,6 +104,7 @@ pub(crate) mod tests {
             memory: "16M".parse().expect("a size"),
             schedule: Schedule::Parallel,
             dtb: None,
+            initrd: None,
             extra: Vec::new(),
         }
     }

@@ -12,6 +12,7 @@ use crate::cli::{RunArgs, one_of};
 use crate::console::Line;
 use crate::evidence::file;
 use crate::off_times;
+use crate::programs;
 use crate::record::Record;
 use crate::setup;
 use crate::show;
@@ -30,12 +31,13 @@ pub fn run(args: &RunArgs) -> Result<bool> {
     let tools = setup::ensure(&args.machine.wishes())?;
     let kernel = build::kernel(&tools.compiler, &args.build.profile())?;
     let (workload, machine) = one_of(&args.workload, &args.machine, args.workload.seed);
-    let machine = machine.machine(&tools, workload.seed);
+    let mut machine = machine.machine(&tools, workload.seed);
     let workload = workload.workload(workload.seed);
     let claim = Claim::first_free(&target_dir().join("run").join(workload.scenario.name()))?;
     claim.clear()?;
     let dir = claim.dir();
     let kernel = kernel.keep_copy(dir)?;
+    machine.initrd = programs::for_boot(&tools.compiler, &workload, dir)?;
     let symbols = Symbols::load(&kernel.elf).ok();
     let spec = Boot {
         machine: &machine,

@@ -39,6 +39,10 @@ pub struct Workload {
     pub rounds: Option<u64>,
     /// What perturbs it.
     pub seed: u64,
+    /// Which program of the boot package, for [`Scenario::Program`].
+    pub program: Option<String>,
+    /// What the program is given.
+    pub arguments: Vec<String>,
     /// More `key=value` words for the guest.
     pub append: Vec<String>,
 }
@@ -59,6 +63,10 @@ impl Workload {
         let mut words = vec![format!("scenario={}", self.scenario.name())];
         words.extend(self.rounds().map(|rounds| format!("rounds={rounds}")));
         words.push(format!("seed={}", self.seed));
+        words.extend(self.program.iter().map(|name| format!("init={name}")));
+        if !self.arguments.is_empty() {
+            words.push(format!("args={}", self.arguments.join(",")));
+        }
         words.extend(self.append.iter().cloned());
         words.join(" ")
     }
@@ -125,6 +133,8 @@ pub struct Machine {
     pub schedule: Schedule,
     /// `-dtb`: a device tree in place of QEMU's own.
     pub dtb: Option<PathBuf>,
+    /// `-initrd`: the boot package, if a program is to run.
+    pub initrd: Option<PathBuf>,
     /// Passed through as they are.
     pub extra: Vec<String>,
 }
@@ -174,10 +184,17 @@ mod tests {
             scenario: Scenario::Ports,
             rounds: None,
             seed: 7,
+            program: None,
+            arguments: Vec::new(),
             append: vec!["x=1".to_owned()],
         };
         assert_eq!(workload.bootargs(), "scenario=ports rounds=14 seed=7 x=1");
         workload.scenario = Scenario::Hang;
         assert_eq!(workload.bootargs(), "scenario=hang seed=7 x=1");
+        workload.scenario = Scenario::Program;
+        workload.program = Some("hello".to_owned());
+        assert_eq!(workload.bootargs(), "scenario=program seed=7 init=hello x=1");
+        workload.arguments = vec!["a".to_owned(), "k=v".to_owned()];
+        assert_eq!(workload.bootargs(), "scenario=program seed=7 init=hello args=a,k=v x=1");
     }
 }

@@ -195,7 +195,9 @@ pub fn judge(expected: &Expected, seen: &Seen<'_>) -> Verdict {
         add(Kind::RecordLost, format!("record {due} was due, {came} came"));
     }
     check_outcome(expected, seen, &mut add);
-    if let Some(line) = hot_print(seen.records, seen.texts) {
+    // What a program prints is its own business.
+    let texts = if expected.scenario == Scenario::Program { &[] } else { seen.texts };
+    if let Some(line) = hot_print(seen.records, texts) {
         add(Kind::HotPrint, format!("printed while the scenario ran: {line}"));
     }
     problems.sort_by_key(|p| p.kind);

@@ -412,6 +412,22 @@ fn text_before_the_start_and_after_the_end_is_none() {
 }
 
 #[test]
+fn what_a_program_prints_is_its_own_business() {
+    let program = Scenario::Program;
+    let mut records = with(|o| o.scenario = program);
+    records[3] = Record::Start { scenario: program, harts: 2, clients: 0, rounds: 0 };
+    let judged = |records: &[Record]| {
+        let (expected, texts) = (Expected { scenario: program, ..expected() }, [text(4, "hello")]);
+        let seen =
+            Seen { records, texts: &texts, damaged: 0, silent: false, gaps: &[], ending: &OK };
+        judge(&expected, &seen)
+    };
+    assert!(judged(&records).passed());
+    records.insert(4, Record::HartFailed { hartid: 7, error: -1 });
+    assert!(judged(&records).problems.iter().any(|p| p.kind == Kind::HotPrint));
+}
+
+#[test]
 fn a_record_while_the_scenario_runs_is_a_hot_print_too() {
     let mut records = good();
     records.insert(4, Record::HartFailed { hartid: 7, error: -1 });

@@ -26,6 +26,15 @@ fn an_unknown_scenario_lists_the_known_ones() {
 }
 
 #[test]
+fn programs_that_are_not_there_and_names_that_cannot_be_are_refused() {
+    let said = refused(&["run", "--program", "nonsense"]);
+    assert!(said.contains("nonsense") && said.contains("hello"), "{said}");
+    assert!(refused(&["new-program", "No Good"]).contains("small letters"));
+    assert!(refused(&["new-program", "../escape"]).contains("small letters"));
+    assert!(refused(&["new-program", "hello"]).contains("already"));
+}
+
+#[test]
 fn zero_harts_are_refused() {
     assert!(refused(&["run", "--harts", "0"]).contains("at least one hart"));
     assert!(refused(&["soak", "--boots", "1", "--harts", "0"]).contains("at least one hart"));

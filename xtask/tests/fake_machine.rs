@@ -90,6 +90,7 @@ impl Fake {
             memory: "128M".parse().expect("a size"),
             schedule: Schedule::Parallel,
             dtb: None,
+            initrd: None,
             extra: vec![script.display().to_string()],
         };
         Self { dir, machine }
@@ -100,8 +101,14 @@ impl Fake {
     }
 
     fn boot(&self, timeout: Duration) -> Booted {
-        let workload =
-            Workload { scenario: Scenario::Ports, rounds: None, seed: SEED, append: vec![] };
+        let workload = Workload {
+            scenario: Scenario::Ports,
+            rounds: None,
+            seed: SEED,
+            program: None,
+            arguments: vec![],
+            append: vec![],
+        };
         let spec = Boot {
             machine: &self.machine,
             // Any ELF does: it has no inspection root, so the console counts.

@@ -50,7 +50,7 @@ pub fn write(to: UserAddr, from: &[u8]) -> Result<(), Errno> {
 /// Reads a structure of words.
 ///
 /// # Errors
-/// As [`read`].
+/// As [`read()`].
 pub fn read_words<const N: usize>(from: UserAddr) -> Result<[u64; N], Errno> {
     let mut words = [[0; 8]; N];
     read(words.as_flattened_mut(), from)?;
@@ -60,7 +60,7 @@ pub fn read_words<const N: usize>(from: UserAddr) -> Result<[u64; N], Errno> {
 /// Writes a structure of words.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_words<const N: usize>(to: UserAddr, words: [u64; N]) -> Result<(), Errno> {
     write(to, words.map(u64::to_le_bytes).as_flattened())
 }

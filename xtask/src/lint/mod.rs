@@ -18,12 +18,13 @@ use cargo_metadata::{Metadata, MetadataCommand};
 
 use crate::cli::LintArgs;
 use crate::process;
+use crate::programs;
 use crate::setup::compiler::{Compiler, own_cargo};
 use crate::setup::{self, Tools};
 use crate::workspace::root;
 
-/// Crates that only the kernel's target can build.
-pub const TARGET_ONLY: &[&str] = &["skimmer-arch", "skimmer-image"];
+/// Crates that only the kernel's target can build; all programs are such too.
+const TARGET_ONLY: &[&str] = &["skimmer-arch", "skimmer-image"];
 
 /// What the steps work on.
 pub struct Context {
@@ -50,14 +51,15 @@ const STEPS: &[Step] = &[
     ("licences of dependencies", |c| licences::check(&c.metadata)),
     ("rustfmt", |_| rustfmt()),
     ("clippy, host", |_| clippy_host()),
-    ("clippy, kernel", |c| clippy_kernel(c, &[])),
+    ("clippy, kernel and programs", |c| clippy_kernel(c, &[])),
     ("clippy, kernel with off-times", |c| {
         clippy_kernel(c, &["--features", "skimmer-image/off-times"])
     }),
     ("clippy, kernel with every feature", |c| clippy_kernel(c, &["--all-features"])),
+    ("programs are what can be loaded", |c| images(&c.compiler)),
     ("no bug in a default build", |c| bugs::check(&c.metadata, &c.compiler)),
     ("docs, host", |_| docs_host()),
-    ("docs, kernel", docs_kernel),
+    ("docs, kernel and programs", docs_kernel),
 ];
 
 /// Passed and failed steps.
@@ -116,45 +118,68 @@ fn rustfmt() -> Result<String> {
     quietly(own_cargo().args(["fmt", "--all", "--check"]))
 }
 
-/// The workspace without the crates that only the target can build.
-pub fn host_crates(command: &mut Command) -> &mut Command {
-    command.arg("--workspace");
-    for name in TARGET_ONLY {
-        command.args(["--exclude", name]);
-    }
-    command
+/// The names of the crates that only the target can build.
+///
+/// # Errors
+/// When the programs cannot be listed.
+fn target_only() -> Result<Vec<String>> {
+    let mut names: Vec<String> = TARGET_ONLY.iter().map(ToString::to_string).collect();
+    names.extend(programs::names()?);
+    Ok(names)
 }
 
-fn target_crates(command: &mut Command) -> &mut Command {
-    for name in TARGET_ONLY {
-        command.args(["--package", name]);
+/// The workspace without the crates that only the target can build.
+///
+/// # Errors
+/// When the programs cannot be listed.
+pub fn host_crates(command: &mut Command) -> Result<&mut Command> {
+    command.arg("--workspace");
+    for name in target_only()? {
+        command.args(["--exclude", &name]);
     }
-    command
+    Ok(command)
+}
+
+/// The crates of the target; the run-time library, which the host builds for
+/// its tests, is one.
+fn target_crates(command: &mut Command) -> Result<&mut Command> {
+    for name in target_only()? {
+        command.args(["--package", &name]);
+    }
+    Ok(command.args(["--package", programs::RUNTIME]))
 }
 
 fn clippy_host() -> Result<String> {
     let mut command = own_cargo();
     command.arg("clippy").args(["--quiet", "--all-targets"]);
-    quietly(host_crates(&mut command).args(["--", "-D", "warnings"]))
+    quietly(host_crates(&mut command)?.args(["--", "-D", "warnings"]))
 }
 
 fn clippy_kernel(context: &Context, features: &[&str]) -> Result<String> {
     let mut command = context.compiler.cargo("clippy");
     command.args(["--quiet", "--release"]).args(features);
-    quietly(target_crates(&mut command).args(["--", "-D", "warnings"]))
+    quietly(target_crates(&mut command)?.args(["--", "-D", "warnings"]))
+}
+
+/// Each program is a static PIE in whose segments nothing is both writable and
+/// executable and no page is shared.
+fn images(compiler: &Compiler) -> Result<String> {
+    let programs = programs::build(compiler)?;
+    let bytes: usize = programs.iter().map(|program| program.image.len()).sum();
+    Ok(format!("{} programs, {} KiB", programs.len(), bytes / 1024))
 }
 
 fn docs_host() -> Result<String> {
     let mut command = own_cargo();
     command.args(["doc", "--quiet", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings");
     // The kernel's binary documents a crate of the same name as no library.
-    quietly(host_crates(&mut command))
+    quietly(host_crates(&mut command)?)
 }
 
 fn docs_kernel(context: &Context) -> Result<String> {
     let mut command = context.compiler.cargo("doc");
     command.args(["--quiet", "--no-deps", "--release"]).env("RUSTDOCFLAGS", "-D warnings");
-    quietly(target_crates(&mut command))
+    quietly(target_crates(&mut command)?)
 }
 
 /// Runs a command whose output matters only when it fails.

@@ -170,6 +170,8 @@ impl Bug {
             scenario: self.scenario.name().to_owned(),
             rounds: self.rounds,
             seed,
+            program: None,
+            arguments: Vec::new(),
             append: self.append.iter().map(ToString::to_string).collect(),
         }
     }

@@ -75,6 +75,9 @@ pub fn arguments(
     if let Some(dtb) = &machine.dtb {
         put(&["-dtb".as_ref(), dtb.as_ref()]);
     }
+    if let Some(initrd) = &machine.initrd {
+        put(&["-initrd".as_ref(), initrd.as_ref()]);
+    }
     put(&["-kernel".as_ref(), elf.as_ref(), "-append".as_ref(), bootargs.as_ref()]);
     for extra in &machine.extra {
         put(&[extra.as_ref()]);
@@ -183,6 +186,7 @@ mod tests {
             memory: "128M".parse().expect("a size"),
             schedule: Schedule::Rr(1),
             dtb: Some("tree.dtb".into()),
+            initrd: Some("package.cpio".into()),
             extra: vec!["-d".to_owned(), "int".to_owned()],
         };
         let given = |ram: Option<&Path>| -> Vec<String> {
@@ -196,6 +200,7 @@ mod tests {
             ["-smp", "3"],
             ["-m", "128M"],
             ["-dtb", "tree.dtb"],
+            ["-initrd", "package.cpio"],
             ["-kernel", "kernel"],
             ["-append", "a=1 b=2"],
             ["-icount", "shift=1,sleep=off"],

@@ -27,6 +27,7 @@ use crate::claim::Claim;
 use crate::cli::{MachineArgs, SoakArgs, one_of, run_line};
 use crate::evidence::file;
 use crate::process;
+use crate::programs;
 use crate::setup::{self, Tools};
 use crate::verdict::Kind;
 use crate::workspace::{root, short, target_dir};
@@ -48,6 +49,8 @@ struct Soak<'a> {
     args: &'a SoakArgs,
     tools: &'a Tools,
     kernel: &'a Kernel,
+    /// The boot package, if a program is to run.
+    package: Option<PathBuf>,
     dir: PathBuf,
 }
 
@@ -59,12 +62,19 @@ pub fn soak(args: &SoakArgs) -> Result<bool> {
     args.machine.check()?;
     let tools = setup::ensure(&args.machine.wishes())?;
     let kernel = build::kernel(&tools.compiler, &args.build.profile())?;
-    let identity = identity(args, &tools, &kernel);
-    let dir = target_dir().join("soak").join(directory_name(&args.workload.scenario, &identity));
+    let workload = args.workload.workload(args.workload.seed);
+    let made = target_dir().join("soak");
+    std::fs::create_dir_all(&made)?;
+    // Kept apart from the next build until the directory is known.
+    let scratch = tempfile::tempdir_in(&made)?;
+    let package = programs::for_boot(&tools.compiler, &workload, scratch.path())?;
+    let identity = identity(args, &tools, &kernel, package.as_deref());
+    let name = workload.program.as_deref().unwrap_or(workload.scenario.name());
+    let dir = made.join(directory_name(name, &identity));
     let claim = Claim::wait(&dir)?;
     let done = prepare(args, &claim, &identity, &kernel.identity)?;
     let kernel = kernel.keep_copy(&dir)?;
-    let soak = Soak { args, tools: &tools, kernel: &kernel, dir };
+    let soak = Soak { args, tools: &tools, kernel: &kernel, package, dir };
     println!("soak: {} boots of {}, in {}", args.boots, soak.what(), short(&soak.dir));
     let records = soak.all_boots(done);
     let summary = Summary::of(&records);
@@ -92,14 +102,16 @@ pub fn soak(args: &SoakArgs) -> Result<bool> {
 }
 
 /// Every argument that changes what a boot does, and the build, in words.
-fn identity(args: &SoakArgs, tools: &Tools, kernel: &Kernel) -> String {
+fn identity(args: &SoakArgs, tools: &Tools, kernel: &Kernel, package: Option<&Path>) -> String {
     let mut words = args.workload.words(args.workload.seed);
     words.extend(args.machine.words());
+    words.extend(args.workload.last_words());
     let dtb = args.machine.dtb.as_ref().and_then(|path| build::identity(path).ok());
     format!(
-        "arguments: {}\nkernel: {}\ndevice tree: {}\nQEMU: {} {}\nhost tool: {}\n",
+        "arguments: {}\nkernel: {}\nprograms: {}\ndevice tree: {}\nQEMU: {} {}\nhost tool: {}\n",
         words.join(" "),
         kernel.identity,
+        programs::identity(package),
         dtb.unwrap_or_default(),
         tools.qemu_version,
         file_in_words(&tools.qemu),
@@ -246,8 +258,10 @@ impl Soak<'_> {
         if dir.exists() {
             std::fs::remove_dir_all(&dir)?;
         }
+        let mut machine_asked = machine.machine(self.tools, seed);
+        machine_asked.initrd.clone_from(&self.package);
         let spec = Boot {
-            machine: &machine.machine(self.tools, seed),
+            machine: &machine_asked,
             elf: &self.kernel.elf,
             gdb: &self.tools.gdb,
             workload: &workload,
@@ -463,13 +477,13 @@ mod tests {
         };
         let kernel = Kernel { elf: "kernel".into(), identity: "abc".to_owned() };
         let args = arguments(&[]);
-        let one = identity(&args, &tools, &kernel);
-        assert_eq!(one, identity(&args, &tools, &kernel));
+        let one = identity(&args, &tools, &kernel, None);
+        assert_eq!(one, identity(&args, &tools, &kernel, None));
         let own = build::identity(&std::env::current_exe().expect("a program")).expect("readable");
         assert!(one.contains(&own) && one.contains(&qemu.display().to_string()), "{one}");
         std::fs::write(&qemu, "another").expect("writable");
-        assert_ne!(one, identity(&args, &tools, &kernel));
+        assert_ne!(one, identity(&args, &tools, &kernel, None));
         let other = Kernel { identity: "abd".to_owned(), ..kernel.clone() };
-        assert_ne!(identity(&args, &tools, &kernel), identity(&args, &tools, &other));
+        assert_ne!(identity(&args, &tools, &kernel, None), identity(&args, &tools, &other, None));
     }
 }

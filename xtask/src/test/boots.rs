@@ -106,6 +106,8 @@ fn one(case: &Case, tools: &Tools, kernel: &Kernel) -> Result<Result<String, Str
         scenario: case.scenario.name().to_owned(),
         rounds: case.rounds,
         seed: SEED,
+        program: None,
+        arguments: Vec::new(),
         append: case.append.iter().map(ToString::to_string).collect(),
     };
     let build_args = BuildArgs { release: true, debug: false, features: Vec::new() };

@@ -23,7 +23,7 @@ const MODELS: &str = "skimmer-models";
 pub fn crates() -> Result<Tally> {
     let mut command = own_cargo();
     command.args(["test", "--no-fail-fast"]);
-    counted(host_crates(&mut command))
+    counted(host_crates(&mut command)?)
 }
 
 /// The models: the same source, built for loom, with a target directory of

@@ -19,6 +19,7 @@ use crate::cli::TestArgs;
 use crate::lint::{self, Tally};
 use crate::mutants;
 use crate::process;
+use crate::programs;
 use crate::setup::{self, Tools};
 
 /// The parts.
@@ -28,6 +29,8 @@ pub enum Part {
     Lint,
     /// Tests of the host crates, must-not-compile cases among them.
     Host,
+    /// Programs: their images, the boot package, the template.
+    Programs,
     /// Interleavings under loom.
     Model,
     /// Boots in QEMU.
@@ -37,7 +40,8 @@ pub enum Part {
 }
 
 /// Every part, in the order in which they run.
-const PARTS: &[Part] = &[Part::Lint, Part::Host, Part::Model, Part::Boot, Part::Mutants];
+const PARTS: &[Part] =
+    &[Part::Lint, Part::Host, Part::Programs, Part::Model, Part::Boot, Part::Mutants];
 
 impl std::ops::AddAssign for Tally {
     fn add_assign(&mut self, other: Self) {
@@ -62,10 +66,10 @@ pub fn test(args: &TestArgs) -> Result<bool> {
         table.push((part, tally, start.elapsed()));
         total += tally;
     }
-    println!("\npart     passed  failed     time");
+    println!("\npart      passed  failed     time");
     for (part, tally, took) in table {
         let name = format!("{part:?}").to_lowercase();
-        println!("{name:<7} {:>7} {:>7} {:>6.0} s", tally.passed, tally.failed, took.as_secs_f32());
+        println!("{name:<8} {:>7} {:>7} {:>6.0} s", tally.passed, tally.failed, took.as_secs_f32());
     }
     println!("\n{} passed, {} failed", total.passed, total.failed);
     Ok(total.failed == 0 && total.passed > 0)
@@ -75,6 +79,7 @@ fn one(part: Part, args: &TestArgs, tools: &Tools) -> Result<Tally> {
     match part {
         Part::Lint => lint::steps(tools, false),
         Part::Host => host::crates(),
+        Part::Programs => programs::checks::all(tools),
         Part::Model => host::models(),
         Part::Boot => boots::all(tools, args.boot.as_deref()),
         Part::Mutants => mutants::as_tests(tools, args.setup.compiler),

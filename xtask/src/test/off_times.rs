@@ -106,9 +106,17 @@ fn run(case: &Case, tools: &Tools, elf: &Path) -> Result<String> {
         memory: MemorySize { mib: 256 },
         schedule: Schedule::Rr(0),
         dtb: None,
+        initrd: None,
         extra: Vec::new(),
     };
-    let workload = Workload { scenario: case.scenario, rounds: None, seed: 1, append: Vec::new() };
+    let workload = Workload {
+        scenario: case.scenario,
+        rounds: None,
+        seed: 1,
+        program: None,
+        arguments: Vec::new(),
+        append: Vec::new(),
+    };
     let spec = Boot {
         machine: &machine,
         elf,

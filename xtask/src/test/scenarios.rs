@@ -156,6 +156,8 @@ pub const CASES: &[Case] = &[
     },
     Case { name: "unknown-key", append: &["colour=blue"], expect: Some(Kind::BadInput), ..PORTS },
     Case { name: "bad-number", append: &["clients=many"], expect: Some(Kind::BadInput), ..PORTS },
+    // Until there is user mode.
+    Case { name: "program", scenario: Scenario::Program, expect: Some(Kind::BadInput), ..PORTS },
     Case {
         name: "lie-record",
         scenario: Scenario::LieRecord,

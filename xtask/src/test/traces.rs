@@ -54,10 +54,17 @@ fn storm(tools: &Tools, elf: &Path, schedule: Schedule, seed: u64) -> Result<Boo
         memory: crate::spec::MemorySize { mib: 256 },
         schedule,
         dtb: None,
+        initrd: None,
         extra: Vec::new(),
     };
-    let workload =
-        Workload { scenario: Scenario::Msgstorm, rounds: Some(FEW), seed, append: Vec::new() };
+    let workload = Workload {
+        scenario: Scenario::Msgstorm,
+        rounds: Some(FEW),
+        seed,
+        program: None,
+        arguments: Vec::new(),
+        append: Vec::new(),
+    };
     let spec = Boot {
         machine: &machine,
         elf,

@@ -10,6 +10,7 @@ use crate::boot::{self, Boot};
 use crate::build;
 use crate::claim::Claim;
 use crate::cli::{TraceArgs, one_of, run_line};
+use crate::programs;
 use crate::setup;
 use crate::show;
 use crate::workspace::{short, target_dir};
@@ -29,8 +30,10 @@ pub fn trace(args: &TraceArgs) -> Result<bool> {
     claim.clear()?;
     let dir = claim.dir();
     let kernel = kernel.keep_copy(dir)?;
+    let mut asked = machine.machine(&tools, seed);
+    asked.initrd = programs::for_boot(&tools.compiler, &workload, dir)?;
     let spec = Boot {
-        machine: &machine.machine(&tools, seed),
+        machine: &asked,
         elf: &kernel.elf,
         gdb: &tools.gdb,
         workload: &workload,

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Starts processes from several threads, each on a hart of its own, and kills
+//! them at random points of their lives, or lets them live.
+//!
+//! Arguments of the form `key=value`: `threads` (4), `rounds` (100) of each,
+//! `seed` (1). The first argument `child` makes it one of its own children: the
+//! next says what it does.
+//!
+//! Reports the processes that ended as they should. Ends with 0 only if all did
+//! and nothing of them is left with us.
+#![no_std]
+#![no_main]
+#![deny(unsafe_code)]
+
+extern crate alloc;
+
+use alloc::format;
+use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
+
+use skimmer_rt::channel::{Channel, ChannelFlags};
+use skimmer_rt::memory::{Mapping, PAGE};
+use skimmer_rt::process::{ExitStatus, Program, holdings};
+use skimmer_rt::random::Random;
+use skimmer_rt::report::{Report, report};
+use skimmer_rt::{Args, Errno, env, thread, time};
+
+skimmer_rt::program!(main);
+
+/// Our name in the boot package.
+const NAME: &str = "spawnstorm";
+
+/// What a child that lives ends with.
+const GOOD: i32 = 7;
+
+/// What children do, by name.
+const LIVES: &[(&str, Life)] = &[
+    ("ends", || GOOD),
+    ("spins", || {
+        loop {
+            core::hint::spin_loop();
+        }
+    }),
+    ("yields", || {
+        loop {
+            thread::yield_now();
+        }
+    }),
+    ("channels", channels),
+    ("threads", threads),
+    ("memory", memory),
+    ("parent", parent),
+];
+
+/// What a child does: its exit status, if it comes to that.
+type Life = fn() -> i32;
+
+/// The longest that a child is left alone before it is killed, in nanoseconds.
+const PATIENCE: u64 = 2_000_000;
+
+fn main(args: Args) -> Result<(), String> {
+    let mut words = args.iter();
+    if words.next() == Some("child") {
+        let life = words.next().unwrap_or_default();
+        let status = LIVES.iter().find(|(name, _)| *name == life).map_or(1, |(_, live)| live());
+        skimmer_rt::process::exit(i64::from(status))
+    }
+    let number = |key, usual| args.number(key, usual).map_err(|bad| bad.to_string());
+    let (count, rounds, seed) = (number("threads", 4)?, number("rounds", 100)?, number("seed", 1)?);
+    let before = holdings().map_err(|errno| errno.to_string())?;
+    let start = |number: u64| {
+        let random = Random::of(seed, number);
+        thread::Builder::new().hart(number % env::harts()).spawn(move || storm(random, rounds))
+    };
+    let started: Vec<_> = (0..count).map(start).collect();
+    let mut sum = Report::default();
+    for thread in started {
+        match thread.and_then(|thread| thread.join()) {
+            Ok(told) => {
+                sum.verified += told.verified;
+                sum.errors += told.errors;
+            }
+            Err(_) => sum.errors += 1,
+        }
+    }
+    let after = holdings().map_err(|errno| errno.to_string())?;
+    sum.errors += u64::from(after.channels != before.channels);
+    sum.errors += u64::from(after.threads != before.threads);
+    sum.errors += u64::from(sum.verified != count * rounds);
+    report(&sum).map_err(|errno| format!("the report: {errno}"))?;
+    if sum.errors > 0 {
+        return Err(format!("{} errors, {} processes ended well", sum.errors, sum.verified));
+    }
+    Ok(())
+}
+
+/// What one thread does.
+fn storm(mut random: Random, rounds: u64) -> Report {
+    let mut told = Report::default();
+    for _ in 0..rounds {
+        match one(&mut random) {
+            Ok(true) => told.verified += 1,
+            Ok(false) | Err(_) => told.errors += 1,
+        }
+    }
+    told
+}
+
+/// One process from start to end. Whether it ended as it should.
+fn one(random: &mut Random) -> Result<bool, Errno> {
+    let life = usize::try_from(random.below(LIVES.len() as u64)).unwrap_or(0);
+    let name = LIVES[life].0;
+    let hart = random.below(env::harts());
+    let child = Program::new(NAME).arg("child").arg(name).hart(hart).spawn()?;
+    let wait = random.below(PATIENCE);
+    let since = time::now();
+    while time::now() - since < core::time::Duration::from_nanos(wait) {
+        thread::yield_now();
+    }
+    if name == "ends" && random.below(2) == 0 {
+        return Ok(child.wait()? == ExitStatus::Exited(i64::from(GOOD)));
+    }
+    // It may have ended by itself: then there is nothing to kill.
+    let was_killed = match child.kill() {
+        Ok(()) => true,
+        Err(Errno::ESRCH) => false,
+        Err(errno) => return Err(errno),
+    };
+    Ok(match child.wait()? {
+        ExitStatus::Killed => was_killed,
+        ExitStatus::Exited(status) => name == "ends" && status == i64::from(GOOD),
+        _ => false,
+    })
+}
+
+/// Holds ever other channels.
+fn channels() -> i32 {
+    loop {
+        let some: Vec<_> = (0..16).map(|_| Channel::create(ChannelFlags::NONE)).collect();
+        if some.iter().any(Result::is_err) {
+            return 1;
+        }
+    }
+}
+
+/// Has threads on other harts, and makes others.
+fn threads() -> i32 {
+    let mut hart = 0;
+    loop {
+        hart = (hart + 1) % env::harts();
+        let made = thread::Builder::new().hart(hart).spawn(thread::yield_now);
+        let ended = match made {
+            // Those on the first hart are left to themselves.
+            Ok(thread) if hart != 0 => thread.join(),
+            made => made.map(drop),
+        };
+        // Detached threads may come faster than they go.
+        if !matches!(ended, Ok(()) | Err(Errno::EAGAIN | Errno::ENOMEM)) {
+            return 1;
+        }
+    }
+}
+
+/// Maps, writes and unmaps.
+fn memory() -> i32 {
+    loop {
+        match Mapping::new(8 * PAGE) {
+            Ok(mut mapping) if mapping.iter().all(|byte| *byte == 0) => mapping.fill(0xaa),
+            Ok(_) => return 2,
+            Err(_) => return 1,
+        }
+    }
+}
+
+/// Starts processes. When it is killed the last of them lives on.
+fn parent() -> i32 {
+    loop {
+        let Ok(child) = Program::new(NAME).arg("child").arg("ends").spawn() else { continue };
+        if !child.wait().is_ok_and(|status| status == ExitStatus::Exited(i64::from(GOOD))) {
+            return 1;
+        }
+    }
+}

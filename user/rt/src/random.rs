@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Numbers drawn from a seed: the same seed, the same numbers. For workloads;
+//! nothing about them is secret.
+
+/// SplitMix64.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Random {
+    state: u64,
+}
+
+impl Random {
+    /// The generator of that seed.
+    #[must_use]
+    pub const fn new(seed: u64) -> Self {
+        Self { state: seed }
+    }
+
+    /// One for the `number`th user of a seed, whose numbers have nothing to do
+    /// with the others'.
+    #[must_use]
+    pub const fn of(seed: u64, number: u64) -> Self {
+        Self::new(mix(seed ^ mix(number)))
+    }
+
+    /// The next number.
+    pub const fn next(&mut self) -> u64 {
+        let number = mix(self.state);
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        number
+    }
+
+    /// One less than `end`, each as likely as the other (as nearly as 64 bits
+    /// allow); 0 if `end` is 0.
+    pub fn below(&mut self, end: u64) -> u64 {
+        let product = u128::from(self.next()) * u128::from(end);
+        u64::try_from(product >> 64).unwrap_or(0)
+    }
+
+    /// Brings `items` into an order drawn at random, by Fisher and Yates: from
+    /// the last place down, each is exchanged with one at or before it.
+    pub fn shuffle<T>(&mut self, items: &mut [T]) {
+        for last in (1..items.len()).rev() {
+            let other = usize::try_from(self.below(last as u64 + 1)).unwrap_or(0);
+            items.swap(last, other);
+        }
+    }
+}
+
+/// One number from another, well mixed.
+#[must_use]
+pub const fn mix(number: u64) -> u64 {
+    let mut z = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ z >> 31
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_numbers_are_splitmix64s() {
+        let mut random = Random::new(1_234_567);
+        let numbers = [random.next(), random.next(), random.next()];
+        assert_eq!(
+            numbers,
+            [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423]
+        );
+    }
+
+    #[test]
+    fn every_order_of_three_comes_up_about_as_often() {
+        let mut random = Random::new(1);
+        let mut seen = [0_u32; 27];
+        for _ in 0..60_000 {
+            let mut order = [0_usize, 1, 2];
+            random.shuffle(&mut order);
+            seen[order[0] * 9 + order[1] * 3 + order[2]] += 1;
+        }
+        let seen: Vec<u32> = seen.into_iter().filter(|count| *count > 0).collect();
+        assert_eq!(seen.len(), 6);
+        assert!(seen.iter().all(|count| (9_500..10_500).contains(count)), "{seen:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn a_shuffle_loses_nothing(seed: u64, length in 0..300_usize) {
+            let mut items: Vec<usize> = (0..length).collect();
+            let mut again = items.clone();
+            Random::new(seed).shuffle(&mut items);
+            Random::new(seed).shuffle(&mut again);
+            prop_assert_eq!(&items, &again);
+            items.sort_unstable();
+            prop_assert_eq!(items, (0..length).collect::<Vec<_>>());
+        }
+
+        #[test]
+        fn below_is_below(seed: u64, end in 1_u64..) {
+            prop_assert!(Random::new(seed).below(end) < end);
+        }
+    }
+}

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Threads of this process.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+
+use skimmer_abi::call::{Call, NewThread};
+
+use crate::{Errno, Lock, Result, raw};
+
+/// The kernel's name of a thread of this process. When the thread is gone it is
+/// refused, and never means the next one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ThreadId(u64);
+
+impl ThreadId {
+    /// The number itself, as the calls have it.
+    #[must_use]
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+}
+
+/// A thread about to be: what it shall be like.
+#[derive(Clone, Debug, Default)]
+pub struct Builder {
+    stack: u64,
+    priority: u8,
+    hart: u64,
+}
+
+impl Builder {
+    /// A thread with the usual stack (64 KiB), the priority of its creator, on
+    /// a hart that the kernel chooses.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// With so many bytes of stack, rounded up to pages. Below it lies a guard
+    /// page: an overflow ends the process.
+    #[must_use]
+    pub fn stack(mut self, bytes: usize) -> Self {
+        self.stack = bytes as u64;
+        self
+    }
+
+    /// With that priority: from 1 to the highest of the process.
+    #[must_use]
+    pub fn priority(mut self, priority: u8) -> Self {
+        self.priority = priority;
+        self
+    }
+
+    /// On that hart: 0 to [`env::harts`](crate::env::harts), less one. It stays
+    /// there.
+    #[must_use]
+    pub fn hart(mut self, hart: u64) -> Self {
+        self.hart = hart.saturating_add(1);
+        self
+    }
+
+    /// Makes it, with `body` to run.
+    ///
+    /// # Errors
+    /// EINVAL (priority or hart out of range), EAGAIN (the limit of the
+    /// process), ENOMEM.
+    pub fn spawn<T, F>(self, body: F) -> Result<JoinHandle<T>>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let result = Arc::new(Lock::new(None));
+        let theirs = Arc::clone(&result);
+        let body: Body = Box::new(move || *theirs.lock() = Some(body()));
+        let body = Box::into_raw(Box::new(body));
+        let entry: extern "C" fn(*mut Body) -> ! = run;
+        let new = NewThread {
+            entry: (entry as *const ()).expose_provenance() as u64,
+            argument: body.expose_provenance() as u64,
+            stack: self.stack,
+            priority: u64::from(self.priority),
+            hart: self.hart,
+        };
+        // SAFETY: the thread begins at `run` with what it takes over: the body
+        // is `Send`, and nobody else has it.
+        let answer = unsafe { raw::answer(Call::ThreadCreate, [raw::address(&new)]) };
+        match answer {
+            Ok(id) => Ok(JoinHandle { id: ThreadId(id), result: Some(result) }),
+            Err(errno) => {
+                // SAFETY: there is no thread, so the body is ours again.
+                drop(unsafe { Box::from_raw(body) });
+                Err(errno)
+            }
+        }
+    }
+}
+
+/// What a thread runs.
+type Body = Box<dyn FnOnce() + Send>;
+
+/// Where a thread begins.
+extern "C" fn run(body: *mut Body) -> ! {
+    // SAFETY: `spawn` gave it to this thread only.
+    let body = unsafe { Box::from_raw(body) };
+    body();
+    exit()
+}
+
+/// Makes a thread; see [`Builder::spawn`].
+///
+/// # Errors
+/// EAGAIN (the limit of the process), ENOMEM.
+pub fn spawn<T, F>(body: F) -> Result<JoinHandle<T>>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    Builder::new().spawn(body)
+}
+
+/// A thread that somebody may wait for. When this is dropped the thread goes on
+/// by itself, detached, and what its body returns is dropped.
+#[derive(Debug)]
+pub struct JoinHandle<T> {
+    id: ThreadId,
+    /// Until it is joined.
+    result: Option<Arc<Lock<Option<T>>>>,
+}
+
+impl<T> JoinHandle<T> {
+    /// The thread's name.
+    #[must_use]
+    pub const fn id(&self) -> ThreadId {
+        self.id
+    }
+
+    /// Waits until the thread has ended. What its body returned.
+    ///
+    /// # Errors
+    /// ECANCELED: it ended before its body did. EDEADLK: it is the caller.
+    pub fn join(mut self) -> Result<T> {
+        // SAFETY: address 0 asks for no status, so the call touches no memory.
+        unsafe { raw::answer(Call::ThreadJoin, [self.id.0, 0]) }?;
+        let result = self.result.take().and_then(Arc::into_inner);
+        result.and_then(Lock::into_inner).ok_or(Errno::ECANCELED)
+    }
+
+    /// The thread's priority.
+    ///
+    /// # Errors
+    /// ESRCH: it has ended.
+    pub fn priority(&self) -> Result<u8> {
+        priority_of(self.id.0)
+    }
+
+    /// Sets the thread's priority: from 1 to the highest of the process.
+    ///
+    /// # Errors
+    /// ESRCH (it has ended), EINVAL (out of range).
+    pub fn set_priority(&self, priority: u8) -> Result<()> {
+        set_priority_of(self.id.0, priority)
+    }
+}
+
+impl<T> Drop for JoinHandle<T> {
+    fn drop(&mut self) {
+        if self.result.is_some() {
+            // SAFETY: the call touches no memory. A thread that is gone needs
+            // no detaching.
+            let _ = unsafe { raw::answer(Call::ThreadDetach, [self.id.0]) };
+        }
+    }
+}
+
+/// The calling thread's name.
+///
+/// # Errors
+/// None is known.
+pub fn id() -> Result<ThreadId> {
+    // SAFETY: the call touches no memory.
+    unsafe { raw::answer(Call::ThreadSelf, []) }.map(ThreadId)
+}
+
+/// Lets threads of the same priority on this hart run. Those below do not.
+pub fn yield_now() {
+    // SAFETY: the call touches no memory. It knows no error.
+    let _ = unsafe { raw::answer(Call::Yield, []) };
+}
+
+/// The calling thread's priority: 1 is the lowest, 255 the highest.
+///
+/// # Errors
+/// None is known.
+pub fn priority() -> Result<u8> {
+    priority_of(0)
+}
+
+/// Sets the calling thread's priority: from 1 to the highest of the process.
+///
+/// # Errors
+/// EINVAL: out of range.
+pub fn set_priority(priority: u8) -> Result<()> {
+    set_priority_of(0, priority)
+}
+
+fn priority_of(thread: u64) -> Result<u8> {
+    // SAFETY: the call touches no memory.
+    let priority = unsafe { raw::answer(Call::PriorityGet, [thread]) }?;
+    Ok(u8::try_from(priority).unwrap_or(u8::MAX))
+}
+
+fn set_priority_of(thread: u64, priority: u8) -> Result<()> {
+    // SAFETY: the call touches no memory.
+    unsafe { raw::answer(Call::PrioritySet, [thread, u64::from(priority)]) }.map(|_| ())
+}
+
+/// Ends the calling thread. Its values are not dropped.
+fn exit() -> ! {
+    loop {
+        // SAFETY: what the thread owned is never used again. It comes back only
+        // from a kernel that does not know the call.
+        let _ = unsafe { raw::answer(Call::ThreadExit, [0]) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_cannot_be_made_gives_its_body_back() {
+        let body = Arc::new(());
+        let theirs = Arc::clone(&body);
+        let refused = Builder::new().hart(u64::MAX).spawn(move || drop(theirs));
+        assert_eq!(refused.map(|_| ()), Err(Errno::ENOSYS));
+        assert_eq!(Arc::strong_count(&body), 1);
+    }
+}
