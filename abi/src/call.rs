@@ -52,13 +52,15 @@ calls! {
     /// EFAULT, ENOENT (no such program), ENOEXEC (it is no program), EINVAL
     /// (priority, text), EAGAIN, ENOMEM.
     ProcessSpawn = 8,
-    /// Ends the calling process: (status). Does not return.
+    /// Ends the calling process, with all that come from it: (status). Does not
+    /// return.
     ProcessExit = 9,
     /// Waits until a child has ended: (pid, address of [`Exit`]). → 0. A child
     /// is waited for once, and its pid is nobody's afterwards. ESRCH (no child
     /// of that pid), EBUSY (someone waits for it already), EFAULT.
     ProcessWait = 10,
-    /// Ends a process from outside: (pid). → 0. ESRCH.
+    /// Ends a process from outside: (pid), itself or one that comes from it, with
+    /// all that come from that one. → 0. ESRCH, EPERM (another's).
     ProcessKill = 11,
     /// Who calls. → pid.
     ProcessSelf = 12,

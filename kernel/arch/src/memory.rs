@@ -19,7 +19,7 @@ use skimmer_sync::magazine::Class;
 use crate::{
     addr::{self, LINEAR_BASE},
     cpu,
-    heap::KernelHeap,
+    heap::{HeapStatistics, KernelHeap},
     println,
 };
 
@@ -68,6 +68,12 @@ unsafe impl GlobalAlloc for Stocked {
 }
 
 static IS_ADOPTED: AtomicBool = AtomicBool::new(false);
+
+/// What the kernel's heap has in use and free, the stocks of the harts in use.
+#[must_use]
+pub fn statistics() -> HeapStatistics {
+    HEAP.statistics()
+}
 
 /// Frames that the linear map shows: 254 GiB.
 const MAPPED: usize = (254 << 30) / FRAME_SIZE;

@@ -18,6 +18,7 @@ use core::{
 };
 
 use skimmer_core::{
+    budget::Line,
     frames::{FRAME_SIZE, FrameNumber},
     space::{
         ActiveHarts,
@@ -49,15 +50,21 @@ const FRAME: Layout = match Layout::from_size_align(FRAME_SIZE, FRAME_SIZE) {
     Err(_) => unreachable!(),
 };
 
-/// The machine's memory, through the linear map.
+/// The machine's memory, through the linear map, as much of it as budgets allow.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct LinearMemory(());
+pub struct LinearMemory(Line);
 
 impl LinearMemory {
-    /// It.
+    /// All of it.
     #[must_use]
     pub const fn new() -> Self {
-        Self(())
+        Self(Line::none())
+    }
+
+    /// What those budgets allow.
+    #[must_use]
+    pub const fn within(line: Line) -> Self {
+        Self(line)
     }
 }
 
@@ -93,14 +100,21 @@ impl TableMemory for LinearMemory {
     }
 
     fn take_zeroed(&mut self) -> Option<FrameNumber> {
+        if !self.0.take(1) {
+            return None;
+        }
         // SAFETY: the layout's size is not zero.
-        let block = NonNull::new(unsafe { alloc_zeroed(FRAME) })?;
+        let Some(block) = NonNull::new(unsafe { alloc_zeroed(FRAME) }) else {
+            self.0.give(1);
+            return None;
+        };
         TAKEN.fetch_add(1, Ordering::Relaxed);
         Some(addr::to_physical(block.expose_provenance().get()).frame())
     }
 
     fn give_back(&mut self, frame: FrameNumber) {
         TAKEN.fetch_sub(1, Ordering::Relaxed);
+        self.0.give(1);
         // SAFETY: from `take_zeroed`, and policy gives each back once.
         unsafe { dealloc(bytes_of(frame), FRAME) };
     }

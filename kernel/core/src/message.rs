@@ -10,9 +10,11 @@
 use alloc::boxed::Box;
 use core::fmt;
 
-use skimmer_sync::fifo::Node;
+use skimmer_sync::{boxed::try_box, fifo::Node};
 
-use crate::{ids::ThreadId, machine::Machine, space::shootdown::Scope, thread::NewThread};
+use crate::{
+    ids::ThreadId, machine::Machine, space::shootdown::Scope, table::OutOfMemory, thread::NewThread,
+};
 
 /// The data of a message: what fits a cache line travels with it.
 pub type Words = [u64; 8];
@@ -53,11 +55,30 @@ pub(crate) type Carried<M> = Box<Node<Body<M>>>;
 pub struct Message<M: Machine>(pub(crate) Carried<M>);
 
 impl<M: Machine> Message<M> {
-    /// A message that can be sent, and sent again after each reply.
+    /// A message that can be sent, and sent again after each reply. Ends the
+    /// kernel when memory is out: for threads of the kernel that nobody's
+    /// program is behind.
     #[must_use]
     pub fn new(payload: Payload<M>) -> Self {
+        Self(Box::new(Self::blank(payload)))
+    }
+
+    /// The same, if there is memory.
+    ///
+    /// # Errors
+    /// When memory is out. What was to be carried is gone.
+    pub fn try_new(payload: Payload<M>) -> Result<Self, OutOfMemory> {
+        try_box(Self::blank(payload)).map(Self).map_err(|_| OutOfMemory)
+    }
+
+    const fn blank(payload: Payload<M>) -> Node<Body<M>> {
         let nobody = ThreadId::from_word(0);
-        Self(Box::new(Node::new(Body { from: nobody, sequence: 0, status: 0, payload })))
+        Node::new(Body { from: nobody, sequence: 0, status: 0, payload })
+    }
+
+    /// Fills it with anything.
+    pub fn set_payload(&mut self, payload: Payload<M>) {
+        self.0.value.payload = payload;
     }
 
     /// Fills it.

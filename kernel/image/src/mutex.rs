@@ -8,11 +8,14 @@
 
 use alloc::collections::VecDeque;
 
-use skimmer_arch::{cpu::enter, irq::masked};
+use skimmer_arch::{cpu::enter, irq::masked, time};
 use skimmer_core::ids::ThreadId;
 use skimmer_sync::lock::SpinLock;
 
 use crate::lwkt;
+
+/// How long who cannot be remembered waits before it asks again, in ticks.
+const PAUSE: u64 = 1_000;
 
 /// A value behind a lock.
 #[derive(Debug)]
@@ -50,8 +53,11 @@ impl<T> Mutex<T> {
                 let me = hart.current();
                 let is_listed = state.waiters.contains(&me);
                 if !is_listed && state.waiters.try_reserve(1).is_err() {
-                    // No memory to be remembered in: it asks again.
-                    return (None, hart.yield_now(irq));
+                    // No memory to be remembered in: it asks again. It sleeps
+                    // meanwhile, for the holder may be less urgent.
+                    drop(state);
+                    let blocked = hart.sleep_until(irq, time::now() + PAUSE);
+                    return (None, blocked.map(|blocked| blocked.switch(irq)));
                 }
                 if !is_listed {
                     state.waiters.push_back(me);

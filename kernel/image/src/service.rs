@@ -99,11 +99,15 @@ fn priority(word: u64) -> (Words, i64) {
     }
 }
 
-/// The priority of a thread, unless it is gone.
-pub(crate) fn priority_of(id: ThreadId) -> Option<u8> {
-    let request = lwkt::message([PRIORITY_OF, id.to_word(), 0, 0, 0, 0, 0, 0]);
+/// The priority of a thread.
+///
+/// # Errors
+/// ESRCH: it is gone. ENOMEM.
+pub(crate) fn priority_of(id: ThreadId) -> Result<u8, Errno> {
+    let words = [PRIORITY_OF, id.to_word(), 0, 0, 0, 0, 0, 0];
+    let request = lwkt::Message::try_new(lwkt::Payload::Words(words)).map_err(|_| Errno::ENOMEM)?;
     let reply = lwkt::call(smp::service_of(id.home()), request);
-    (reply.status() == 0).then(|| reply.words()[0] as u8)
+    if reply.status() == 0 { Ok(reply.words()[0] as u8) } else { Err(Errno::ESRCH) }
 }
 
 /// Whether a thread of the hart of that service thread is stopped.
@@ -113,8 +117,12 @@ pub(crate) fn is_stopped(service: ThreadId, id: ThreadId) -> bool {
 }
 
 /// Creates a stopped thread on the hart whose service thread is named.
+///
+/// # Errors
+/// ENOMEM, as a status.
 pub(crate) fn spawn_on(service: ThreadId, thread: NewThread<Riscv>) -> Result<ThreadId, i64> {
-    let request = lwkt::Message::new(lwkt::Payload::Thread(thread));
+    let request = lwkt::Message::try_new(lwkt::Payload::Thread(thread));
+    let request = request.map_err(|_| Errno::ENOMEM.status())?;
     let reply = lwkt::call(service, request);
     match reply.status() {
         0 => Ok(ThreadId::from_word(reply.words()[0])),

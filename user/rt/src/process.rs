@@ -156,7 +156,8 @@ impl Program {
 }
 
 /// A process that this one started. Dropping it leaves the process alone; what
-/// the kernel keeps of it until somebody waits then stays until we end.
+/// the kernel keeps of it until somebody waits then stays until we end. When we
+/// end, it ends too, if it has not yet.
 #[derive(Debug)]
 #[must_use = "a child is waited for, or kept by the kernel for ever"]
 pub struct Child {

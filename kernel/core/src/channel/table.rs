@@ -102,6 +102,14 @@ impl<const LAST: u32> ChannelTable<LAST> {
         })
     }
 
+    /// Allows so many more channels.
+    pub fn allow(&self, sections: &impl Sections, more: u32) {
+        sections.masked(|irq| {
+            let mut room = self.room.lock(irq);
+            room.limit = MOST_SLOTS.min(room.limit.saturating_add(more));
+        });
+    }
+
     /// Makes a channel.
     ///
     /// # Errors

@@ -11,6 +11,8 @@ use skimmer_abi::{
 };
 use skimmer_arch::{irq::masked, println, stack, time, user::Call, user_copy};
 use skimmer_core::{
+    budget::Line,
+    frames::FRAME_SIZE,
     process::Tid,
     space::{entry::Protection, pages::UserPages, regions::Holds},
     user::UserAddr,
@@ -18,11 +20,9 @@ use skimmer_core::{
 
 use skimmer_sync::lock::SpinLock;
 
-use super::{Birth, Process, caller, channels, death, list, spawn, threads};
+use super::{Birth, Process, caller, channels, death, limits, list, spawn, threads};
 use crate::lwkt;
 
-/// The longest text that is written or passed in one go.
-const MOST_TEXT: usize = 64 << 10;
 /// What is copied and shown at a time.
 const LINE: usize = 256;
 
@@ -62,7 +62,7 @@ fn perform(name: Name, call: &Call<'_>) -> Result<u64, Errno> {
         }
         Name::ProcessWait => process_wait(process, argument(0), address(1)),
         Name::ProcessKill => {
-            let victim = list::find(argument(0)).ok_or(Errno::ESRCH)?;
+            let victim = list::find_of(process.pid(), argument(0))?;
             death::kill(victim, argument(0))
         }
         Name::ProcessSelf => Ok(process.pid()),
@@ -89,7 +89,7 @@ fn perform(name: Name, call: &Call<'_>) -> Result<u64, Errno> {
 }
 
 fn debug_write(from: UserAddr, length: u64) -> Result<u64, Errno> {
-    let length = usize::try_from(length).ok().filter(|&it| it <= MOST_TEXT);
+    let length = usize::try_from(length).ok().filter(|&it| it as u64 <= limits::TEXT);
     let length = length.ok_or(Errno::EINVAL)?;
     let mut line = [0; LINE];
     let mut shown = 0;
@@ -129,7 +129,7 @@ fn report(from: UserAddr) -> Result<u64, Errno> {
 
 /// A text of the program's, copied.
 fn text(from: u64, length: u64) -> Result<Vec<u8>, Errno> {
-    let length = usize::try_from(length).ok().filter(|&it| it <= MOST_TEXT);
+    let length = usize::try_from(length).ok().filter(|&it| it as u64 <= limits::TEXT);
     let length = length.ok_or(Errno::EINVAL)?;
     let mut bytes = Vec::new();
     bytes.try_reserve_exact(length).map_err(|_| Errno::ENOMEM)?;
@@ -144,6 +144,27 @@ fn texts(from: u64, length: u64) -> Result<Vec<u8>, Errno> {
     if bytes.last().is_none_or(|&last| last == 0) { Ok(bytes) } else { Err(Errno::EINVAL) }
 }
 
+/// Memory of the kernel's that a call keeps the caller's texts in counts as its
+/// frames meanwhile.
+struct Loan(Line, usize);
+
+impl Loan {
+    fn take(process: &Process, one: u64, other: u64) -> Result<Self, Errno> {
+        let length = one.max(other);
+        let length = usize::try_from(length).ok().filter(|_| length <= limits::TEXT);
+        let frames = 2 * length.ok_or(Errno::EINVAL)?.div_ceil(FRAME_SIZE);
+        let line = process.line();
+        // As often as they are copied.
+        if line.take(2 * frames) { Ok(Self(line, 2 * frames)) } else { Err(Errno::ENOMEM) }
+    }
+}
+
+impl Drop for Loan {
+    fn drop(&mut self) {
+        self.0.give(self.1);
+    }
+}
+
 fn process_spawn(process: &'static Process, from: UserAddr) -> Result<u64, Errno> {
     let [
         name,
@@ -156,6 +177,10 @@ fn process_spawn(process: &'static Process, from: UserAddr) -> Result<u64, Errno
         hart,
     ] = user_copy::read_words::<{ size_of::<Spawn>() / 8 }>(from)?;
     let (priority, hart) = (threads::priority(process, priority)?, threads::hart(hart)?);
+    if name_length > limits::NAME {
+        return Err(Errno::EINVAL);
+    }
+    let _loan = Loan::take(process, arguments_length, environment_length)?;
     let name = text(name, name_length)?;
     let name = str::from_utf8(&name).map_err(|_| Errno::EINVAL)?;
     let arguments = texts(arguments, arguments_length)?;
@@ -166,14 +191,14 @@ fn process_spawn(process: &'static Process, from: UserAddr) -> Result<u64, Errno
         environment: &environment,
         priority,
         hart,
-        parent: process.pid(),
+        parent: Some(process),
     })
 }
 
 fn process_wait(process: &Process, pid: u64, to: UserAddr) -> Result<u64, Errno> {
     // Judged before it is too late to say no.
     user_copy::write_words(to, [0; size_of::<Exit>() / 8])?;
-    let exit = list::wait(process.pid(), pid, stack::am_condemned)?;
+    let exit = list::wait(Some(process), pid, stack::am_condemned)?;
     let words = [exit.how, exit.status.cast_unsigned(), exit.address, exit.pc];
     user_copy::write_words(to, words).map(|()| 0)
 }

@@ -3,6 +3,7 @@
 //! the next milestone.
 
 use alloc::boxed::Box;
+use core::sync::atomic::Ordering;
 
 use skimmer_abi::errno::Errno;
 use skimmer_arch::irq::Masked;
@@ -16,11 +17,8 @@ use skimmer_core::{
 };
 use skimmer_sync::once::Once;
 
-use super::Process;
+use super::{Process, limits};
 use crate::{lwkt, smp};
-
-/// The most channels of one process.
-const MOST: u32 = 64 << 10;
 
 /// The records of all threads that can wait at channels.
 static WAITERS: Once<Waiters> = Once::new();
@@ -46,7 +44,7 @@ fn waiters() -> &'static Waiters {
 
 /// A table for a process.
 pub(super) fn table() -> Result<ChannelTable, OutOfMemory> {
-    ChannelTable::new(smp::inspect().len(), MOST).map_err(|_| OutOfMemory)
+    ChannelTable::new(smp::inspect().len(), limits::CHANNELS_AT_A_TIME).map_err(|_| OutOfMemory)
 }
 
 /// Lets a thread wait at channels.
@@ -63,7 +61,32 @@ pub(super) fn enrol(thread: ThreadId) -> Result<(), Errno> {
 /// EINVAL (flags), EAGAIN, EBUSY.
 pub(super) fn create(process: &Process, flags: u64) -> Result<u64, Errno> {
     let flags = ChannelFlags::from_register(flags)?;
-    process.channels.create(&Masked, flags).map(ChannelId::to_register)
+    loop {
+        match process.channels.create(&Masked, flags) {
+            Err(Errno::EAGAIN) => allow_more(process)?,
+            made => return made.map(ChannelId::to_register),
+        }
+    }
+}
+
+/// Pays for more channels than there were ever in the table.
+#[cold]
+fn allow_more(process: &Process) -> Result<(), Errno> {
+    const STEPS: u32 = limits::CHANNELS / limits::CHANNELS_AT_A_TIME;
+    let line = process.line();
+    if process.channels_had.load(Ordering::Relaxed) >= STEPS
+        || !line.take(limits::FRAMES_OF_CHANNELS)
+    {
+        return Err(Errno::EAGAIN);
+    }
+    let more = |had| (had < STEPS).then_some(had + 1);
+    if process.channels_had.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_err() {
+        line.give(limits::FRAMES_OF_CHANNELS);
+        return Err(Errno::EAGAIN);
+    }
+    process.channels_paid.fetch_add(1, Ordering::Relaxed);
+    process.channels.allow(&Masked, limits::CHANNELS_AT_A_TIME);
+    Ok(())
 }
 
 /// Destroys one.

@@ -9,13 +9,13 @@ use skimmer_abi::{
 };
 use skimmer_arch::{
     cpu,
-    paging::LinearMemory,
+    irq::masked,
     println, stack,
     user::{Call, Fault},
 };
-use skimmer_core::{ids::ThreadId, process::Tid, space::AddressSpace};
+use skimmer_core::{ids::ThreadId, process::Tid};
 
-use super::{Process, caller, calls, channels, list, threads, tlb};
+use super::{Process, caller, calls, channels, limits, list, threads, tlb};
 use crate::lwkt;
 
 /// A system call.
@@ -86,6 +86,7 @@ pub(super) fn end_thread(process: &'static Process, me: Tid, status: i64) -> ! {
     let stack = process.threads(|threads| threads.take_stack(me));
     stack.into_iter().for_each(|pages| threads::unmap(process, pages));
     stack::leave_space();
+    process.line().give(limits::FRAMES_OF_THREAD);
     let ended = process.threads(|threads| threads.ended(me, status));
     if ended.is_last {
         take_apart(process);
@@ -97,8 +98,8 @@ pub(super) fn end_thread(process: &'static Process, me: Tid, status: i64) -> ! {
 /// Nobody but the calling thread is left of the process.
 fn take_apart(process: &'static Process) {
     let (pid, exit) = (process.pid(), process.threads(|threads| threads.exit()));
+    list::end_family(process);
     empty(process);
-    list::orphan(pid);
     list::ended(pid, exit.unwrap_or_default());
 }
 
@@ -107,23 +108,15 @@ pub(super) fn empty(process: &'static Process) {
     channels::empty(process);
     if let Some(space) = process.space.with(Option::take) {
         let (closed, stale) = space.close();
-        closed.destroy(tlb::forget(&process.loaded, stale));
+        let Some(spare) = masked(|irq| process.spare.lock(irq).take()) else {
+            unreachable!("a process dies once, and then its message is back")
+        };
+        let (forgotten, spare) = tlb::forget(&process.loaded, stale, spare);
+        masked(|irq| *process.spare.lock(irq) = spare);
+        closed.destroy(forgotten);
     }
+    process.leave_family();
     list::give_room(process);
-}
-
-/// A space that no thread ever ran in.
-pub(super) fn destroy_unused(space: AddressSpace<LinearMemory>) {
-    match list::take_room() {
-        Ok(room) => {
-            room.loaded.set_root(space.root());
-            room.space.with(|place| *place = Some(space));
-            empty(room);
-        }
-        // Without memory for a room there is no way to free it. Its frames are
-        // lost.
-        Err(_) => println!("a space is lost: memory is out"),
-    }
 }
 
 /// Ends a process from outside.

@@ -1,33 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 //! All processes by their pids, and who is whose child. A child stays in the
-//! list until its parent has asked how it ended, or has ended itself.
-
-use alloc::vec::Vec;
+//! list until its parent has asked how it ended. A process that ends takes with it
+//! all that come from it, and has not ended before they have.
 
 use skimmer_abi::{call::Exit, errno::Errno};
 use skimmer_arch::{cpu::enter, irq::masked};
 use skimmer_core::{
+    budget::Line,
     ids::{SlotId, ThreadId},
     table::Table,
 };
 use skimmer_sync::lock::SpinLock;
 
-use super::Process;
+use super::{ALL_PROCESSES, Process, death, limits};
 use crate::lwkt;
 
-/// The parent of those that the kernel itself starts and waits for.
-pub(crate) const KERNEL: u64 = 0;
-/// The parent of those whose parent has ended.
-const NOBODY: u64 = u64::MAX;
+/// The pid of nobody: the parent of those that the kernel itself starts.
+const KERNEL: u64 = 0;
 
 static LIST: SpinLock<List> =
-    SpinLock::new(List { entries: Table::new(SlotId::MAX), rooms: Vec::new() });
+    SpinLock::new(List { entries: Table::new(limits::PROCESSES as u32), free: None });
 
 #[derive(Debug)]
 struct List {
     entries: Table<Entry>,
-    /// Objects that are no process at the moment.
-    rooms: Vec<&'static Process>,
+    /// The first object that is no process at the moment.
+    free: Option<&'static Process>,
 }
 
 #[derive(Debug)]
@@ -39,13 +37,23 @@ struct Entry {
     waiter: Option<ThreadId>,
 }
 
+fn pid_of(parent: Option<&Process>) -> u64 {
+    parent.map_or(KERNEL, Process::pid)
+}
+
 fn with<R>(f: impl FnOnce(&mut List) -> R) -> R {
     masked(|irq| f(&mut LIST.lock(irq)))
 }
 
 /// Room for a process: one that was used before, or a new one.
 pub(super) fn take_room() -> Result<&'static Process, Errno> {
-    match with(|list| list.rooms.pop()) {
+    let room = masked(|irq| {
+        let mut list = LIST.lock(irq);
+        let room = list.free?;
+        list.free = room.next_free.lock(irq).take();
+        Some(room)
+    });
+    match room {
         Some(room) => Ok(room),
         None => Process::room().map_err(|_| Errno::ENOMEM),
     }
@@ -53,11 +61,9 @@ pub(super) fn take_room() -> Result<&'static Process, Errno> {
 
 /// Gives the room back. Nothing of the process is left.
 pub(super) fn give_room(room: &'static Process) {
-    // If memory for the note is out, the room is not used again.
-    with(|list| {
-        if list.rooms.try_reserve(1).is_ok() {
-            list.rooms.push(room);
-        }
+    masked(|irq| {
+        let mut list = LIST.lock(irq);
+        *room.next_free.lock(irq) = list.free.replace(room);
     });
 }
 
@@ -65,10 +71,20 @@ pub(super) fn give_room(room: &'static Process) {
 ///
 /// # Errors
 /// ENOMEM.
-pub(super) fn enter_process(process: &'static Process, parent: u64) -> Result<u64, Errno> {
+pub(super) fn enter_process(
+    process: &'static Process,
+    parent: Option<&Process>,
+) -> Result<u64, Errno> {
+    let parent = pid_of(parent);
     let entry = Entry { process, parent, exit: None, waiter: None };
     let slot = with(|list| list.entries.insert(entry)).map_err(|_| Errno::ENOMEM)?;
     Ok(slot.to_word())
+}
+
+/// A process of that parent is no more, and nobody will ask for it.
+pub(super) fn give_place(parent: Option<&Process>) {
+    let all = || Line::none().with(&ALL_PROCESSES).unwrap_or_default();
+    parent.map_or_else(all, Process::family).give(1);
 }
 
 /// Takes out a process that never began.
@@ -76,11 +92,21 @@ pub(super) fn cancel(pid: u64) {
     with(|list| list.entries.remove(SlotId::from_word(pid)));
 }
 
-/// The process of that pid, unless it has ended. It may end at any time.
-pub(super) fn find(pid: u64) -> Option<&'static Process> {
+/// The process of that pid, for one that wants to end it: it must be itself or
+/// come from it. It may end at any time.
+///
+/// # Errors
+/// ESRCH: there is none. EPERM: it is of another family.
+pub(super) fn find_of(ancestor: u64, pid: u64) -> Result<&'static Process, Errno> {
     with(|list| {
-        let entry = list.entries.get(SlotId::from_word(pid))?;
-        entry.exit.is_none().then_some(entry.process)
+        let entry = list.entries.get(SlotId::from_word(pid)).ok_or(Errno::ESRCH)?;
+        // As many steps as families are deep.
+        let mut above = pid;
+        while above != ancestor {
+            let entry = list.entries.get(SlotId::from_word(above)).ok_or(Errno::EPERM)?;
+            above = entry.parent;
+        }
+        if entry.exit.is_none() { Ok(entry.process) } else { Err(Errno::ESRCH) }
     })
 }
 
@@ -89,35 +115,55 @@ pub(super) fn ended(pid: u64, exit: Exit) {
     let waiter = with(|list| {
         let entry = list.entries.get_mut(SlotId::from_word(pid))?;
         entry.exit = Some(exit);
-        let waiter = entry.waiter;
-        if entry.parent == NOBODY {
-            list.entries.remove(SlotId::from_word(pid));
-        }
-        waiter
+        entry.waiter
     });
     waiter.into_iter().for_each(lwkt::schedule);
 }
 
-/// Children that are looked at in one go.
+/// Entries that are looked at in one go.
 const CHUNK: u32 = 64;
 
-/// Nobody will ask for the children of `parent` any more.
-pub(super) fn orphan(parent: u64) {
-    let mut place = 0;
-    while with(|list| {
-        let slots = list.entries.slots();
-        for index in place..slots.min(place + CHUNK) {
-            let Some((slot, entry)) = list.entries.entry_mut(index) else { continue };
-            if entry.parent == parent {
-                entry.parent = NOBODY;
-                if entry.exit.is_some() {
-                    list.entries.remove(slot);
+/// The first child of `parent` from `place` on: where to go on, its pid, and
+/// itself.
+fn next_child(parent: u64, mut place: u32) -> Option<(u32, u64, &'static Process)> {
+    loop {
+        let (found, is_end) = with(|list| {
+            let end = list.entries.slots().min(place + CHUNK);
+            for index in place..end {
+                let Some((slot, entry)) = list.entries.entry_mut(index) else { continue };
+                if entry.parent == parent {
+                    return (Some((index + 1, slot.to_word(), entry.process)), false);
                 }
             }
+            (None, end == list.entries.slots())
+        });
+        if found.is_some() || is_end {
+            return found;
         }
         place += CHUNK;
-        place < slots
-    }) {}
+    }
+}
+
+/// Ends all that come from a process, whose last thread calls, and waits until
+/// nothing of them is left.
+pub(super) fn end_family(parent: &Process) {
+    if parent.processes.used() == 0 {
+        return;
+    }
+    let pid = parent.pid();
+    let mut place = 0;
+    while let Some((next, child, process)) = next_child(pid, place) {
+        // It may have ended by itself.
+        let _ = death::kill(process, child);
+        place = next;
+    }
+    place = 0;
+    while let Some((next, child, _)) = next_child(pid, place) {
+        if wait(Some(parent), child, || false).is_err() {
+            unreachable!("nobody else is left to wait for a child");
+        }
+        place = next;
+    }
 }
 
 /// Waits for the end of a child, and forgets it.
@@ -125,7 +171,17 @@ pub(super) fn orphan(parent: u64) {
 /// # Errors
 /// ESRCH: no child of that pid. EBUSY: another thread waits for it. EINTR: the
 /// calling thread is to end (`is_over` says so).
-pub(crate) fn wait(parent: u64, pid: u64, is_over: impl Fn() -> bool) -> Result<Exit, Errno> {
+pub(crate) fn wait(
+    parent: Option<&Process>,
+    pid: u64,
+    is_over: impl Fn() -> bool,
+) -> Result<Exit, Errno> {
+    let exit = wait_for(pid_of(parent), pid, is_over)?;
+    give_place(parent);
+    Ok(exit)
+}
+
+fn wait_for(parent: u64, pid: u64, is_over: impl Fn() -> bool) -> Result<Exit, Errno> {
     loop {
         let step = enter(|hart, irq| {
             let me = hart.current();

@@ -11,13 +11,14 @@
 mod calls;
 mod channels;
 mod death;
+mod limits;
 mod list;
 mod spawn;
 mod threads;
 mod tlb;
 
 use alloc::boxed::Box;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use skimmer_abi::errno::Errno;
 use skimmer_arch::{
@@ -26,17 +27,18 @@ use skimmer_arch::{
     stack,
 };
 use skimmer_core::{
+    budget::{Budget, Line},
     channel::table::ChannelTable,
     process::{Threads, Tid},
     space::AddressSpace,
     table::OutOfMemory,
 };
-use skimmer_sync::lock::SpinLock;
+use skimmer_sync::{boxed::try_box, lock::SpinLock};
 
-use crate::mutex::Mutex;
+use crate::{lwkt, mutex::Mutex};
 
 pub(crate) use calls::reported;
-pub(crate) use list::{KERNEL, count, wait};
+pub(crate) use list::{count, wait};
 pub(crate) use spawn::{Birth, set_package, spawn};
 
 /// Frames that all processes together have.
@@ -46,9 +48,6 @@ pub(crate) type Frames = usize;
 pub(crate) fn frames() -> Frames {
     skimmer_arch::paging::frames_taken()
 }
-
-/// The most threads of one process.
-const MOST_THREADS: u32 = 4096;
 
 /// One process, or the room for one.
 #[derive(Debug)]
@@ -62,20 +61,107 @@ pub(crate) struct Process {
     channels_before: SpinLock<(u64, u64)>,
     /// The highest priority that its threads may have.
     ceiling: AtomicU64,
+    /// Frames of its family, and other memory in frames.
+    frames: Budget,
+    /// Processes of its family but itself.
+    processes: Budget,
+    /// What frames of this process count against: its own budget and those of
+    /// its ancestors, who live as long as it does.
+    line: SpinLock<Lines>,
+    /// Times that it got memory for more channels. What was had stays for the
+    /// next process here.
+    channels_had: AtomicU32,
+    /// The part of them that this process has paid for.
+    channels_paid: AtomicU32,
+    /// For the last shootdown: dying takes no memory.
+    spare: SpinLock<Option<lwkt::Message>>,
+    /// The next room that is no process.
+    next_free: SpinLock<Option<&'static Process>>,
 }
+
+/// The budgets that what a process takes counts against.
+#[derive(Clone, Copy, Debug, Default)]
+struct Lines {
+    frames: Line,
+    processes: Line,
+}
+
+static ALL_FRAMES: Budget = Budget::new();
+static ALL_PROCESSES: Budget = Budget::new();
 
 impl Process {
     fn room() -> Result<&'static Self, OutOfMemory> {
+        let spare = tlb::spare().map_err(|_| OutOfMemory)?;
         let room = Self {
             pid: AtomicU64::new(0),
-            threads: SpinLock::new(Threads::new(MOST_THREADS)),
+            threads: SpinLock::new(Threads::new(limits::THREADS)),
             space: Mutex::new(None),
             loaded: UserSpace::new()?,
             channels: channels::table()?,
             channels_before: SpinLock::new((0, 0)),
             ceiling: AtomicU64::new(0),
+            frames: Budget::new(),
+            processes: Budget::new(),
+            line: SpinLock::new(Lines::default()),
+            channels_had: AtomicU32::new(1),
+            channels_paid: AtomicU32::new(0),
+            spare: SpinLock::new(Some(spare)),
+            next_free: SpinLock::new(None),
         };
-        Ok(Box::leak(Box::new(room)))
+        try_box(room).map(|room| &*Box::leak(room)).map_err(|_| OutOfMemory)
+    }
+
+    /// What its frames count against.
+    fn line(&self) -> Line {
+        masked(|irq| self.line.lock(irq).frames)
+    }
+
+    /// What processes that come from it count against.
+    fn family(&self) -> Line {
+        masked(|irq| self.line.lock(irq).processes)
+    }
+
+    /// Makes it one of the family of `parent`, with a budget of its own. Pays
+    /// for the process.
+    ///
+    /// # Errors
+    /// EAGAIN: not so deep, or no more processes. ENOMEM: no memory for it.
+    fn join_family(&'static self, parent: Option<&'static Self>) -> Result<(), Errno> {
+        let (above, frames, processes) = match parent {
+            Some(parent) => {
+                let lines = masked(|irq| *parent.line.lock(irq));
+                let share = |budget: &Budget| budget.limit() / limits::SHARE;
+                (lines, share(&parent.frames), share(&parent.processes))
+            }
+            None => {
+                let frames = Line::none().with(&ALL_FRAMES).unwrap_or_default();
+                let processes = Line::none().with(&ALL_PROCESSES).unwrap_or_default();
+                (Lines { frames, processes }, ALL_FRAMES.limit(), ALL_PROCESSES.limit())
+            }
+        };
+        let own = Lines {
+            frames: above.frames.with(&self.frames).ok_or(Errno::EAGAIN)?,
+            processes: above.processes.with(&self.processes).ok_or(Errno::EAGAIN)?,
+        };
+        self.frames.set_limit(frames);
+        self.processes.set_limit(processes);
+        if !above.processes.take(1) {
+            return Err(Errno::EAGAIN);
+        }
+        if !own.frames.take(limits::FRAMES_OF_PROCESS) {
+            above.processes.give(1);
+            return Err(Errno::ENOMEM);
+        }
+        self.channels_paid.store(0, Ordering::Relaxed);
+        masked(|irq| *self.line.lock(irq) = own);
+        Ok(())
+    }
+
+    /// It is over: what was paid in `join_family` comes back, except for its
+    /// place among the processes, which its parent gives back.
+    fn leave_family(&self) {
+        let paid = self.channels_paid.swap(0, Ordering::Relaxed) as usize;
+        self.line().give(limits::FRAMES_OF_PROCESS + paid * limits::FRAMES_OF_CHANNELS);
     }
 
     fn pid(&self) -> u64 {

@@ -10,6 +10,7 @@ use skimmer_abi::{
 };
 use skimmer_arch::{
     irq::masked,
+    memory,
     paging::{self, LinearMemory},
     println,
     stack::{KernelStack, Program as ThreadOf},
@@ -32,14 +33,8 @@ use skimmer_program::{
 };
 use skimmer_sync::once::Once;
 
-use super::{MOST_THREADS, Process, channels, death, list, threads};
+use super::{ALL_FRAMES, ALL_PROCESSES, Process, channels, death, limits, list, threads};
 use crate::smp;
-
-/// Frames that one process may have, its tables included: 64 MiB.
-const MOST_FRAMES: usize = 16 << 10;
-const MOST_REGIONS: usize = 16 << 10;
-/// Bytes that a program's segments may take.
-const MOST_MEMORY: usize = 32 << 20;
 
 /// Where programs are placed that do not say, and their arguments.
 const PROGRAM_BASE: usize = 0x1_0000_0000;
@@ -56,6 +51,9 @@ static KERNEL_HALF: Once<[Entry; KERNEL_ENTRIES]> = Once::new();
 /// ENOMEM.
 pub(crate) fn set_package(bytes: &'static [u8]) -> Result<(), Errno> {
     paging::begin().map_err(|_| Errno::ENOMEM)?;
+    let free = memory::statistics().frames_free;
+    ALL_FRAMES.set_limit(free.saturating_sub(limits::reserve(free)));
+    ALL_PROCESSES.set_limit(limits::PROCESSES);
     channels::begin().map_err(|_| Errno::ENOMEM)?;
     if KERNEL_HALF.set(Box::new(paging::kernel_half())).is_err()
         || PACKAGE.set(Box::new(bytes)).is_err()
@@ -78,8 +76,8 @@ pub(crate) struct Birth<'a> {
     pub(crate) priority: Priority,
     /// Where its first thread lives.
     pub(crate) hart: HartIndex,
-    /// Who may wait for its end.
-    pub(crate) parent: u64,
+    /// Who may wait for its end; none: the kernel.
+    pub(crate) parent: Option<&'static Process>,
 }
 
 /// Starts a process; returns its pid.
@@ -88,14 +86,29 @@ pub(crate) struct Birth<'a> {
 /// ENOENT, ENOEXEC, EAGAIN, ENOMEM. Nothing is left then.
 pub(crate) fn spawn(birth: &Birth<'_>) -> Result<u64, Errno> {
     let program = find(birth.name)?;
-    let mut space = new_space()?;
-    match fill(&mut space, &program, birth) {
-        Ok(start) => begin(space, start, birth),
-        Err(error) => {
-            death::destroy_unused(space);
-            Err(error)
-        }
+    let room = list::take_room()?;
+    if let Err(error) = room.join_family(birth.parent) {
+        list::give_room(room);
+        return Err(error);
     }
+    let begun = prepare(room, &program, birth).and_then(|first| begin(room, first, birth));
+    begun.inspect_err(|_| {
+        list::give_place(birth.parent);
+        death::empty(room);
+    })
+}
+
+/// Gives the room its address space.
+fn prepare(
+    room: &'static Process,
+    program: &Placed<'_>,
+    birth: &Birth<'_>,
+) -> Result<FirstThread, Errno> {
+    let mut space = new_space(room)?;
+    room.loaded.set_root(space.root());
+    let first = fill(&mut space, program, birth);
+    room.space.with(|place| *place = Some(space));
+    first
 }
 
 /// The program of that name, placed.
@@ -110,7 +123,7 @@ fn find(name: &str) -> Result<Placed<'static>, Errno> {
         println!("{name}: {why}");
         Errno::ENOEXEC
     };
-    let program = Program::parse(file.data, MOST_MEMORY).map_err(|why| refuse(&why))?;
+    let program = Program::parse(file.data, limits::SEGMENTS).map_err(|why| refuse(&why))?;
     let bias = match program.kind() {
         Kind::Fixed => 0,
         Kind::Pie => PROGRAM_BASE,
@@ -118,11 +131,12 @@ fn find(name: &str) -> Result<Placed<'static>, Errno> {
     program.placed_at(bias).map_err(|why| refuse(&why))
 }
 
-fn new_space() -> Result<AddressSpace<LinearMemory>, Errno> {
+fn new_space(room: &Process) -> Result<AddressSpace<LinearMemory>, Errno> {
     let Some(kernel) = KERNEL_HALF.get() else { return Err(Errno::ENOENT) };
-    let limits = Limits { frames: MOST_FRAMES, regions: MOST_REGIONS };
+    let limits = Limits { frames: limits::FRAMES, regions: limits::REGIONS };
     let harts = smp::inspect().len();
-    AddressSpace::new(LinearMemory::new(), kernel, limits, harts).map_err(|error| error.errno())
+    let memory = LinearMemory::within(room.line());
+    AddressSpace::new(memory, kernel, limits, harts).map_err(|error| error.errno())
 }
 
 /// Maps segments, arguments and the first stack.
@@ -192,25 +206,15 @@ const fn allow(allowed: Allowed) -> Protection {
     }
 }
 
-/// Gives the space to a process, and the process its first thread.
-fn begin(
-    space: AddressSpace<LinearMemory>,
-    first: FirstThread,
-    birth: &Birth<'_>,
-) -> Result<u64, Errno> {
-    let room = match list::take_room() {
-        Ok(room) => room,
-        Err(error) => {
-            death::destroy_unused(space);
-            return Err(error);
-        }
-    };
-    room.loaded.set_root(space.root());
-    room.space.with(|place| *place = Some(space));
-    room.threads(|threads| *threads = Threads::new(MOST_THREADS));
+/// Gives the process its first thread.
+fn begin(room: &'static Process, first: FirstThread, birth: &Birth<'_>) -> Result<u64, Errno> {
+    room.threads(|threads| *threads = Threads::new(limits::THREADS));
     let counts = channels::counts(room);
     masked(|irq| *room.channels_before.lock(irq) = (counts.created, counts.destroyed));
     room.ceiling.store(u64::from(birth.priority.level()), Ordering::Relaxed);
+    if !room.line().take(limits::FRAMES_OF_THREAD) {
+        return Err(Errno::ENOMEM);
+    }
     let started = list::enter_process(room, birth.parent).and_then(|pid| {
         room.pid.store(pid, Ordering::Relaxed);
         let tid = room.threads(|threads| threads.reserve(Some(first.stack)));
@@ -222,7 +226,7 @@ fn begin(
         // killed.
         born.map(|_| pid).inspect_err(|_| list::cancel(pid))
     });
-    started.inspect_err(|_| death::empty(room))
+    started.inspect_err(|_| room.line().give(limits::FRAMES_OF_THREAD))
 }
 
 /// A thread of that process without a home yet.

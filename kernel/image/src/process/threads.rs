@@ -19,7 +19,7 @@ use skimmer_core::{
     user::UserAddr,
 };
 
-use super::{Process, channels, death, spawn, tlb};
+use super::{Process, channels, death, limits, spawn, tlb};
 use crate::{lwkt, service, smp};
 
 /// Gives a thread its home and lets it begin. False: memory was out too late to
@@ -88,9 +88,14 @@ pub(super) fn create(process: &'static Process, wanted: &Wanted) -> Result<u64, 
     let size = if wanted.stack == 0 { USUAL_STACK } else { wanted.stack };
     let size = usize::try_from(size).map_err(|_| Errno::EINVAL)?;
     let stack = process.space(|space| space.map_stack(size).map_err(|error| error.errno()))?;
+    if !process.line().take(limits::FRAMES_OF_THREAD) {
+        unmap(process, stack.all);
+        return Err(Errno::ENOMEM);
+    }
     let tid = match process.threads(|threads| threads.reserve(Some(stack.all))) {
         Ok(tid) => tid,
         Err(error) => {
+            process.line().give(limits::FRAMES_OF_THREAD);
             unmap(process, stack.all);
             return Err(error);
         }
@@ -107,6 +112,7 @@ pub(super) fn create(process: &'static Process, wanted: &Wanted) -> Result<u64, 
         Err(error) => {
             // The caller lives, so it was not the last.
             let _ = process.threads(|threads| threads.unborn(tid));
+            process.line().give(limits::FRAMES_OF_THREAD);
             unmap(process, stack.all);
             Err(error)
         }
@@ -122,10 +128,11 @@ pub(super) fn unmap(process: &'static Process, pages: UserPages) {
 /// Unmaps pages of the calling process.
 ///
 /// # Errors
-/// As `AddressSpace::unmap`.
+/// As `AddressSpace::unmap`; ENOMEM.
 pub(super) fn give_back(process: &'static Process, pages: UserPages) -> Result<(), Errno> {
+    let spare = tlb::spare()?;
     let stale = process.space(|space| space.unmap(pages).map_err(|error| error.errno()))?;
-    let forgotten = tlb::forget(&process.loaded, stale);
+    let (forgotten, _) = tlb::forget(&process.loaded, stale, spare);
     process.space(|space| {
         space.release(forgotten);
         Ok(())
@@ -192,7 +199,7 @@ fn find(process: &Process, tid: u64) -> Result<ThreadId, Errno> {
 /// A thread's priority.
 pub(super) fn get_priority(process: &Process, tid: u64) -> Result<u64, Errno> {
     let thread = find(process, tid)?;
-    service::priority_of(thread).map(u64::from).ok_or(Errno::ESRCH)
+    service::priority_of(thread).map(u64::from)
 }
 
 /// Sets it.

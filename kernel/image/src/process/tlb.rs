@@ -5,6 +5,7 @@
 
 use alloc::vec::Vec;
 
+use skimmer_abi::errno::Errno;
 use skimmer_arch::{cpu, paging::UserSpace};
 use skimmer_core::{
     ids::HartIndex,
@@ -14,14 +15,34 @@ use skimmer_core::{
 
 use crate::{lwkt, smp};
 
-/// Sees to it that no hart holds what was taken back.
-pub(super) fn forget<W: What>(space: &'static UserSpace, stale: Stale<W>) -> Forgotten<W> {
-    let mut messages = Messages { space, sent: Vec::new(), done_here: None };
-    Shootdown::begin(stale, space.active()).run(&mut messages)
+/// The message that a shootdown needs when memory is out. Had before the
+/// entries change.
+///
+/// # Errors
+/// ENOMEM.
+pub(super) fn spare() -> Result<lwkt::Message, Errno> {
+    lwkt::Message::try_new(lwkt::Payload::Words([0; 8])).map_err(|_| Errno::ENOMEM)
+}
+
+/// Sees to it that no hart holds what was taken back. Gives the message back.
+pub(super) fn forget<W: What>(
+    space: &'static UserSpace,
+    stale: Stale<W>,
+    spare: lwkt::Message,
+) -> (Forgotten<W>, Option<lwkt::Message>) {
+    let spare = Some(spare);
+    let mut messages =
+        Messages { space, spare, with_spare: None, sent: Vec::new(), done_here: None };
+    let forgotten = Shootdown::begin(stale, space.active()).run(&mut messages);
+    (forgotten, messages.spare)
 }
 
 struct Messages {
     space: &'static UserSpace,
+    /// None while it is on its way.
+    spare: Option<lwkt::Message>,
+    /// Where it is then.
+    with_spare: Option<(HartIndex, InFlight)>,
     sent: Vec<(HartIndex, InFlight)>,
     done_here: Option<HartIndex>,
 }
@@ -34,16 +55,27 @@ impl Transport for Messages {
             self.done_here = Some(hart);
             return Told::Sent;
         }
-        if self.sent.try_reserve(1).is_err() && !self.sent.is_empty() {
+        let payload = lwkt::Payload::Forget(self.space, request.scope);
+        if let Some(mut message) = self.spare.take() {
+            message.set_payload(payload);
+            self.with_spare = Some((hart, lwkt::send(smp::service_of(hart), message)));
+            return Told::Sent;
+        }
+        // From here on an answer is missing: that of the spare one.
+        if self.sent.try_reserve(1).is_err() {
             return Told::Later;
         }
-        let message = lwkt::Message::new(lwkt::Payload::Forget(self.space, request.scope));
+        let Ok(message) = lwkt::Message::try_new(payload) else { return Told::Later };
         self.sent.push((hart, lwkt::send(smp::service_of(hart), message)));
         Told::Sent
     }
 
     fn wait(&mut self) -> HartIndex {
         if let Some(hart) = self.done_here.take() {
+            return hart;
+        }
+        if let Some((hart, ticket)) = self.with_spare.take() {
+            self.spare = Some(lwkt::wait(ticket).into_idle());
             return hart;
         }
         let Some((hart, ticket)) = self.sent.pop() else {

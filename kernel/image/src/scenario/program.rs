@@ -32,13 +32,13 @@ pub(super) fn run(line: &CommandLine<'_>) -> Report {
         environment: &[],
         priority: Priority::new(PRIORITY),
         hart: smp::services()[0].home(),
-        parent: process::KERNEL,
+        parent: None,
     };
     let pid = match process::spawn(&birth) {
         Ok(pid) => pid,
         Err(error) => crate::refuse(&format_args!("cannot start {name}: {error:?}")),
     };
-    let exit = process::wait(process::KERNEL, pid, || false).unwrap_or_default();
+    let exit = process::wait(None, pid, || false).unwrap_or_default();
     judge(name, exit, before)
 }
 

@@ -172,7 +172,7 @@ fn memory() -> i32 {
     }
 }
 
-/// Starts processes. When it is killed the last of them lives on.
+/// Starts processes. When it is killed the last of them goes with it.
 fn parent() -> i32 {
     loop {
         let Ok(child) = Program::new(NAME).arg("child").arg("ends").spawn() else { continue };

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+//! How much programs may take, all in one place.
+//!
+//! Two things are counted for families: a process with all that come from it.
+//! These are frames and processes. The first process may have all that there is
+//! for programs, which leaves [`reserve`] frames to the kernel; each other, with
+//! its family, a [`SHARE`]th of what its parent may have. So what one child takes, whatever
+//! becomes of it, leaves its siblings something. A family ends with its first:
+//! there is no way out of it.
+//!
+//! The kernel's own memory that is there because of a program counts as frames
+//! of its family: a thread's stack, a process's tables, channels.
+
+/// A child's family may have one part in so many of what its parent's may.
+pub(super) const SHARE: usize = 4;
+
+/// Processes at a time, those that nobody has waited for included.
+pub(super) const PROCESSES: usize = 1024;
+
+/// Threads of one process, those that nobody has joined included.
+pub(super) const THREADS: u32 = 512;
+
+/// Channels of one process.
+pub(super) const CHANNELS: u32 = 8192;
+
+/// Channels that a process gets memory for in one go.
+pub(super) const CHANNELS_AT_A_TIME: u32 = 512;
+
+/// Frames of one process, its tables included: 64 MiB.
+pub(super) const FRAMES: usize = 16 << 10;
+
+/// Regions of one process: what it maps in one piece, stacks, segments.
+pub(super) const REGIONS: usize = 2048;
+
+/// Bytes that a program's segments may take.
+pub(super) const SEGMENTS: usize = 32 << 20;
+
+/// Bytes of a program's name.
+pub(super) const NAME: u64 = 255;
+
+/// Bytes of arguments, and of environment; of what is written in one go.
+pub(super) const TEXT: u64 = 64 << 10;
+
+/// What a process costs the kernel, in frames: its place in lists, its regions,
+/// its table of threads.
+pub(super) const FRAMES_OF_PROCESS: usize = 16;
+
+/// What a thread costs the kernel, in frames: its stack and its record.
+pub(super) const FRAMES_OF_THREAD: usize = 5;
+
+/// What [`CHANNELS_AT_A_TIME`] cost the kernel, in frames.
+pub(super) const FRAMES_OF_CHANNELS: usize = 9;
+
+/// Frames that programs never get, of so many.
+pub(super) const fn reserve(frames: usize) -> usize {
+    let eighth = frames / 8;
+    if eighth < 2048 { 2048 } else { eighth }
+}
