@@ -3,8 +3,10 @@
 //! list until its parent has asked how it ended. A process that ends takes with it
 //! all that come from it, and has not ended before they have.
 
+use core::sync::atomic::{AtomicUsize, Ordering};
+
 use skimmer_abi::{call::Exit, errno::Errno};
-use skimmer_arch::{cpu::enter, irq::masked};
+use skimmer_arch::{cpu::enter, irq::masked, memory};
 use skimmer_core::{
     budget::Line,
     ids::{SlotId, ThreadId},
@@ -110,8 +112,25 @@ pub(super) fn find_of(ancestor: u64, pid: u64) -> Result<&'static Process, Errno
     })
 }
 
+/// Processes that have ended, and bytes of the kernel's heap in use when the
+/// first [`WARM`] had.
+static ENDED: AtomicUsize = AtomicUsize::new(0);
+static WARM_BYTES: AtomicUsize = AtomicUsize::new(0);
+
+/// From then on the kernel's heap should not grow by processes that end.
+const WARM: usize = 100;
+
+/// Processes that have ended, and bytes of the kernel's heap in use when it had
+/// warmed up; 0 if it has not.
+pub(crate) fn ends() -> (usize, usize) {
+    (ENDED.load(Ordering::Relaxed), WARM_BYTES.load(Ordering::Relaxed))
+}
+
 /// A process has been taken apart.
 pub(super) fn ended(pid: u64, exit: Exit) {
+    if ENDED.fetch_add(1, Ordering::Relaxed) + 1 == WARM {
+        WARM_BYTES.store(memory::statistics().bytes_in_use, Ordering::Relaxed);
+    }
     let waiter = with(|list| {
         let entry = list.entries.get_mut(SlotId::from_word(pid))?;
         entry.exit = Some(exit);

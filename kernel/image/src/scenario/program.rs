@@ -6,7 +6,7 @@
 use alloc::vec::Vec;
 
 use skimmer_abi::call::{Exit, ended};
-use skimmer_arch::println;
+use skimmer_arch::{memory, println};
 use skimmer_core::{cmdline::CommandLine, ids::Priority};
 
 use super::{Report, announce, failed};
@@ -51,8 +51,28 @@ fn judge(name: &str, exit: Exit, before: process::Frames) -> Report {
     let errors = reported.errors
         + failed("the first program ends by itself, with status 0", is_good)
         + failed("every process is waited for", process::count() == 0)
-        + failed("every frame of the processes came back", process::frames() == before);
+        + failed("every frame of the processes came back", process::frames() == before)
+        + failed("the kernel's heap is as it was", is_heap_as_it_was());
     Report { verified: reported.verified, errors }
+}
+
+/// What harts keep in stock counts as in use, and the first program's own things
+/// were there.
+const SLACK: usize = 128 << 10;
+
+/// So many ends tell a leak from what the stocks hold.
+const MANY: usize = 10_000;
+
+/// Whether many processes that have ended have left nothing in the kernel's heap
+/// that the first of them had not left.
+fn is_heap_as_it_was() -> bool {
+    let (ended, warm) = process::ends();
+    let now = memory::statistics().bytes_in_use;
+    if ended < MANY {
+        return true;
+    }
+    println!("{ended} processes: {warm} bytes of heap after the first, {now} in the end");
+    now <= warm + SLACK
 }
 
 /// `A,B` as texts that each end with a NUL.

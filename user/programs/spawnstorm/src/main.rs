@@ -3,7 +3,8 @@
 //! them at random points of their lives, or lets them live.
 //!
 //! Arguments of the form `key=value`: `threads` (4), `rounds` (100) of each,
-//! `seed` (1). The first argument `child` makes it one of its own children: the
+//! `seed` (1), `plain` (0; 1: all of them only end, and are waited for at once).
+//! The first argument `child` makes it one of its own children: the
 //! next says what it does.
 //!
 //! Reports the processes that ended as they should. Ends with 0 only if all did
@@ -67,10 +68,13 @@ fn main(args: Args) -> Result<(), String> {
     }
     let number = |key, usual| args.number(key, usual).map_err(|bad| bad.to_string());
     let (count, rounds, seed) = (number("threads", 4)?, number("rounds", 100)?, number("seed", 1)?);
+    let is_plain = number("plain", 0)? == 1;
     let before = holdings().map_err(|errno| errno.to_string())?;
     let start = |number: u64| {
         let random = Random::of(seed, number);
-        thread::Builder::new().hart(number % env::harts()).spawn(move || storm(random, rounds))
+        thread::Builder::new()
+            .hart(number % env::harts())
+            .spawn(move || storm(random, rounds, is_plain))
     };
     let started: Vec<_> = (0..count).map(start).collect();
     let mut sum = Report::default();
@@ -94,16 +98,30 @@ fn main(args: Args) -> Result<(), String> {
     Ok(())
 }
 
+/// Rounds between two signs of life.
+const SIGN_OF_LIFE: u64 = 64;
+
 /// What one thread does.
-fn storm(mut random: Random, rounds: u64) -> Report {
+fn storm(mut random: Random, rounds: u64, is_plain: bool) -> Report {
     let mut told = Report::default();
-    for _ in 0..rounds {
-        match one(&mut random) {
+    for round in 0..rounds {
+        if round % SIGN_OF_LIFE == 0 {
+            // It adds nothing; the host sees that there is progress.
+            let _ = report(&Report::default());
+        }
+        let ended = if is_plain { plain() } else { one(&mut random) };
+        match ended {
             Ok(true) => told.verified += 1,
             Ok(false) | Err(_) => told.errors += 1,
         }
     }
     told
+}
+
+/// One process that only ends. Whether it did.
+fn plain() -> Result<bool, Errno> {
+    let child = Program::new(NAME).arg("child").arg("ends").spawn()?;
+    Ok(child.wait()? == ExitStatus::Exited(i64::from(GOOD)))
 }
 
 /// One process from start to end. Whether it ended as it should.
