@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Tries to take everything, beside an innocent pair that must keep working.
+//!
+//! Arguments of the form `key=value`: `millis` (400) that the pair works alone
+//! and then again beside the hostile family; `share` (10), percent of its rate
+//! alone that must be left, `below` (1) steps of priority that the hostile family
+//! is less urgent than the pair, as whoever runs what is not trusted has it. The first argument
+//! `child` makes it one of its own children.
+//!
+//! Reports the pair's operations, errors, and ways in which the hostile family
+//! was refused at last. Ends with 0 only if the pair did all of its work.
+#![no_std]
+#![no_main]
+#![deny(unsafe_code)]
+
+extern crate alloc;
+
+mod pair;
+mod ways;
+
+use alloc::format;
+use alloc::string::{String, ToString as _};
+use core::time::Duration;
+
+use skimmer_rt::process::{Child, ExitStatus, Program};
+use skimmer_rt::report::{Report, report};
+use skimmer_rt::{Args, Errno, env, thread, time};
+
+skimmer_rt::program!(main);
+
+/// Our name in the boot package.
+const NAME: &str = "hostile";
+
+/// How long the hostile family has to take what it can before the pair begins
+/// again, in milliseconds.
+const AHEAD: u64 = 100;
+
+fn main(args: Args) -> Result<(), String> {
+    let mut words = args.iter();
+    if words.next() == Some("child") {
+        let (what, number) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        let number = number.parse().unwrap_or(0);
+        let status = match what {
+            "pair" => pair::work(number),
+            "ends" => pair::GOOD,
+            "family" => ways::family(),
+            "way" => ways::go(number),
+            _ => -1,
+        };
+        skimmer_rt::process::exit(status)
+    }
+    let number = |key, usual| args.number(key, usual).map_err(|bad| bad.to_string());
+    let (millis, share, below) =
+        (number("millis", 400)?, number("share", 10)?, number("below", 1)?);
+    let below = u8::try_from(below).map_err(|_| "below: too much")?;
+    let told = |errno: Errno| errno.to_string();
+    let alone = both(millis).map_err(|why| format!("alone: {why}"))?;
+    let urgency = thread::priority().map_err(told)?;
+    let family =
+        Program::new(NAME).args(["child", "family"]).priority(urgency.saturating_sub(below).max(1));
+    let family = family.hart(env::harts() - 1).spawn().map_err(told)?;
+    let since = time::now();
+    while time::now() - since < Duration::from_millis(AHEAD) {
+        // Waiting for a child leaves the hart to the hostile family.
+        let _ = pair::one_child();
+    }
+    let beside = both(millis);
+    let was_killed = family.kill();
+    let end = family.wait();
+    let beside = beside.map_err(|why| format!("beside: {why}"))?;
+    if was_killed.is_err() || end != Ok(ExitStatus::Killed) {
+        return Err(format!("the hostile family ended by itself: {end:?}"));
+    }
+    // What it took is back: the same once more.
+    let after = both(millis / 4).map_err(|why| format!("after: {why}"))?;
+    let left = beside * 100 / alone.max(1);
+    let is_slow = left < share;
+    let sum = Report { verified: alone + beside + after, errors: u64::from(is_slow), digest: 0 };
+    report(&sum).map_err(told)?;
+    skimmer_rt::println!("alone {alone}, beside {beside} operations: {left} %");
+    if is_slow {
+        return Err(format!("{share} % are promised"));
+    }
+    Ok(())
+}
+
+/// The pair works for that long. Its operations.
+fn both(millis: u64) -> Result<u64, String> {
+    let text = millis.to_string();
+    let start =
+        |hart| Program::new(NAME).args(["child", "pair", &text]).hart(hart % env::harts()).spawn();
+    let pair = [start(0), start(1)];
+    let mut sum = 0;
+    for child in pair {
+        match child.and_then(Child::wait) {
+            Ok(ExitStatus::Exited(count)) if count > 0 => sum += count.unsigned_abs(),
+            other => return Err(format!("{other:?}")),
+        }
+    }
+    Ok(sum)
+}
