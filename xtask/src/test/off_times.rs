@@ -17,6 +17,7 @@ use crate::boot::{Boot, boot};
 use crate::build::{self, Kernel, Profile};
 use crate::off_times::reported;
 use crate::process;
+use crate::programs;
 use crate::record::OffTimes;
 use crate::schedule::Schedule;
 use crate::setup::Tools;
@@ -47,17 +48,35 @@ pub struct Case {
     /// Its name, and its directory's.
     pub name: &'static str,
     scenario: Scenario,
+    /// The program of [`Scenario::Program`], and its arguments.
+    program: Option<(&'static str, &'static [&'static str])>,
     harts: u32,
+}
+
+/// One of these boots.
+const fn scenario(name: &'static str, scenario: Scenario, harts: u32) -> Case {
+    Case { name, scenario, program: None, harts }
+}
+
+/// One of a program.
+const fn program(
+    name: &'static str,
+    program: &'static str,
+    arguments: &'static [&'static str],
+) -> Case {
+    Case { name, scenario: Scenario::Program, program: Some((program, arguments)), harts: 1 }
 }
 
 /// Every boot. (`preempt` on several harts does not end on QEMU 7.2 in turns.)
 pub const CASES: &[Case] = &[
-    Case { name: "off-times-msgstorm-1-hart", scenario: Scenario::Msgstorm, harts: 1 },
-    Case { name: "off-times-threads-1-hart", scenario: Scenario::Threads, harts: 1 },
-    Case { name: "off-times-flood-1-hart", scenario: Scenario::Flood, harts: 1 },
-    Case { name: "off-times-preempt-1-hart", scenario: Scenario::Preempt, harts: 1 },
-    Case { name: "off-times-msgstorm", scenario: Scenario::Msgstorm, harts: 8 },
-    Case { name: "off-times-flood", scenario: Scenario::Flood, harts: 8 },
+    scenario("off-times-msgstorm-1-hart", Scenario::Msgstorm, 1),
+    scenario("off-times-threads-1-hart", Scenario::Threads, 1),
+    scenario("off-times-flood-1-hart", Scenario::Flood, 1),
+    scenario("off-times-preempt-1-hart", Scenario::Preempt, 1),
+    program("off-times-chanstorm-1-hart", "chanstorm", &["rounds=5"]),
+    program("off-times-spawnstorm-1-hart", "spawnstorm", &["rounds=10"]),
+    scenario("off-times-msgstorm", Scenario::Msgstorm, 8),
+    scenario("off-times-flood", Scenario::Flood, 8),
 ];
 
 /// Takes a boot's name, when it began, and a remark or what was wrong.
@@ -97,7 +116,7 @@ fn kernel(tools: &Tools, dir: &Path) -> Result<Kernel> {
 
 /// Makes one boot and judges its figures, which it returns.
 fn run(case: &Case, tools: &Tools, elf: &Path) -> Result<String> {
-    let machine = Machine {
+    let mut machine = Machine {
         qemu: tools.qemu.clone(),
         version: tools.qemu_release,
         machine: "virt".to_owned(),
@@ -113,16 +132,21 @@ fn run(case: &Case, tools: &Tools, elf: &Path) -> Result<String> {
         scenario: case.scenario,
         rounds: None,
         seed: 1,
-        program: None,
-        arguments: Vec::new(),
+        program: case.program.map(|(name, _)| name.to_owned()),
+        arguments: case.program.map_or(Vec::new(), |(_, arguments)| {
+            arguments.iter().map(ToString::to_string).collect()
+        }),
         append: Vec::new(),
     };
+    let dir = target_dir().join("test").join(case.name);
+    std::fs::create_dir_all(&dir)?;
+    machine.initrd = programs::for_boot(&tools.compiler, &workload, &dir)?;
     let spec = Boot {
         machine: &machine,
         elf,
         gdb: &tools.gdb,
         workload: &workload,
-        dir: &target_dir().join("test").join(case.name),
+        dir: &dir,
         timeout: crate::watchdog::DEFAULT_TIMEOUT,
         wait: false,
         reproduce: &command(case),
@@ -136,11 +160,14 @@ fn run(case: &Case, tools: &Tools, elf: &Path) -> Result<String> {
 
 /// The command that shows the figures, and where the worst sections are.
 fn command(case: &Case) -> String {
-    format!(
-        "cargo xtask run --scenario {} --harts {} --schedule rr --features {FEATURE}",
-        case.scenario.name(),
-        case.harts
-    )
+    let (what, arguments) = match case.program {
+        Some((name, arguments)) => {
+            (format!("--program {name}"), format!(" -- {}", arguments.join(" ")))
+        }
+        None => (format!("--scenario {}", case.scenario.name()), String::new()),
+    };
+    let harts = case.harts;
+    format!("cargo xtask run {what} --harts {harts} --schedule rr --features {FEATURE}{arguments}")
 }
 
 /// Holds figures against the ceilings; returns them in words.

@@ -23,6 +23,8 @@ pub struct Case {
     pub scenario: Scenario,
     /// `--rounds`.
     pub rounds: Option<u64>,
+    /// `--program`, and its arguments.
+    pub program: Option<(&'static str, &'static [&'static str])>,
     /// `--append`.
     pub append: &'static [&'static str],
     /// `--machine`.
@@ -60,6 +62,7 @@ const PORTS: Case = Case {
     name: "ports",
     scenario: Scenario::Ports,
     rounds: None,
+    program: None,
     append: &[],
     machine: "virt",
     harts: 8,
@@ -72,6 +75,14 @@ const PORTS: Case = Case {
     expect: None,
     evidence: &[],
     check: |_| true,
+};
+
+/// A program, from which the others differ.
+const HELLO: Case = Case {
+    name: "program-hello",
+    scenario: Scenario::Program,
+    program: Some(("hello", &[])),
+    ..PORTS
 };
 
 /// Every boot, the quick ones first.
@@ -156,8 +167,38 @@ pub const CASES: &[Case] = &[
     },
     Case { name: "unknown-key", append: &["colour=blue"], expect: Some(Kind::BadInput), ..PORTS },
     Case { name: "bad-number", append: &["clients=many"], expect: Some(Kind::BadInput), ..PORTS },
-    // Until there is user mode.
-    Case { name: "program", scenario: Scenario::Program, expect: Some(Kind::BadInput), ..PORTS },
+    Case { name: "program-none", program: None, expect: Some(Kind::BadInput), ..HELLO },
+    HELLO,
+    Case { name: "program-hello-1-hart", harts: 1, ..HELLO },
+    Case { name: "program-faults", program: Some(("faults", &[])), ..HELLO },
+    Case {
+        name: "program-chanstorm",
+        program: Some(("chanstorm", &["rounds=20"])),
+        check: |booted| verified(booted) > 0,
+        ..HELLO
+    },
+    Case {
+        name: "program-spawnstorm",
+        program: Some(("spawnstorm", &["rounds=25"])),
+        check: |booted| verified(booted) == 100,
+        ..HELLO
+    },
+    // The hart on which the hostile family begins is not one of the pair's.
+    Case {
+        name: "program-hostile",
+        harts: 3,
+        program: Some(("hostile", &[])),
+        check: |booted| verified(booted) > 0,
+        ..HELLO
+    },
+    Case {
+        name: "program-hostile-128M",
+        harts: 3,
+        mib: 128,
+        program: Some(("hostile", &["below=0", "share=0", "millis=100"])),
+        check: |booted| verified(booted) > 0,
+        ..HELLO
+    },
     Case {
         name: "lie-record",
         scenario: Scenario::LieRecord,
@@ -246,6 +287,15 @@ fn guest_time(booted: &Booted) -> Option<Duration> {
         Record::End(outcome) => Some(Duration::from_nanos(outcome.nanos)),
         _ => None,
     })
+}
+
+/// What the workload verified.
+fn verified(booted: &Booted) -> u64 {
+    let ends = booted.records.iter().filter_map(|r| match r {
+        Record::End(outcome) => Some(outcome.round_trips),
+        _ => None,
+    });
+    ends.sum()
 }
 
 /// Harts that came up.
