@@ -28,6 +28,7 @@ use skimmer_core::{
         tables::{KERNEL_ENTRIES, TableMemory},
     },
     table::OutOfMemory,
+    user::UserAddr,
 };
 use skimmer_sync::{
     cell::HartCell,
@@ -285,6 +286,12 @@ fn flush_pages(asid: u16, pages: UserPages) {
         // SAFETY: forgets translations.
         unsafe { asm!("sfence.vma {}, {}", in(reg) page.base().get(), in(reg) asid) };
     }
+}
+
+/// Makes this hart walk the tables anew for an address of the program that runs.
+pub fn look_again(address: UserAddr) {
+    // SAFETY: forgets translations.
+    unsafe { asm!("sfence.vma {}, zero", in(reg) address.get()) };
 }
 
 /// How many bits of an ASID satp keeps (Privileged Architecture, "satp").

@@ -8,7 +8,7 @@
 
 use core::arch::asm;
 
-use skimmer_core::user::UserAddr;
+use skimmer_core::{space::entry::Access, user::UserAddr};
 
 use crate::{
     cpu, csr, fp, off_times, stack,
@@ -32,8 +32,8 @@ const A7: usize = 17;
 unsafe extern "Rust" {
     /// A system call.
     safe fn skimmer_call(call: &mut Call<'_>);
-    /// An exception that is the program's own fault.
-    safe fn skimmer_fault(fault: &Fault) -> !;
+    /// An exception. Returns if the instruction is to be tried again.
+    safe fn skimmer_fault(fault: &Fault);
     /// The thread has been condemned (`stack::condemn`), and is to end.
     safe fn skimmer_condemned() -> !;
 }
@@ -94,7 +94,23 @@ pub struct Fault {
     pub frame: (u64, u64),
 }
 
+const INSTRUCTION_PAGE_FAULT: u64 = 12;
+const LOAD_PAGE_FAULT: u64 = 13;
+const STORE_PAGE_FAULT: u64 = 15;
+
 impl Fault {
+    /// What was tried where, if the page tables refused it.
+    #[must_use]
+    pub const fn refused(&self) -> Option<(UserAddr, Access)> {
+        let access = match self.cause {
+            INSTRUCTION_PAGE_FAULT => Access::Execute,
+            LOAD_PAGE_FAULT => Access::Read,
+            STORE_PAGE_FAULT => Access::Write,
+            _ => return None,
+        };
+        Some((UserAddr::new(self.address as usize), access))
+    }
+
     /// The cause by its name.
     #[must_use]
     pub const fn name(&self) -> &'static str {
@@ -147,7 +163,7 @@ pub(crate) fn exception(frame: &mut TrapFrame) {
             stack: frame.registers[SP],
             frame: (frame.registers[8], frame.registers[1]),
         };
-        with_interrupts_open(|| skimmer_fault(&fault))
+        with_interrupts_open(|| skimmer_fault(&fault));
     }
 }
 
