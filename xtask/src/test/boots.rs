@@ -19,6 +19,7 @@ use crate::console::Line;
 use crate::gdb_test;
 use crate::lint::Tally;
 use crate::process;
+use crate::programs;
 use crate::record::Record;
 use crate::schedule::Plan;
 use crate::setup::Tools;
@@ -106,16 +107,26 @@ fn one(case: &Case, tools: &Tools, kernel: &Kernel) -> Result<Result<String, Str
         scenario: case.scenario.name().to_owned(),
         rounds: case.rounds,
         seed: SEED,
-        program: None,
-        arguments: Vec::new(),
+        program: case.program.map(|(name, _)| name.to_owned()),
+        arguments: case
+            .program
+            .map_or(&[][..], |(_, given)| given)
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
         append: case.append.iter().map(ToString::to_string).collect(),
     };
     let build_args = BuildArgs { release: true, debug: false, features: Vec::new() };
+    let workload = workload_args.workload(SEED);
+    let mut machine = machine_args.machine(tools, SEED);
+    if case.program.is_some() {
+        machine.initrd = programs::for_boot(&tools.compiler, &workload, &dir)?;
+    }
     let spec = Boot {
-        machine: &machine_args.machine(tools, SEED),
+        machine: &machine,
         elf: &kernel.elf,
         gdb: &tools.gdb,
-        workload: &workload_args.workload(SEED),
+        workload: &workload,
         dir: &dir,
         timeout: machine_args.timeout(),
         wait: false,

@@ -23,6 +23,8 @@ pub struct Case {
     pub scenario: Scenario,
     /// `--rounds`.
     pub rounds: Option<u64>,
+    /// `--program`, and what it is given.
+    pub program: Option<(&'static str, &'static [&'static str])>,
     /// `--append`.
     pub append: &'static [&'static str],
     /// `--machine`.
@@ -60,6 +62,7 @@ const PORTS: Case = Case {
     name: "ports",
     scenario: Scenario::Ports,
     rounds: None,
+    program: None,
     append: &[],
     machine: "virt",
     harts: 8,
@@ -73,6 +76,11 @@ const PORTS: Case = Case {
     evidence: &[],
     check: |_| true,
 };
+
+/// A program on eight harts.
+const PROGRAM: Case = Case { scenario: Scenario::Program, ..PORTS };
+
+const HELLO: Case = Case { program: Some(("hello", &[])), ..PROGRAM };
 
 /// Every boot, the quick ones first.
 pub const CASES: &[Case] = &[
@@ -156,8 +164,43 @@ pub const CASES: &[Case] = &[
     },
     Case { name: "unknown-key", append: &["colour=blue"], expect: Some(Kind::BadInput), ..PORTS },
     Case { name: "bad-number", append: &["clients=many"], expect: Some(Kind::BadInput), ..PORTS },
-    // Until there is user mode.
-    Case { name: "program", scenario: Scenario::Program, expect: Some(Kind::BadInput), ..PORTS },
+    Case {
+        name: "program-without-a-name",
+        scenario: Scenario::Program,
+        expect: Some(Kind::BadInput),
+        ..PORTS
+    },
+    Case { name: "program-hello", program: Some(("hello", &["founders"])), ..PROGRAM },
+    Case { name: "program-hello-1-hart", harts: 1, ..HELLO },
+    Case { name: "program-hello-64-harts", harts: 64, ..HELLO },
+    Case { name: "program-by-init", program: Some(("init", &["hello", "there"])), ..PROGRAM },
+    // Its child ends with a failure, and so must it.
+    Case {
+        name: "program-that-fails",
+        program: Some(("init", &["init"])),
+        expect: Some(Kind::GuestErrors),
+        ..PROGRAM
+    },
+    Case { name: "program-faults", program: Some(("faults", &[])), harts: 3, ..PROGRAM },
+    Case {
+        name: "program-faults-without-sstc",
+        program: Some(("faults", &[])),
+        cpu: Some("rv64,sstc=off"),
+        ..PROGRAM
+    },
+    Case {
+        name: "program-spawnstorm",
+        program: Some(("spawnstorm", &["rounds=50"])),
+        check: |booted| verified(booted) == Some(200),
+        ..PROGRAM
+    },
+    Case {
+        name: "program-chanstorm",
+        program: Some(("chanstorm", &["rounds=50"])),
+        append: &["with=kstress"],
+        check: |booted| verified(booted) == Some(16 * 50 * 128),
+        ..PROGRAM
+    },
     Case {
         name: "lie-record",
         scenario: Scenario::LieRecord,
@@ -238,6 +281,14 @@ fn left_out(booted: &Booted, id: u64) -> bool {
 fn booted_on(booted: &Booted, id: u64) -> bool {
     let told = |r: &Record| matches!(r, Record::Boot { boot_hart, .. } if *boot_hart == id);
     booted.records.iter().any(told)
+}
+
+/// Units of work that the guest verified.
+fn verified(booted: &Booted) -> Option<u64> {
+    booted.records.iter().find_map(|r| match r {
+        Record::End(outcome) => Some(outcome.round_trips),
+        _ => None,
+    })
 }
 
 /// How long the workload took in guest time.
