@@ -72,6 +72,9 @@ const PORTS: Case = Case {
     check: |_| true,
 };
 
+/// The same beside a ping-pong between two harts.
+const WITH_KSTRESS: Case = Case { append: &["with=kstress"], ..PORTS };
+
 /// Every boot, the quick ones first.
 pub const CASES: &[Case] = &[
     PORTS,
@@ -140,8 +143,11 @@ pub const CASES: &[Case] = &[
         name: "msgstorm-with-kstress",
         scenario: Scenario::Msgstorm,
         append: &["with=kstress"],
+        check: |booted| kstress(booted).is_some_and(|count| count >= 2),
         ..PORTS
     },
+    Case { name: "threads-with-kstress", scenario: Scenario::Threads, ..WITH_KSTRESS },
+    Case { name: "kstress-1-hart", harts: 1, expect: Some(Kind::BadInput), ..WITH_KSTRESS },
     Case { name: "msgstorm-2-harts", scenario: Scenario::Msgstorm, harts: 2, ..PORTS },
     Case { name: "preempt", scenario: Scenario::Preempt, ..PORTS },
     Case { name: "unknown-key", append: &["colour=blue"], expect: Some(Kind::BadInput), ..PORTS },
@@ -226,6 +232,11 @@ fn left_out(booted: &Booted, id: u64) -> bool {
 fn booted_on(booted: &Booted, id: u64) -> bool {
     let told = |r: &Record| matches!(r, Record::Boot { boot_hart, .. } if *boot_hart == id);
     booted.records.iter().any(told)
+}
+
+/// The round trips that `kstress` told.
+fn kstress(booted: &Booted) -> Option<u64> {
+    booted.records.iter().find_map(|r| if let Record::End(end) = r { end.kstress } else { None })
 }
 
 /// Harts that came up.
