@@ -7,7 +7,7 @@ use skimmer_abi::scenario::Scenario;
 
 use crate::boot::Booted;
 use crate::evidence::file;
-use crate::record::{Record, SkipReason};
+use crate::record::{PanicInfo, Record, SkipReason};
 use crate::schedule::Schedule;
 use crate::tree::Tree;
 use crate::verdict::Kind;
@@ -182,14 +182,25 @@ pub const CASES: &[Case] = &[
         name: "fault",
         scenario: Scenario::Fault,
         expect: Some(Kind::Panic),
-        evidence: &[(file::PANIC, "trap: load"), (file::DEBUGGER, "Thread 8")],
+        evidence: &[
+            (file::PANIC, "trap: load page fault"),
+            (file::PANIC, "stval 0x0"),
+            (file::CONSOLE, FAULTING),
+            (file::DEBUGGER, "Thread 8"),
+        ],
+        check: tells_its_fault,
         ..PORTS
     },
     Case {
         name: "fault-bad-frame",
         scenario: Scenario::FaultBadFrame,
         expect: Some(Kind::Panic),
-        evidence: &[(file::PANIC, "trap: ")],
+        evidence: &[
+            (file::PANIC, "trap: load page fault"),
+            (file::PANIC, "stval 0x0"),
+            (file::CONSOLE, FAULTING),
+        ],
+        check: tells_its_fault,
         ..PORTS
     },
     Case {
@@ -232,6 +243,23 @@ fn left_out(booted: &Booted, id: u64) -> bool {
 fn booted_on(booted: &Booted, id: u64) -> bool {
     let told = |r: &Record| matches!(r, Record::Boot { boot_hart, .. } if *boot_hart == id);
     booted.records.iter().any(told)
+}
+
+/// The instruction that faults on purpose: `ld t0, 0(zero)`.
+const FAULTING: &str = "instruction 0x00003283";
+
+/// Whether the line of a fault says its cause by name, where it was, the
+/// address it was about and the instruction, and all of it agrees with the
+/// record.
+fn tells_its_fault(booted: &Booted) -> bool {
+    let told =
+        booted.records.iter().find_map(|r| if let Record::Panic(p) = r { Some(p) } else { None });
+    told.is_some_and(|panic| {
+        let PanicInfo { hartid, message, pc, stval, .. } = panic;
+        let due =
+            format!("PANIC on hart {hartid}: {message} at {pc:#x}, address {stval:#x}, {FAULTING}");
+        message == "load page fault" && booted.texts.iter().any(|t| t.line.starts_with(&due))
+    })
 }
 
 /// The round trips that `kstress` told.
