@@ -95,8 +95,7 @@ pub fn all(tools: &Tools, only: Option<&str>) -> Result<Tally> {
             report(name, start, result.map_err(|error| format!("{error:#}")));
         }
     }
-    tally.skipped = skipped;
-    Ok(tally)
+    Ok(Tally { skipped, ..tally })
 }
 
 /// Makes one boot. `Ok(Err)`: it was not what it must be.
