@@ -29,6 +29,7 @@ pub mod programs;
 pub mod qemu;
 pub mod ram;
 pub mod record;
+pub mod rounds;
 pub mod run;
 pub mod schedule;
 pub mod setup;

@@ -113,6 +113,7 @@ fn outcome_rows(outcome: &Outcome) -> Vec<(&'static str, String)> {
     } else {
         rows.push(("round trips", format!("{round_trips} verified, {errors} error(s)")));
     }
+    rows.extend(outcome.kstress.map(|n| ("kstress", format!("{n} round trips beside it"))));
     rows.extend([
         ("messages", format!("{} sent, {} replied", outcome.kernel_sends, outcome.kernel_replies)),
         ("ring operations", format!("{}, {} waits", outcome.remote_ops, outcome.ring_waits)),

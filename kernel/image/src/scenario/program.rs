@@ -52,7 +52,7 @@ fn judge(name: &str, exit: Exit, before: process::Frames) -> Report {
         + failed("the first program ends by itself, with status 0", is_good)
         + failed("every process is waited for", process::count() == 0)
         + failed("every frame of the processes came back", process::frames() == before);
-    Report { verified: reported.verified, errors }
+    Report { verified: reported.verified, errors, messages: None }
 }
 
 /// `A,B` as texts that each end with a NUL.
