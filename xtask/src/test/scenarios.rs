@@ -157,7 +157,13 @@ pub const CASES: &[Case] = &[
         ..PORTS
     },
     Case { name: "threads-with-kstress", scenario: Scenario::Threads, ..WITH_KSTRESS },
-    Case { name: "kstress-1-hart", harts: 1, expect: Some(Kind::BadInput), ..WITH_KSTRESS },
+    Case {
+        name: "kstress-1-hart",
+        harts: 1,
+        expect: Some(Kind::BadInput),
+        evidence: &[(file::CONSOLE, "kstress needs two harts")],
+        ..WITH_KSTRESS
+    },
     Case { name: "msgstorm-2-harts", scenario: Scenario::Msgstorm, harts: 2, ..PORTS },
     Case { name: "preempt", scenario: Scenario::Preempt, ..PORTS },
     // Took a tenth of a second for each step, and more, while steps only spun.
