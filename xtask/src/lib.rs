@@ -28,6 +28,7 @@ pub mod process;
 pub mod qemu;
 pub mod ram;
 pub mod record;
+pub mod rounds;
 pub mod run;
 pub mod schedule;
 pub mod setup;

@@ -13,6 +13,8 @@ const LINEAR_END: usize = LINEAR_BASE + (254 << 30);
 unsafe extern "C" {
     static __image_start: u8;
     static __image_end: u8;
+    static __text_start: u8;
+    static __text_end: u8;
 }
 
 /// The physical addresses that the kernel image takes.
@@ -24,6 +26,11 @@ pub fn image() -> core::ops::Range<PhysAddr> {
 
 fn image_virtual() -> (usize, usize) {
     ((&raw const __image_start).addr(), (&raw const __image_end).addr())
+}
+
+/// The addresses of the kernel's own instructions.
+pub(crate) fn text() -> core::ops::Range<usize> {
+    (&raw const __text_start).addr()..(&raw const __text_end).addr()
 }
 
 /// Where the linear map shows physical memory at `address`.

@@ -75,10 +75,11 @@ pub(crate) fn overrun(frame: &TrapFrame) -> ! {
 fn report(frame: &TrapFrame, name: &str) -> ! {
     begin();
     println!(
-        "PANIC on hart {}: {name} at {:#x}, address {:#x}, sstatus {:#x}",
+        "PANIC on hart {}: {name} at {:#x}, address {:#x}, instruction {}, sstatus {:#x}",
         cpu::this_hartid(),
         frame.sepc,
         frame.stval,
+        Instruction::at(frame.sepc),
         frame.sstatus
     );
     for (row, registers) in frame.registers.chunks_exact(4).enumerate() {
@@ -211,6 +212,52 @@ fn read_stack(address: usize) -> Option<usize> {
     // SAFETY: aligned, and in the block that held the stack pointer. If that
     // was wild, this faults, and the fault ends the report early.
     Some(unsafe { word.read_volatile() })
+}
+
+/// An instruction, if it can be read.
+enum Instruction {
+    Unknown,
+    Compressed(u16),
+    Whole(u32),
+}
+
+impl Instruction {
+    /// The one at `pc`, which is believed only inside the kernel's text: there
+    /// every byte can be read.
+    fn at(pc: u64) -> Self {
+        let Some(low) = read_text(pc) else { return Self::Unknown };
+        // Two set bits say that there is a second half.
+        if low & 0b11 != 0b11 {
+            return Self::Compressed(low);
+        }
+        match read_text(pc.wrapping_add(2)) {
+            Some(high) => Self::Whole(u32::from(high) << 16 | u32::from(low)),
+            None => Self::Unknown,
+        }
+    }
+}
+
+impl core::fmt::Display for Instruction {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Unknown => f.write_str("unknown"),
+            Self::Compressed(half) => write!(f, "{half:#06x}"),
+            Self::Whole(word) => write!(f, "{word:#010x}"),
+        }
+    }
+}
+
+/// Reads half a word of the kernel's text.
+fn read_text(address: u64) -> Option<u16> {
+    let address = usize::try_from(address).ok()?;
+    let text = crate::addr::text();
+    if !address.is_multiple_of(2) || !text.contains(&address) || !text.contains(&(address + 1)) {
+        return None;
+    }
+    let half = core::ptr::with_exposed_provenance::<u16>(address);
+    // SAFETY: aligned, and between the ends of the text, which is mapped and
+    // readable for ever and never written.
+    Some(unsafe { half.read_volatile() })
 }
 
 struct Text {

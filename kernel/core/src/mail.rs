@@ -55,8 +55,8 @@ impl<M: Machine> Hart<M> {
         self.note(irq, Event::DoorbellTaken, taken, 0);
     }
 
-    /// Whether something has been sent that was not taken yet. For the idle
-    /// thread, before it sleeps.
+    /// Whether something has been sent that was not taken yet. Only tests ask:
+    /// what ends an idle hart's sleep is the doorbell.
     #[must_use]
     pub fn has_mail(&self) -> bool {
         self.lines.mailboxes.get(self.index.index()).is_some_and(|m| m.is_pending())

@@ -163,6 +163,17 @@ impl Bug {
         self.delay().unwrap_or_else(|| "default".to_owned())
     }
 
+    /// How many boots its control kernel must pass, of a bug that was caught
+    /// at the boot `hunted` of at most `most`. A delay that widens a window is
+    /// code of its own, and harmless only as far as it was tried.
+    #[must_use]
+    pub const fn control_boots(&self, hunted: u32, most: u32) -> u32 {
+        match self.control {
+            Control::Default => hunted,
+            Control::Delay => most,
+        }
+    }
+
     /// The workload of its boots.
     #[must_use]
     pub fn workload(&self, seed: u64) -> WorkloadArgs {
@@ -240,5 +251,12 @@ mod tests {
             ("bug-slow", "delay-slow")
         );
         assert_eq!(BUGS[0].control_name(), "default");
+    }
+
+    #[test]
+    fn a_delay_is_tried_in_full_however_soon_its_bug_is_caught() {
+        let delay = Bug { name: "slow", control: Control::Delay, ..USUAL };
+        assert_eq!(delay.control_boots(1, 20), 20);
+        assert_eq!(USUAL.control_boots(3, 20), 3);
     }
 }

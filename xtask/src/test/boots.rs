@@ -40,7 +40,7 @@ pub fn all(tools: &Tools, only: Option<&str>) -> Result<Tally> {
         Ok(kernel) => kernel,
         Err(error) => {
             println!("boot: the kernel: FAILED {error:#}");
-            return Ok(Tally { passed: 0, failed: 1 });
+            return Ok(Tally { failed: 1, ..Tally::default() });
         }
     };
     let claim = Claim::wait(&target_dir().join("test"))?;
@@ -48,6 +48,7 @@ pub fn all(tools: &Tools, only: Option<&str>) -> Result<Tally> {
     let kernel = kernel.keep_copy(claim.dir())?;
     let mut tally = Tally::default();
     let wanted = |name: &str| only.is_none_or(|only| name.contains(only));
+    let mut skipped = 0;
     let mut report = |name: &str, start: Instant, result: Result<String, String>| {
         let took = start.elapsed().as_secs_f32();
         match result {
@@ -80,7 +81,7 @@ pub fn all(tools: &Tools, only: Option<&str>) -> Result<Tally> {
         process::check_interrupt()?;
         let start = Instant::now();
         match check(tools, &kernel.elf) {
-            Ok(None) => {}
+            Ok(None) => skipped += 1,
             Ok(Some(remark)) => report(name, start, Ok(remark)),
             Err(error) => report(name, start, Err(format!("{error:#}"))),
         }
@@ -94,7 +95,7 @@ pub fn all(tools: &Tools, only: Option<&str>) -> Result<Tally> {
             report(name, start, result.map_err(|error| format!("{error:#}")));
         }
     }
-    Ok(tally)
+    Ok(Tally { skipped, ..tally })
 }
 
 /// Makes one boot. `Ok(Err)`: it was not what it must be.

@@ -9,7 +9,7 @@ use skimmer_abi::scenario::Scenario;
 
 use crate::boot::Booted;
 use crate::evidence::file;
-use crate::record::{Record, SkipReason};
+use crate::record::{PanicInfo, Record, SkipReason};
 use crate::schedule::Schedule;
 use crate::tree::Tree;
 use crate::verdict::Kind;
@@ -73,6 +73,9 @@ const PORTS: Case = Case {
     evidence: &[],
     check: |_| true,
 };
+
+/// The same beside a ping-pong between two harts.
+const WITH_KSTRESS: Case = Case { append: &["with=kstress"], ..PORTS };
 
 /// Every boot, the quick ones first.
 pub const CASES: &[Case] = &[
@@ -142,7 +145,16 @@ pub const CASES: &[Case] = &[
         name: "msgstorm-with-kstress",
         scenario: Scenario::Msgstorm,
         append: &["with=kstress"],
+        check: |booted| kstress(booted).is_some_and(|count| count >= 2),
         ..PORTS
+    },
+    Case { name: "threads-with-kstress", scenario: Scenario::Threads, ..WITH_KSTRESS },
+    Case {
+        name: "kstress-1-hart",
+        harts: 1,
+        expect: Some(Kind::BadInput),
+        evidence: &[(file::CONSOLE, "kstress needs two harts")],
+        ..WITH_KSTRESS
     },
     Case { name: "msgstorm-2-harts", scenario: Scenario::Msgstorm, harts: 2, ..PORTS },
     Case { name: "preempt", scenario: Scenario::Preempt, ..PORTS },
@@ -186,14 +198,25 @@ pub const CASES: &[Case] = &[
         name: "fault",
         scenario: Scenario::Fault,
         expect: Some(Kind::Panic),
-        evidence: &[(file::PANIC, "trap: load"), (file::DEBUGGER, "Thread 8")],
+        evidence: &[
+            (file::PANIC, "trap: load page fault"),
+            (file::PANIC, "stval 0x0"),
+            (file::CONSOLE, FAULTING),
+            (file::DEBUGGER, "Thread 8"),
+        ],
+        check: tells_its_fault,
         ..PORTS
     },
     Case {
         name: "fault-bad-frame",
         scenario: Scenario::FaultBadFrame,
         expect: Some(Kind::Panic),
-        evidence: &[(file::PANIC, "trap: ")],
+        evidence: &[
+            (file::PANIC, "trap: load page fault"),
+            (file::PANIC, "stval 0x0"),
+            (file::CONSOLE, FAULTING),
+        ],
+        check: tells_its_fault,
         ..PORTS
     },
     Case {
@@ -244,6 +267,28 @@ fn guest_time(booted: &Booted) -> Option<Duration> {
         Record::End(outcome) => Some(Duration::from_nanos(outcome.nanos)),
         _ => None,
     })
+}
+
+/// The instruction that faults on purpose: `ld t0, 0(zero)`.
+const FAULTING: &str = "instruction 0x00003283";
+
+/// Whether the line of a fault says its cause by name, where it was, the
+/// address it was about and the instruction, and all of it agrees with the
+/// record.
+fn tells_its_fault(booted: &Booted) -> bool {
+    let told =
+        booted.records.iter().find_map(|r| if let Record::Panic(p) = r { Some(p) } else { None });
+    told.is_some_and(|panic| {
+        let PanicInfo { hartid, message, pc, stval, .. } = panic;
+        let due =
+            format!("PANIC on hart {hartid}: {message} at {pc:#x}, address {stval:#x}, {FAULTING}");
+        message == "load page fault" && booted.texts.iter().any(|t| t.line.starts_with(&due))
+    })
+}
+
+/// The round trips that `kstress` told.
+fn kstress(booted: &Booted) -> Option<u64> {
+    booted.records.iter().find_map(|r| if let Record::End(end) = r { end.kstress } else { None })
 }
 
 /// Harts that came up.

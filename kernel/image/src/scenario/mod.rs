@@ -34,13 +34,15 @@ pub(crate) struct Report {
     pub(crate) verified: u64,
     /// Checks that failed.
     pub(crate) errors: u64,
+    /// Messages that were sent and answered for it, where its threads know.
+    pub(crate) messages: Option<u64>,
 }
 
 /// Runs what the command line asks for, and ends the machine.
 pub(crate) fn run(line: &CommandLine) -> ! {
-    let before = Counters::read();
+    let before = Counters::settled();
     let started = time::now();
-    let kstress = line.with_kstress.then(|| kstress::Kstress::start(line.seed)).flatten();
+    let kstress = line.with_kstress.then(|| kstress::Kstress::start(line.seed));
     let mut report = match line.scenario {
         Scenario::Ports => ports::run(line),
         Scenario::Flood => flood::run(line),
@@ -59,7 +61,8 @@ pub(crate) fn run(line: &CommandLine) -> ! {
     report.errors += kstress.as_ref().map_or(0, |tally| tally.errors);
     let nanos = time::nanos(time::now().wrapping_sub(started));
     let off_times = off_times::stop();
-    let counters = Counters::read().since(&before);
+    let counters = Counters::settled().since(&before);
+    report.errors += counters.differ_from(report.messages, kstress.as_ref());
     let stacks = service::check_all_stacks();
     let errors = report.errors + stacks.err().unwrap_or(0);
     failed("every stack's canary is whole", stacks.is_ok());
@@ -154,7 +157,34 @@ struct Counters {
     preemptions: u64,
 }
 
+/// How long messages that were sent may take to be answered at the end.
+const SETTLE_SECONDS: u64 = 1;
+
 impl Counters {
+    /// Once every message is answered, or a second later. A hart counts an
+    /// answer after it has put it on its way.
+    fn settled() -> Self {
+        let start = time::now();
+        loop {
+            let counters = Self::read();
+            let waited = time::now().wrapping_sub(start);
+            if counters.sends == counters.replies || time::seconds(waited) >= SETTLE_SECONDS {
+                return counters;
+            }
+        }
+    }
+
+    /// The kernel's totals against those of the workload and of what ran beside
+    /// it: the errors.
+    fn differ_from(&self, messages: Option<u64>, kstress: Option<&kstress::Tally>) -> u64 {
+        let beside = kstress.map_or(0, |tally| tally.messages);
+        let is_answered = self.sends == self.replies;
+        let agrees = messages.is_none_or(|messages| self.sends == messages + beside);
+        let covers = self.sends >= beside;
+        failed("every message is answered", is_answered)
+            + failed("the kernel's totals agree with the workload's", agrees && covers)
+    }
+
     fn read() -> Self {
         smp::inspect().iter().fold(Self::default(), |sum, hart: &HartInspect| Self {
             sends: sum.sends + hart.sends.load(Ordering::Relaxed),
