@@ -40,6 +40,10 @@ impl Machine for Riscv {
     }
 
     fn ring_doorbell(&self, hart: HartIndex) {
+        if hart == this_hart() {
+            // No firmware is needed for one's own.
+            return csr::set_software_interrupt();
+        }
         if let Some(local) = harts().get(hart.index()) {
             sbi::send_ipi(local.hartid());
         }

@@ -54,6 +54,13 @@ pub(crate) fn clear_software_interrupt() {
     unsafe { asm!("csrc sip, {}", "fence o, rw", in(reg) SOFT) };
 }
 
+/// Sets `sip.SSIP`: this hart rings its own doorbell.
+#[inline]
+pub(crate) fn set_software_interrupt() {
+    // SAFETY: SSIP is writable by S-mode and means only "look at your mailbox".
+    unsafe { asm!("csrs sip, {}", in(reg) SOFT) };
+}
+
 /// Waits until an enabled interrupt is pending, or a while (the instruction may
 /// return for no reason).
 #[inline]
