@@ -202,6 +202,8 @@ pub struct Counts {
     pub lock_waits: u64,
     /// Doorbells that were rung.
     pub doorbells: u64,
+    /// Steps of the counter `instret` in calls of firmware.
+    pub firmware: u64,
 }
 
 /// What a process holds, from [`Call::ProcessHoldings`].
@@ -261,8 +263,8 @@ pub struct Start {
 const _: () = assert!(size_of::<Spawn>() == 64);
 const _: () = assert!(size_of::<Exit>() == 32);
 const _: () = assert!(size_of::<Report>() == 24);
-const _: () = assert!(size_of::<Counts>() == 40);
-const _: () = assert!(size_of::<Figure>() == 80);
+const _: () = assert!(size_of::<Counts>() == 48);
+const _: () = assert!(size_of::<Figure>() == 88);
 const _: () = assert!(size_of::<Holdings>() == 40);
 const _: () = assert!(size_of::<NewThread>() == 40);
 const _: () = assert!(size_of::<Start>() == 48);

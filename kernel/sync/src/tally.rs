@@ -19,6 +19,9 @@ pub static LOCKS: Tally = Tally::new();
 /// Of those, how many were not free at once.
 pub static LOCK_WAITS: Tally = Tally::new();
 
+/// Steps of the counter `instret` in calls of firmware.
+pub static FIRMWARE: Tally = Tally::new();
+
 impl Tally {
     #[cfg(feature = "bench")]
     const fn new() -> Self {
@@ -35,6 +38,12 @@ impl Tally {
     pub fn count(&self) {
         #[cfg(feature = "bench")]
         self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// So many more.
+    #[cfg(feature = "bench")]
+    pub fn add(&self, more: u64) {
+        self.0.fetch_add(more, Ordering::Relaxed);
     }
 
     /// How many there were.

@@ -148,13 +148,14 @@ fn figure(from: UserAddr) -> Result<u64, Errno> {
         locks,
         lock_waits,
         doorbells,
+        firmware,
     ] = user_copy::read_words::<{ size_of::<Figure>() / 8 }>(from)?;
     let mut room = [0; MOST_FIGURE_NAME as usize];
     let length = usize::try_from(length).map_err(|_| Errno::EINVAL)?;
     let bytes = room.get_mut(..length).ok_or(Errno::EINVAL)?;
     user_copy::read(bytes, UserAddr::new(name as usize))?;
     let name = str::from_utf8(bytes).map_err(|_| Errno::EINVAL)?;
-    let counts = Counts { fences, satp_writes, locks, lock_waits, doorbells };
+    let counts = Counts { fences, satp_writes, locks, lock_waits, doorbells, firmware };
     let counts = (is_counted == 1).then_some(counts);
     console::send(Record::Figure { name, operations, instructions, counts });
     lwkt::count_work();
@@ -163,8 +164,9 @@ fn figure(from: UserAddr) -> Result<u64, Errno> {
 
 fn counts(to: UserAddr) -> Result<u64, Errno> {
     let counts = tally::read();
-    let Counts { fences, satp_writes, locks, lock_waits, doorbells } = counts.unwrap_or_default();
-    user_copy::write_words(to, [fences, satp_writes, locks, lock_waits, doorbells])?;
+    let Counts { fences, satp_writes, locks, lock_waits, doorbells, firmware } =
+        counts.unwrap_or_default();
+    user_copy::write_words(to, [fences, satp_writes, locks, lock_waits, doorbells, firmware])?;
     Ok(u64::from(counts.is_some()))
 }
 

@@ -8,7 +8,7 @@ use skimmer_abi::call::Counts;
 #[cfg(feature = "bench")]
 pub(super) fn read() -> Option<Counts> {
     use core::sync::atomic::Ordering::Relaxed;
-    use skimmer_sync::tally::{FENCES, LOCK_WAITS, LOCKS, SATP_WRITES};
+    use skimmer_sync::tally::{FENCES, FIRMWARE, LOCK_WAITS, LOCKS, SATP_WRITES};
     let doorbells = crate::smp::inspect().iter().map(|hart| hart.doorbells.load(Relaxed)).sum();
     Some(Counts {
         fences: FENCES.get(),
@@ -16,6 +16,7 @@ pub(super) fn read() -> Option<Counts> {
         locks: LOCKS.get(),
         lock_waits: LOCK_WAITS.get(),
         doorbells,
+        firmware: FIRMWARE.get(),
     })
 }
 

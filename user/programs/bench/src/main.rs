@@ -92,6 +92,7 @@ fn since(before: Option<Counts>, after: Option<Counts>) -> Option<Counts> {
         locks: after.locks - before.locks,
         lock_waits: after.lock_waits - before.lock_waits,
         doorbells: after.doorbells - before.doorbells,
+        firmware: after.firmware - before.firmware,
     })
 }
 
@@ -179,7 +180,8 @@ fn all_harts() -> Result<()> {
     for thread in threads {
         spans.push(thread?.join()?);
     }
-    let counts = since(before, measure::counts()?);
+    let counts = since(before, measure::counts()?)
+        .map(|counts| Counts { firmware: counts.firmware / step.max(1), ..counts });
     let operations = EACH * env::harts();
     let took = covered(&mut spans) / step.max(1);
     let name = "channel-create-destroy-8-harts";
