@@ -115,7 +115,9 @@ fn calls(call: Call, n: u64) {
 /// Lets others run for ever; with one instruction around each call.
 pub fn yield_forever() -> ! {
     loop {
-        // The loop below never ends; on the host there is none.
+        #[cfg(not(target_os = "none"))]
+        core::hint::spin_loop();
+        // This loop never ends by itself.
         #[cfg(target_os = "none")]
         // SAFETY: the call touches no memory.
         unsafe {
