@@ -12,6 +12,7 @@
 #[macro_use]
 pub mod out;
 
+pub mod bench;
 pub mod boot;
 pub mod build;
 pub mod claim;

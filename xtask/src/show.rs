@@ -37,6 +37,9 @@ pub fn record(record: &Record, symbols: Option<&Symbols>) -> String {
             "start: {}, {harts} hart(s), {clients} client(s), {rounds} round(s)",
             scenario.name()
         ),
+        Record::Figure { name, operations, instructions, .. } => {
+            format!("figure: {name}, {instructions} instructions for {operations} operation(s)")
+        }
         Record::CheckFailed { name } => format!("failed check: {name}"),
         Record::End(outcome) => end(outcome),
         Record::BadInput { message } => format!("bad input: {message}"),

@@ -275,7 +275,7 @@ fn check_outcome(expected: &Expected, seen: &Seen<'_>, add: &mut impl FnMut(Kind
 /// The first line of the console between the start of the scenario and its
 /// end, or until the guest falls silent; in words. The law no-hot-prints wants
 /// none. A boot that panics or gives up may say why, and a check that fails is
-/// named at the end.
+/// named at the end. What a program measured it tells between measuring.
 fn hot_print(records: &[Record], texts: &[Text]) -> Option<String> {
     let gives_up = |r: &Record| matches!(r, Record::Panic(_) | Record::BadInput { .. });
     if records.iter().any(gives_up) {
@@ -286,7 +286,8 @@ fn hot_print(records: &[Record], texts: &[Text]) -> Option<String> {
     let end = end.map_or(records.len(), |length| start + length);
     let text = texts.iter().find(|t| (start..=end).contains(&t.after));
     let text = text.map(|t| (t.after, t.line.clone()));
-    let is_hot = |r: &Record| !matches!(r, Record::CheckFailed { .. });
+    // Figures come from programs only.
+    let is_hot = |r: &Record| !matches!(r, Record::CheckFailed { .. } | Record::Figure { .. });
     let record = records[start..end].iter().position(is_hot);
     let record = record.map(|at| (start + at, show::record(&records[start + at], None)));
     // Of a text and a record at the same place the text came first.

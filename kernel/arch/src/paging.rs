@@ -34,6 +34,7 @@ use skimmer_sync::{
     cell::HartCell,
     irq::{HartIndex, IrqOff},
     once::Once,
+    tally::{FENCES, SATP_WRITES},
 };
 
 use crate::{addr, boot, cpu, irq::masked};
@@ -257,6 +258,10 @@ pub fn kernel_half() -> [Entry; KERNEL_ENTRIES] {
 
 fn set_satp(root: FrameNumber, change: Activation) {
     let satp = SV39 | u64::from(change.asid) << ASID_SHIFT | root.get() as u64;
+    SATP_WRITES.count();
+    if !matches!(change.flush, Flush::None) {
+        FENCES.count();
+    }
     // SAFETY: the kernel's half is the same in every root.
     unsafe { asm!("csrw satp, {}", in(reg) satp) };
     match change.flush {
@@ -278,11 +283,13 @@ const FEW: usize = 32;
 fn flush_pages(asid: u16, pages: UserPages) {
     let asid = u64::from(asid);
     if pages.count() > FEW {
+        FENCES.count();
         // SAFETY: forgets translations.
         unsafe { asm!("sfence.vma zero, {}", in(reg) asid) };
         return;
     }
     for page in pages.iter() {
+        FENCES.count();
         // SAFETY: forgets translations.
         unsafe { asm!("sfence.vma {}, {}", in(reg) page.base().get(), in(reg) asid) };
     }

@@ -66,14 +66,17 @@ skimmer_trap_entry:
     sd      t0, 16(sp)              # x2
     j       enter_rust
 
+    # The words at 288 and 296 are 0 for good: the chain of frame pointers ends
+    # here.
 from_user:
-    SAVE_MOST
     sd      x5, 40(sp)
+    csrr    t0, scause
+    addi    t0, t0, -8              # ecall
+    beqz    t0, from_call
+    SAVE_MOST
     csrrw   t0, sscratch, zero
     sd      t0, 16(sp)              # x2
     SAVE_CAUSE
-    sd      zero, 288(sp)           # the chain of frame pointers ends here
-    sd      zero, 296(sp)
     ld      tp, 304(sp)             # the kernel's
 
 enter_rust:
@@ -89,6 +92,10 @@ skimmer_trap_return:
 .if {bug_sret_sie}
     csrsi   sstatus, 2
 .endif
+    .irp n, 9,18,19,20,21,22,23,24,25,26,27
+    ld      x\n, 8*\n(sp)
+    .endr
+return_from_call:                   # with the kept registers in their places
     ld      t0, 280(sp)
     andi    t1, t0, 0x100           # SPP
     bnez    t1, 1f
@@ -97,13 +104,33 @@ skimmer_trap_return:
     csrw    sstatus, t0
     csrw    sepc, t1
     ld      x1, 8(sp)
-    .irp n, 3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
+    .irp n, 3,4,5,6,7,8,10,11,12,13,14,15,16,17,28,29,30,31
     ld      x\n, 8*\n(sp)
     .endr
     ld      sp, 16(sp)
 .globl skimmer_trap_sret
 skimmer_trap_sret:
     sret
+
+    # A system call changes a0 only. The registers that functions keep (s1 to
+    # s11) are left to those that Rust calls, and are not in the frame; sepc is
+    # the instruction behind the call.
+from_call:
+    .irp n, 1,3,4,6,7,8,10,11,12,13,14,15,16,17,28,29,30,31
+    sd      x\n, 8*\n(sp)
+    .endr
+    csrrw   t0, sscratch, zero
+    sd      t0, 16(sp)              # x2
+    csrr    t1, sepc
+    addi    t1, t1, 4
+    sd      t1, 256(sp)
+    csrr    t2, sstatus
+    sd      t2, 280(sp)
+    ld      tp, 304(sp)             # the kernel's
+    mv      a0, sp
+    addi    s0, sp, FRAME - 16
+    call    skimmer_trap_call
+    j       return_from_call
 
 overrun:
     # t0 and sp are lost to the report's frame only after they are kept.

@@ -119,6 +119,7 @@ pub(crate) fn install_fatal() {
 /// This hart runs threads, and takes interrupts wherever they are open.
 pub(crate) fn install() {
     csr::clear_scratch();
+    csr::open_counters();
     csr::set_trap_vector(skimmer_trap_entry as *const () as usize);
     csr::enable_interrupt_sources();
 }
@@ -139,6 +140,15 @@ extern "C" fn skimmer_trap(frame: &mut TrapFrame) {
         user::before_return(frame);
     }
     off_times::trap_returns();
+}
+
+/// A system call: what it means is the image's business.
+#[unsafe(no_mangle)]
+extern "C" fn skimmer_trap_call(frame: &mut TrapFrame) {
+    off_times::call_entered();
+    user::call(frame);
+    user::before_return(frame);
+    off_times::call_returns();
 }
 
 /// The doorbell or the timer; nothing else is enabled.

@@ -15,12 +15,7 @@ use crate::{
     trap::{TrapFrame, cause_name},
 };
 
-/// `scause` of a system call.
-const ECALL_FROM_USER: u64 = 8;
 const ILLEGAL_INSTRUCTION: u64 = 2;
-
-/// Bytes that an `ecall` takes.
-const ECALL_SIZE: u64 = 4;
 
 /// Registers by their number.
 const SP: usize = 2;
@@ -147,12 +142,16 @@ pub fn enter(start: Start) -> ! {
     }
 }
 
-/// A program made a call or a mistake.
+/// A program made a call. Of its registers the frame has those only that
+/// functions may change.
+#[inline]
+pub(crate) fn call(frame: &mut TrapFrame) {
+    with_interrupts_open(|| skimmer_call(&mut Call(frame)));
+}
+
+/// A program made a mistake.
 pub(crate) fn exception(frame: &mut TrapFrame) {
-    if frame.scause == ECALL_FROM_USER {
-        frame.sepc += ECALL_SIZE;
-        with_interrupts_open(|| skimmer_call(&mut Call(frame)));
-    } else if frame.scause == ILLEGAL_INSTRUCTION && fp::is_off(frame.sstatus) {
+    if frame.scause == ILLEGAL_INSTRUCTION && fp::is_off(frame.sstatus) {
         // It may be the program's first use of floating point.
         frame.sstatus = fp::begin(frame.sstatus);
     } else {

@@ -16,6 +16,7 @@ use std::time::Instant;
 use anyhow::Result;
 use clap::ValueEnum;
 
+use crate::bench;
 use crate::cli::TestArgs;
 use crate::lint::{self, Tally};
 use crate::mutants;
@@ -36,13 +37,15 @@ pub enum Part {
     Model,
     /// Boots in QEMU.
     Boot,
+    /// What calls cost, held against ceilings and the committed table.
+    Bench,
     /// Every named bug, built in and caught.
     Mutants,
 }
 
 /// Every part, in the order in which they run.
 const PARTS: &[Part] =
-    &[Part::Lint, Part::Host, Part::Programs, Part::Model, Part::Boot, Part::Mutants];
+    &[Part::Lint, Part::Host, Part::Programs, Part::Model, Part::Boot, Part::Bench, Part::Mutants];
 
 impl std::ops::AddAssign for Tally {
     fn add_assign(&mut self, other: Self) {
@@ -86,6 +89,7 @@ fn one(part: Part, args: &TestArgs, tools: &Tools) -> Result<Tally> {
         Part::Programs => programs::checks::all(tools),
         Part::Model => host::models(),
         Part::Boot => boots::all(tools, args.boot.as_deref()),
+        Part::Bench => bench::as_test(tools),
         Part::Mutants => mutants::as_tests(tools, args.setup.compiler),
     }
 }

@@ -6,10 +6,11 @@
 use alloc::vec::Vec;
 
 use skimmer_abi::{
-    call::{Call as Name, Exit, NewThread, Report, Spawn, ended},
+    call::{Call as Name, Counts, Exit, Figure, MOST_FIGURE_NAME, NewThread, Report, Spawn, ended},
     errno::Errno,
+    record::Record,
 };
-use skimmer_arch::{irq::masked, println, stack, time, user::Call, user_copy};
+use skimmer_arch::{console, irq::masked, println, stack, time, user::Call, user_copy};
 use skimmer_core::{
     process::Tid,
     space::{entry::Protection, pages::UserPages, regions::Holds},
@@ -18,7 +19,7 @@ use skimmer_core::{
 
 use skimmer_sync::lock::SpinLock;
 
-use super::{Birth, Process, caller, channels, death, list, spawn, threads};
+use super::{Birth, Process, caller, channels, death, list, spawn, tally, threads};
 use crate::lwkt;
 
 /// The longest text that is written or passed in one go.
@@ -27,7 +28,16 @@ const MOST_TEXT: usize = 64 << 10;
 const LINE: usize = 256;
 
 /// Does what was asked for.
+#[inline]
 pub(super) fn answer(call: &mut Call<'_>) {
+    if call.number() == Name::Nop as u64 {
+        call.finish(0);
+    } else {
+        look_up(call);
+    }
+}
+
+fn look_up(call: &mut Call<'_>) {
     let result = match Name::from_number(call.number()) {
         Some(name) => perform(name, call),
         None => Err(Errno::ENOSYS),
@@ -39,9 +49,6 @@ pub(super) fn answer(call: &mut Call<'_>) {
 }
 
 fn perform(name: Name, call: &Call<'_>) -> Result<u64, Errno> {
-    if name == Name::Nop {
-        return Ok(0);
-    }
     let (process, me) = caller();
     let argument = |place| call.argument(place);
     let address = |place| UserAddr::new(call.argument(place) as usize);
@@ -54,6 +61,8 @@ fn perform(name: Name, call: &Call<'_>) -> Result<u64, Errno> {
             Ok(0)
         }
         Name::Report => report(address(0)),
+        Name::Figure => figure(address(0)),
+        Name::Counts => counts(address(0)),
         Name::ProcessSpawn => process_spawn(process, address(0)),
         Name::ProcessExit => {
             let status = argument(0).cast_signed();
@@ -125,6 +134,40 @@ fn report(from: UserAddr) -> Result<u64, Errno> {
     });
     lwkt::count_work();
     Ok(0)
+}
+
+fn figure(from: UserAddr) -> Result<u64, Errno> {
+    let [
+        name,
+        length,
+        operations,
+        instructions,
+        is_counted,
+        fences,
+        satp_writes,
+        locks,
+        lock_waits,
+        doorbells,
+        firmware,
+    ] = user_copy::read_words::<{ size_of::<Figure>() / 8 }>(from)?;
+    let mut room = [0; MOST_FIGURE_NAME as usize];
+    let length = usize::try_from(length).map_err(|_| Errno::EINVAL)?;
+    let bytes = room.get_mut(..length).ok_or(Errno::EINVAL)?;
+    user_copy::read(bytes, UserAddr::new(name as usize))?;
+    let name = str::from_utf8(bytes).map_err(|_| Errno::EINVAL)?;
+    let counts = Counts { fences, satp_writes, locks, lock_waits, doorbells, firmware };
+    let counts = (is_counted == 1).then_some(counts);
+    console::send(Record::Figure { name, operations, instructions, counts });
+    lwkt::count_work();
+    Ok(0)
+}
+
+fn counts(to: UserAddr) -> Result<u64, Errno> {
+    let counts = tally::read();
+    let Counts { fences, satp_writes, locks, lock_waits, doorbells, firmware } =
+        counts.unwrap_or_default();
+    user_copy::write_words(to, [fences, satp_writes, locks, lock_waits, doorbells, firmware])?;
+    Ok(u64::from(counts.is_some()))
 }
 
 /// A text of the program's, copied.

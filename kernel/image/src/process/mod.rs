@@ -13,6 +13,7 @@ mod channels;
 mod death;
 mod list;
 mod spawn;
+mod tally;
 mod threads;
 mod tlb;
 
