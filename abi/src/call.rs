@@ -10,6 +10,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::check::Check;
+
 /// Declares the calls once: the enum, and the way back from a number.
 macro_rules! calls {
     ($($(#[$doc:meta])* $name:ident = $number:literal,)*) => {
@@ -165,6 +167,28 @@ pub struct Report {
     pub errors: u64,
     /// A digest of what it did, the same for the same seed.
     pub digest: u64,
+    /// The number of the first [`Check`] that failed, if it is one with a name;
+    /// 0 for none.
+    pub failed: u64,
+}
+
+impl Report {
+    /// Counts a check that has a name, if it failed.
+    pub const fn check(&mut self, check: Check, holds: bool) {
+        if !holds {
+            self.add(&Self { verified: 0, errors: 1, digest: 0, failed: check as u64 });
+        }
+    }
+
+    /// Adds what somebody else vouches for, wrapping.
+    pub const fn add(&mut self, other: &Self) {
+        self.verified = self.verified.wrapping_add(other.verified);
+        self.errors = self.errors.wrapping_add(other.errors);
+        self.digest = self.digest.wrapping_add(other.digest);
+        if self.failed == 0 {
+            self.failed = other.failed;
+        }
+    }
 }
 
 /// The longest name of a figure, in bytes.
@@ -262,7 +286,7 @@ pub struct Start {
 
 const _: () = assert!(size_of::<Spawn>() == 64);
 const _: () = assert!(size_of::<Exit>() == 32);
-const _: () = assert!(size_of::<Report>() == 24);
+const _: () = assert!(size_of::<Report>() == 32);
 const _: () = assert!(size_of::<Counts>() == 48);
 const _: () = assert!(size_of::<Figure>() == 88);
 const _: () = assert!(size_of::<Holdings>() == 40);

@@ -29,12 +29,12 @@ use crate::{cpu, csr};
 
 /// Instructions of trap.S before it calls Rust, which are masked too: of a trap
 /// in the kernel, which are the most.
-const TRAP_ENTRY: u64 = 58;
+const TRAP_ENTRY: u64 = 59;
 /// Instructions of trap.S after Rust has returned, `sret` included: to a
 /// program, which are the most.
 const TRAP_EXIT: u64 = 39;
 /// The same for a system call.
-const CALL_ENTRY: u64 = 36;
+const CALL_ENTRY: u64 = 37;
 const CALL_EXIT: u64 = 29;
 
 /// Whether intervals that begin or end now count: only those of a workload do.

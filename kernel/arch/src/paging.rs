@@ -7,7 +7,7 @@
 //! all of them.
 
 use alloc::{
-    alloc::{Layout, alloc_zeroed, dealloc},
+    alloc::{Layout, dealloc},
     boxed::Box,
     vec::Vec,
 };
@@ -16,6 +16,11 @@ use core::{
     ptr::NonNull,
     sync::atomic::{AtomicU64, AtomicUsize, Ordering},
 };
+
+#[cfg(feature = "bug-frame-dirty")]
+use alloc::alloc::alloc as alloc_zeroed;
+#[cfg(not(feature = "bug-frame-dirty"))]
+use alloc::alloc::alloc_zeroed;
 
 use skimmer_core::{
     frames::{FRAME_SIZE, FrameNumber},

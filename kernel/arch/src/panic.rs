@@ -72,6 +72,11 @@ pub(crate) fn overrun(frame: &TrapFrame) -> ! {
     report(frame, "kernel stack overrun")
 }
 
+/// A trap from U-mode that came to stand on the program's stack.
+pub(crate) fn astray(frame: &TrapFrame) -> ! {
+    report(frame, "user-trap-on-kernel-stack: a trap from U-mode on the program's stack")
+}
+
 fn report(frame: &TrapFrame, name: &str) -> ! {
     begin();
     println!(

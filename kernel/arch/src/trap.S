@@ -9,7 +9,7 @@
 #
 # While a program runs, sscratch is the address of its thread's frame, at the
 # top of the thread's kernel stack; a trap from U-mode swaps it with the
-# program's sp. While the kernel runs, sscratch is 0: that is how the two are
+# program's sp, and looks whether what it got is an address of the kernel's. While the kernel runs, sscratch is 0: that is how the two are
 # told apart, and what a trap in the kernel may use for one register.
 
 .equ STACK_BITS, 14                 # STACK_SIZE of stack.rs
@@ -69,6 +69,11 @@ skimmer_trap_entry:
     # The words at 288 and 296 are 0 for good: the chain of frame pointers ends
     # here.
 from_user:
+.if {bug_sscratch}
+    csrrw   sp, sscratch, sp
+    addi    sp, sp, -FRAME
+.endif
+    bgez    sp, astray
     sd      x5, 40(sp)
     csrr    t0, scause
     addi    t0, t0, -8              # ecall
@@ -131,6 +136,24 @@ from_call:
     addi    s0, sp, FRAME - 16
     call    skimmer_trap_call
     j       return_from_call
+
+astray:
+    # What sp should have been is in sscratch, or nothing is: then nobody can
+    # say more.
+    csrrw   sp, sscratch, sp
+1:  bgez    sp, 1b
+    ld      tp, 304(sp)
+    ld      sp, 0(tp)
+    addi    sp, sp, -FRAME
+    SAVE_MOST
+    sd      x5, 40(sp)
+    csrrw   t0, sscratch, zero
+    sd      t0, 16(sp)              # x2
+    SAVE_CAUSE
+    mv      a0, sp
+    addi    s0, sp, FRAME - 16
+    call    skimmer_astray
+    unimp
 
 overrun:
     # t0 and sp are lost to the report's frame only after they are kept.

@@ -22,6 +22,7 @@ use crate::{
 global_asm!(
     include_str!("trap.S"),
     bug_sret_sie = const cfg!(feature = "bug-sret-sie") as u8,
+    bug_sscratch = const cfg!(feature = "bug-sscratch") as u8,
 );
 
 unsafe extern "C" {
@@ -184,6 +185,11 @@ fn is_in_return(sepc: u64) -> bool {
 #[unsafe(no_mangle)]
 extern "C" fn skimmer_overrun(frame: &TrapFrame) -> ! {
     panic::overrun(frame)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn skimmer_astray(frame: &TrapFrame) -> ! {
+    panic::astray(frame)
 }
 
 #[unsafe(no_mangle)]

@@ -32,8 +32,12 @@ pub const DELAY: &str = "delay-";
 pub struct Bug {
     /// Its feature, without `bug-`.
     pub name: &'static str,
-    /// `--scenario`.
+    /// `--scenario`; what a program runs under is `program`.
     pub scenario: Scenario,
+    /// `--program`.
+    pub program: Option<&'static str>,
+    /// The program's arguments, after `--`.
+    pub arguments: &'static [&'static str],
     /// `--rounds`.
     pub rounds: Option<u64>,
     /// `--append`.
@@ -62,6 +66,8 @@ pub enum Control {
 const USUAL: Bug = Bug {
     name: "",
     scenario: Scenario::Msgstorm,
+    program: None,
+    arguments: &[],
     rounds: None,
     append: &[],
     harts: 8,
@@ -72,6 +78,11 @@ const USUAL: Bug = Bug {
 
 /// The same, with a ping-pong between two harts beside it.
 const BESIDE_KSTRESS: Bug = Bug { append: &["with=kstress"], ..USUAL };
+
+/// A program instead.
+const fn program(name: &'static str) -> Bug {
+    Bug { scenario: Scenario::Program, program: Some(name), ..USUAL }
+}
 
 /// Every bug.
 pub const BUGS: &[Bug] = &[
@@ -122,6 +133,34 @@ pub const BUGS: &[Bug] = &[
         ..BESIDE_KSTRESS
     },
     Bug { name: "stack-stomp", check: Check::Panic { text: "canaries-everywhere" }, ..USUAL },
+    Bug {
+        name: "chid-generation",
+        arguments: &["rounds=20"],
+        check: Check::GuestCheck { name: "ids-never-alias: the chid" },
+        ..program("chanstorm")
+    },
+    // 1,024,000 channels: one of them is the millionth.
+    Bug {
+        name: "leak-channel",
+        arguments: &["rounds=500"],
+        check: Check::GuestCheck { name: "the kernel counts the channels" },
+        ..program("chanstorm")
+    },
+    Bug {
+        name: "shootdown",
+        check: Check::GuestCheck { name: "memory that was given back" },
+        ..program("faults")
+    },
+    Bug {
+        name: "frame-dirty",
+        check: Check::GuestCheck { name: "memory that a program is given" },
+        ..program("faults")
+    },
+    Bug {
+        name: "sscratch",
+        check: Check::Panic { text: "user-trap-on-kernel-stack" },
+        ..program("hello")
+    },
 ];
 
 /// The bug of that name.
@@ -181,8 +220,8 @@ impl Bug {
             scenario: self.scenario.name().to_owned(),
             rounds: self.rounds,
             seed,
-            program: None,
-            arguments: Vec::new(),
+            program: self.program.map(ToOwned::to_owned),
+            arguments: self.arguments.iter().map(ToString::to_string).collect(),
             append: self.append.iter().map(ToString::to_string).collect(),
         }
     }
@@ -208,7 +247,8 @@ impl Bug {
     /// What it is booted with, in words.
     #[must_use]
     pub fn in_words(&self) -> String {
-        let mut words = vec![self.scenario.name().to_owned()];
+        let mut words = vec![self.program.unwrap_or(self.scenario.name()).to_owned()];
+        words.extend(self.arguments.iter().map(ToString::to_string));
         words.extend(self.rounds.map(|rounds| format!("rounds={rounds}")));
         words.extend(self.append.iter().map(ToString::to_string));
         format!("{}, {} harts, {}", words.join(" "), self.harts, self.schedule)

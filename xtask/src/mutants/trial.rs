@@ -18,6 +18,7 @@ use crate::boot::{Boot, Booted, boot};
 use crate::build::{self, Kernel};
 use crate::cli::run_line;
 use crate::process;
+use crate::programs;
 use crate::record::Record;
 use crate::setup::Tools;
 use crate::setup::compiler::Choice;
@@ -234,11 +235,15 @@ impl Trials<'_> {
         let machine = bug.machine(self.tools.qemu_asked.clone(), self.compiler);
         let workload = bug.workload(seed);
         let reproduce = run_line(&workload, &machine, &build_args(features), seed);
+        let workload = workload.workload(seed);
+        std::fs::create_dir_all(&dir)?;
+        let mut machine_asked = machine.machine(self.tools, seed);
+        machine_asked.initrd = programs::for_boot(&self.tools.compiler, &workload, &dir)?;
         let spec = Boot {
-            machine: &machine.machine(self.tools, seed),
+            machine: &machine_asked,
             elf: &kernel.elf,
             gdb: &self.tools.gdb,
-            workload: &workload.workload(seed),
+            workload: &workload,
             dir: &dir,
             timeout: machine.timeout(),
             wait: false,

@@ -117,7 +117,8 @@ fn debug_write(from: UserAddr, length: u64) -> Result<u64, Errno> {
 }
 
 /// What all programs have reported so far.
-static REPORTED: SpinLock<Report> = SpinLock::new(Report { verified: 0, errors: 0, digest: 0 });
+static REPORTED: SpinLock<Report> =
+    SpinLock::new(Report { verified: 0, errors: 0, digest: 0, failed: 0 });
 
 /// What all programs have reported so far.
 pub(crate) fn reported() -> Report {
@@ -125,13 +126,8 @@ pub(crate) fn reported() -> Report {
 }
 
 fn report(from: UserAddr) -> Result<u64, Errno> {
-    let [verified, errors, digest] = user_copy::read_words(from)?;
-    masked(|irq| {
-        let mut sum = REPORTED.lock(irq);
-        sum.verified = sum.verified.wrapping_add(verified);
-        sum.errors = sum.errors.wrapping_add(errors);
-        sum.digest = sum.digest.wrapping_add(digest);
-    });
+    let [verified, errors, digest, failed] = user_copy::read_words(from)?;
+    masked(|irq| REPORTED.lock(irq).add(&Report { verified, errors, digest, failed }));
     lwkt::count_work();
     Ok(0)
 }

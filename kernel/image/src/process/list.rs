@@ -12,7 +12,7 @@ use skimmer_core::{
 };
 use skimmer_sync::lock::SpinLock;
 
-use super::Process;
+use super::{Process, channels};
 use crate::lwkt;
 
 /// The parent of those that the kernel itself starts and waits for.
@@ -157,4 +157,10 @@ pub(crate) fn wait(parent: u64, pid: u64, is_over: impl Fn() -> bool) -> Result<
 /// Processes that nobody has waited for yet, those that run included.
 pub(crate) fn count() -> u32 {
     with(|list| list.entries.len())
+}
+
+/// Channels that processes have left behind in their rooms.
+pub(crate) fn channels_left() -> u64 {
+    let room = |place| with(|list| list.rooms.get(place).copied());
+    (0..).map_while(room).map(|room| channels::counts(room).live()).sum()
 }

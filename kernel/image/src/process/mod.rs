@@ -37,7 +37,7 @@ use skimmer_sync::lock::SpinLock;
 use crate::mutex::Mutex;
 
 pub(crate) use calls::reported;
-pub(crate) use list::{KERNEL, count, wait};
+pub(crate) use list::{KERNEL, channels_left, count, wait};
 pub(crate) use spawn::{Birth, set_package, spawn};
 
 /// Frames that all processes together have.

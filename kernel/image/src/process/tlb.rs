@@ -38,7 +38,14 @@ impl Transport for Messages {
             return Told::Later;
         }
         let message = lwkt::Message::new(lwkt::Payload::Forget(self.space, request.scope));
-        self.sent.push((hart, lwkt::send(smp::service_of(hart), message)));
+        #[cfg(feature = "bug-shootdown")]
+        let told = match request.scope {
+            skimmer_core::space::shootdown::Scope::Pages(_) => cpu::this_hart(),
+            skimmer_core::space::shootdown::Scope::Everything => hart,
+        };
+        #[cfg(not(feature = "bug-shootdown"))]
+        let told = hart;
+        self.sent.push((hart, lwkt::send(smp::service_of(told), message)));
         Told::Sent
     }
 
