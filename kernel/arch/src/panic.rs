@@ -15,7 +15,7 @@ use skimmer_abi::{
 };
 
 use crate::{
-    console, cpu, csr, power, println, sbi, stack,
+    console, cpu, csr, power, println, sbi, stack, stack_memory,
     trap::{TrapFrame, cause_name},
 };
 
@@ -176,11 +176,12 @@ struct Backtrace {
 
 impl Backtrace {
     /// Walks the frame pointers from `fp`. Every step must stay on the stack
-    /// that holds `sp` and go up, so that a damaged chain ends the walk.
+    /// that holds `sp`, or has run off it to there, and go up, so that a damaged
+    /// chain ends the walk.
     fn walk(fp: u64, sp: u64) -> Self {
         let mut trace = Self { frames: [0; MAX_FRAMES], depth: 0 };
         let (Ok(mut fp), Ok(sp)) = (usize::try_from(fp), usize::try_from(sp)) else { return trace };
-        let (low, high) = stack::bounds(sp);
+        let (low, high) = stack::bounds(stack_memory::above_guard(sp));
         while fp > low + 16 && fp <= high && fp.is_multiple_of(8) && fp != 0 {
             let Some(place) = trace.frames.get_mut(usize::from(trace.depth)) else { break };
             let (Some(ra), Some(next)) = (read_stack(fp - 8), read_stack(fp - 16)) else { break };
@@ -210,7 +211,8 @@ impl Backtrace {
 
 /// Reads a word of the stack that is being walked.
 fn read_stack(address: usize) -> Option<usize> {
-    if address < crate::addr::LINEAR_BASE {
+    let is_guard = stack_memory::is_in_region(address) && stack_memory::physical(address).is_none();
+    if address < crate::addr::LINEAR_BASE || is_guard {
         return None;
     }
     let word = core::ptr::with_exposed_provenance::<usize>(address);

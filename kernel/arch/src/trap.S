@@ -2,17 +2,18 @@
 # Trap entry and exit, beside trap.rs.
 #
 # A trap from S-mode runs on the stack of the thread that it interrupts, below a
-# frame with all its registers. Kernel stacks are blocks of 16 KiB aligned to
-# their size: a stack pointer that is too near the low end leaves for the hart's
-# trap stack, whose end stands in the first word that tp points to, and is
-# reported.
+# frame with all its registers. Kernel stacks are blocks of 16 KiB at multiples
+# of 32 KiB, with 16 KiB below each in which nothing is mapped: a stack pointer
+# that is there, or too near the low end of a stack, leaves for the hart's trap
+# stack, whose end stands in the first word that tp points to, and is reported.
 #
 # While a program runs, sscratch is the address of its thread's frame, at the
 # top of the thread's kernel stack; a trap from U-mode swaps it with the
 # program's sp, and looks whether what it got is an address of the kernel's. While the kernel runs, sscratch is 0: that is how the two are
 # told apart, and what a trap in the kernel may use for one register.
 
-.equ STACK_BITS, 14                 # STACK_SIZE of stack.rs
+.equ STACK_BITS, 14                 # STACK_SIZE of stack.rs; the next bit tells
+                                    # a stack (0) from a guard (1)
 .equ FRAME, 320
 .equ ROOM, FRAME + 2560             # a frame, the handlers, header and canary
 
@@ -55,8 +56,8 @@ skimmer_trap_entry:
     bnez    sp, from_user
     csrrw   sp, sscratch, sp
     csrw    sscratch, t0
-    slli    t0, sp, 64 - STACK_BITS
-    srli    t0, t0, 64 - STACK_BITS
+    slli    t0, sp, 63 - STACK_BITS # the guard's bit as the sign: how far above
+    srai    t0, t0, 63 - STACK_BITS # the low end, negative below it
     addi    t0, t0, -(ROOM / 2)     # in two steps: immediates have 12 bits
     addi    t0, t0, -(ROOM / 2)
     bltz    t0, overrun

@@ -16,7 +16,7 @@ use skimmer_core::table::OutOfMemory;
 use crate::{
     cpu, csr, fp, off_times, panic,
     stack::{KernelStack, STACK_SIZE},
-    user, user_copy,
+    stack_memory, user, user_copy,
 };
 
 global_asm!(
@@ -134,6 +134,8 @@ extern "C" fn skimmer_trap(frame: &mut TrapFrame) {
         user::exception(frame);
     } else if let Some(resume) = user_copy::resume(frame) {
         frame.sepc = resume;
+    } else if stack_memory::shows_now(frame.scause, frame.stval) {
+        // A stack that this hart had not seen yet. Once more.
     } else {
         panic::trap(frame);
     }

@@ -271,6 +271,11 @@ pub const CASES: &[Case] = &[
         evidence: &[(file::PANIC, "canaries-everywhere")],
         ..PORTS
     },
+    // At the harts that the guards' pages must be seen on, which did not map
+    // them.
+    Case { name: "overflow-1", harts: 1, ..OVERFLOW },
+    OVERFLOW,
+    Case { name: "overflow-64", harts: 64, ..OVERFLOW },
     Case {
         name: "hang",
         scenario: Scenario::Hang,
@@ -287,6 +292,26 @@ pub const CASES: &[Case] = &[
         ..PORTS
     },
 ];
+
+/// A thread that recurses without end.
+const OVERFLOW: Case = Case {
+    name: "overflow",
+    scenario: Scenario::Overflow,
+    expect: Some(Kind::Panic),
+    evidence: &[(file::PANIC, "kernel stack overrun"), (file::PANIC, "faults::fall")],
+    check: |booted| booted.records.iter().any(is_overrun_into_guard),
+    ..PORTS
+};
+
+/// Whether it is the panic of a store that did not happen: a page fault in a
+/// guard, which bit 14 of an address tells from a stack, by the trap entry.
+fn is_overrun_into_guard(record: &Record) -> bool {
+    const STORE_PAGE_FAULT: u64 = 15;
+    const GUARD: u64 = 1 << 14;
+    matches!(record, Record::Panic(panic) if panic.message == "kernel stack overrun"
+        && panic.scause == Some(STORE_PAGE_FAULT)
+        && panic.stval & GUARD != 0)
+}
 
 /// Whether a hart was left out for that reason.
 fn skipped(booted: &Booted, id: u64, why: SkipReason) -> bool {

@@ -27,7 +27,7 @@ use crate::{
 pub const ENTRIES: usize = 512;
 /// Entries of the root that belong to the kernel: the upper half.
 pub const KERNEL_ENTRIES: usize = ENTRIES / 2;
-const ROOT_LEVEL: u32 = 2;
+pub(crate) const ROOT_LEVEL: u32 = 2;
 
 /// Physical memory, as far as address spaces need it.
 pub trait TableMemory {

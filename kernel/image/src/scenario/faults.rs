@@ -7,7 +7,7 @@ use skimmer_abi::{
     record::{Outcome, Record},
     scenario::Scenario,
 };
-use skimmer_arch::{console, power};
+use skimmer_arch::{console, irq, power};
 
 use super::{Report, spawn};
 use crate::{lwkt, smp};
@@ -65,6 +65,20 @@ pub(super) fn stomp() -> Report {
         overrun_stack();
         lwkt::yield_now();
     })
+}
+
+/// A thread that calls itself without end: the page below its stack must end it.
+/// Interrupts are masked, or one of them would find the stack too small first.
+pub(super) fn overflow() -> Report {
+    run_on_last(|| {
+        irq::masked(|_| fall(u64::MAX));
+    })
+}
+
+/// Calls itself that many times, and needs stack for each.
+fn fall(depth: u64) -> u64 {
+    let ballast = core::hint::black_box([depth; 8]);
+    if depth == 0 { 0 } else { fall(depth - 1) + ballast[0] }
 }
 
 /// Uses more stack than the calling thread has.

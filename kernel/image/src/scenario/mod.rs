@@ -22,7 +22,7 @@ use skimmer_abi::{
     record::{Outcome, Record},
     scenario::Scenario,
 };
-use skimmer_arch::{console, power, time};
+use skimmer_arch::{console, paging, power, time};
 use skimmer_core::{cmdline::CommandLine, ids::ThreadId};
 use skimmer_sync::once::Once;
 
@@ -58,6 +58,7 @@ pub(crate) fn run(line: &CommandLine<'_>) -> ! {
         Scenario::LieRecord => faults::lie_record(),
         Scenario::LieStatus => faults::lie_status(),
         Scenario::Stomp => faults::stomp(),
+        Scenario::Overflow => faults::overflow(),
     };
     let kstress = kstress.map(kstress::Kstress::stop);
     report.errors += kstress.as_ref().map_or(0, |tally| tally.errors);
@@ -68,6 +69,8 @@ pub(crate) fn run(line: &CommandLine<'_>) -> ! {
     let stacks = service::check_all_stacks();
     let errors = report.errors + stacks.err().unwrap_or(0);
     failed("every stack's canary is whole", stacks.is_ok());
+    let errors = errors
+        + failed("no kernel page is writable and executable", paging::is_kernel_half_sound());
     if let Some(name) = FIRST_FAILED.get() {
         console::send(Record::CheckFailed { name });
     }
