@@ -103,11 +103,11 @@ pub fn as_test(tools: &Tools) -> Result<Tally> {
     Ok(match result {
         Ok(measured) => {
             println!("bench: {} figures: ok, twice the same", measured.figures.len());
-            Tally { passed: measured.figures.len(), failed: 0 }
+            Tally { passed: measured.figures.len(), ..Tally::default() }
         }
         Err(error) => {
             println!("bench: FAILED {error:#}");
-            Tally { passed: 0, failed: 1 }
+            Tally { failed: 1, ..Tally::default() }
         }
     })
 }
