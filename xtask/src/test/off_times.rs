@@ -37,7 +37,7 @@ struct Ceiling {
 const ONE_HART: Ceiling = Ceiling { masked: 4_400, deferred: 4_400 };
 
 /// On several.
-const SEVERAL: Ceiling = Ceiling { masked: 10_000, deferred: 10_000 };
+const SEVERAL: Ceiling = Ceiling { masked: 24_000, deferred: 24_000 };
 
 /// A boot that is measured.
 #[derive(Clone, Copy, Debug)]

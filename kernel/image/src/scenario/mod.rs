@@ -41,7 +41,7 @@ pub(crate) struct Report {
 
 /// Runs what the command line asks for, and ends the machine.
 pub(crate) fn run(line: &CommandLine<'_>) -> ! {
-    let before = Counters::settled();
+    let before = Counters::read();
     let started = time::now();
     let kstress = line.with_kstress.then(|| kstress::Kstress::start(line.seed));
     let mut report = match line.scenario {
@@ -64,7 +64,7 @@ pub(crate) fn run(line: &CommandLine<'_>) -> ! {
     report.errors += kstress.as_ref().map_or(0, |tally| tally.errors);
     let nanos = time::nanos(time::now().wrapping_sub(started));
     let off_times = off_times::stop();
-    let counters = Counters::settled().since(&before);
+    let counters = Counters::read().since(&before);
     report.errors += counters.differ_from(report.messages, kstress.as_ref());
     let stacks = service::check_all_stacks();
     let errors = report.errors + stacks.err().unwrap_or(0);
@@ -162,23 +162,7 @@ struct Counters {
     preemptions: u64,
 }
 
-/// How long messages that were sent may take to be answered at the end.
-const SETTLE_SECONDS: u64 = 1;
-
 impl Counters {
-    /// Once every message is answered, or a second later. A hart counts an
-    /// answer after it has put it on its way.
-    fn settled() -> Self {
-        let start = time::now();
-        loop {
-            let counters = Self::read();
-            let waited = time::now().wrapping_sub(start);
-            if counters.sends == counters.replies || time::seconds(waited) >= SETTLE_SECONDS {
-                return counters;
-            }
-        }
-    }
-
     /// The kernel's totals against those of the workload and of what ran beside
     /// it: the errors.
     fn differ_from(&self, messages: Option<u64>, kstress: Option<&kstress::Tally>) -> u64 {
