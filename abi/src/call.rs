@@ -8,6 +8,10 @@
 //!
 //! [`Errno`]: crate::errno::Errno
 
+use serde::{Deserialize, Serialize};
+
+use crate::check::Check;
+
 /// Declares the calls once: the enum, and the way back from a number.
 macro_rules! calls {
     ($($(#[$doc:meta])* $name:ident = $number:literal,)*) => {
@@ -48,6 +52,13 @@ calls! {
     /// What a workload vouches for: (address of [`Report`]). → 0. The kernel's
     /// scenario adds up what all processes report, wrapping. EFAULT.
     Report = 4,
+    /// What something costs, for `cargo xtask bench`: (address of [`Figure`]).
+    /// → 0. Goes to the host as a record. EFAULT, EINVAL (the name).
+    Figure = 5,
+    /// What the kernel has counted since boot: (address of [`Counts`]). → 1;
+    /// 0 from a kernel that was not built to count (feature `bench`), and all
+    /// of it is 0 then. EFAULT.
+    Counts = 6,
     /// Starts a program of the boot package: (address of [`Spawn`]). → pid.
     /// EFAULT, ENOENT (no such program), ENOEXEC (it is no program), EINVAL
     /// (priority, text), EAGAIN, ENOMEM.
@@ -158,6 +169,67 @@ pub struct Report {
     pub errors: u64,
     /// A digest of what it did, the same for the same seed.
     pub digest: u64,
+    /// The number of the first [`Check`] that failed, if it is one with a name;
+    /// 0 for none.
+    pub failed: u64,
+}
+
+impl Report {
+    /// Counts a check that has a name, if it failed.
+    pub const fn check(&mut self, check: Check, holds: bool) {
+        if !holds {
+            self.add(&Self { verified: 0, errors: 1, digest: 0, failed: check as u64 });
+        }
+    }
+
+    /// Adds what somebody else vouches for, wrapping.
+    pub const fn add(&mut self, other: &Self) {
+        self.verified = self.verified.wrapping_add(other.verified);
+        self.errors = self.errors.wrapping_add(other.errors);
+        self.digest = self.digest.wrapping_add(other.digest);
+        if self.failed == 0 {
+            self.failed = other.failed;
+        }
+    }
+}
+
+/// The longest name of a figure, in bytes.
+pub const MOST_FIGURE_NAME: u64 = 64;
+
+/// What something costs, to [`Call::Figure`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Figure {
+    /// Address of its name.
+    pub name: u64,
+    /// Bytes of it, at most [`MOST_FIGURE_NAME`].
+    pub name_length: u64,
+    /// How many operations were measured.
+    pub operations: u64,
+    /// Instructions that they took together.
+    pub instructions: u64,
+    /// 1 if `counts` was counted, else 0.
+    pub is_counted: u64,
+    /// What the kernel counted meanwhile.
+    pub counts: Counts,
+}
+
+/// What the kernel counts over all harts, from [`Call::Counts`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[repr(C)]
+pub struct Counts {
+    /// `sfence.vma` instructions.
+    pub fences: u64,
+    /// Writes to satp.
+    pub satp_writes: u64,
+    /// Locks that were taken.
+    pub locks: u64,
+    /// Of those, how many were not free at once.
+    pub lock_waits: u64,
+    /// Doorbells that were rung.
+    pub doorbells: u64,
+    /// Steps of the counter `instret` in calls of firmware.
+    pub firmware: u64,
 }
 
 /// What a process holds, from [`Call::ProcessHoldings`].
@@ -216,7 +288,9 @@ pub struct Start {
 
 const _: () = assert!(size_of::<Spawn>() == 64);
 const _: () = assert!(size_of::<Exit>() == 32);
-const _: () = assert!(size_of::<Report>() == 24);
+const _: () = assert!(size_of::<Report>() == 32);
+const _: () = assert!(size_of::<Counts>() == 48);
+const _: () = assert!(size_of::<Figure>() == 88);
 const _: () = assert!(size_of::<Holdings>() == 40);
 const _: () = assert!(size_of::<NewThread>() == 40);
 const _: () = assert!(size_of::<Start>() == 48);

@@ -124,3 +124,8 @@ const _: () = assert!(size_of::<InspectRoot>() == 24);
 pub fn bump(counter: &AtomicU64) {
     counter.store(counter.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
 }
+
+/// Takes a bump back.
+pub fn unbump(counter: &AtomicU64) {
+    counter.store(counter.load(Ordering::Relaxed).wrapping_sub(1), Ordering::Relaxed);
+}

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod call;
+pub mod check;
 pub mod errno;
 pub mod exit;
 pub mod inspect;

@@ -10,7 +10,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::scenario::Scenario;
+use crate::{call::Counts, scenario::Scenario};
 
 /// What every record line contains before its hexadecimal.
 pub const MARK: &[u8] = b"~sk1:";
@@ -185,6 +185,17 @@ pub enum Record<'a> {
         clients: u32,
         /// Round trips asked for.
         rounds: u64,
+    },
+    /// What something costs, as a program measured it.
+    Figure {
+        /// Of what.
+        name: &'a str,
+        /// Operations that were measured.
+        operations: u64,
+        /// Instructions that they took together.
+        instructions: u64,
+        /// What the kernel counted meanwhile, if it was built to count.
+        counts: Option<Counts>,
     },
     /// The first check of the scenario that failed.
     CheckFailed {

@@ -35,6 +35,8 @@ pub enum Scenario {
     LieStatus,
     /// Writes below a thread's stack: the canary must say so.
     Stomp,
+    /// Recurses without end: the guard below the stack must say so.
+    Overflow,
 }
 
 impl Scenario {
@@ -53,6 +55,7 @@ impl Scenario {
         Self::LieRecord,
         Self::LieStatus,
         Self::Stomp,
+        Self::Overflow,
     ];
 
     /// The name on the kernel command line: `scenario=NAME`.
@@ -72,6 +75,7 @@ impl Scenario {
             Self::LieRecord => "lie-record",
             Self::LieStatus => "lie-status",
             Self::Stomp => "stomp",
+            Self::Overflow => "overflow",
         }
     }
 

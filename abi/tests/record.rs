@@ -4,6 +4,7 @@
 
 use proptest::prelude::*;
 use skimmer_abi::{
+    call::Counts,
     record::{
         Damaged, END, Envelope, MARK, MAX_ENCODED, MAX_FRAMES, MAX_LINE, OffTimes, Outcome,
         PanicInfo, Record, SkipReason, decode, encode,
@@ -112,6 +113,16 @@ fn start() -> impl Strategy<Value = Record<'static>> {
     )
 }
 
+fn figure() -> impl Strategy<Value = Record<'static>> {
+    let counts = any::<Option<[u64; 6]>>();
+    (text(), any::<[u64; 2]>(), counts).prop_map(|(name, [operations, instructions], counts)| {
+        let counts = counts.map(|[fences, satp_writes, locks, lock_waits, doorbells, firmware]| {
+            Counts { fences, satp_writes, locks, lock_waits, doorbells, firmware }
+        });
+        Record::Figure { name, operations, instructions, counts }
+    })
+}
+
 /// Every kind of record. The match makes a new kind ask for a place here.
 fn envelope() -> impl Strategy<Value = Envelope<'static>> {
     match (Record::BadInput { message: "" }) {
@@ -120,6 +131,7 @@ fn envelope() -> impl Strategy<Value = Envelope<'static>> {
         | Record::HartFailed { .. }
         | Record::HartUp { .. }
         | Record::Start { .. }
+        | Record::Figure { .. }
         | Record::CheckFailed { .. }
         | Record::End(_)
         | Record::BadInput { .. }
@@ -127,7 +139,8 @@ fn envelope() -> impl Strategy<Value = Envelope<'static>> {
     }
     let bad_input = text().prop_map(|message| Record::BadInput { message });
     let check = text().prop_map(|name| Record::CheckFailed { name });
-    let record = prop_oneof![boot(), of_harts(), start(), check, outcome(), bad_input, panic()];
+    let record =
+        prop_oneof![boot(), of_harts(), start(), figure(), check, outcome(), bad_input, panic()];
     (any::<u32>(), record).prop_map(|(seq, record)| Envelope { seq, record })
 }
 

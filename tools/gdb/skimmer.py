@@ -793,6 +793,17 @@ def heap():
     return bool(number(member(lock, "is_held"))), number(member(slabs, "bytes")), banks
 
 
+def kernel_stacks():
+    """How many kernel stacks are mapped, and how many of them nobody uses."""
+    stacks = member(static("skimmer_arch::stack_memory::STACKS"), "value")
+    free = peel_to(stacks, "skimmer_arch::stack_memory::Stacks")
+    address, count = word(int(member(free, "free").address)), 0
+    while address and count < MAX_ELEMENTS:
+        count += 1
+        address = word(address)
+    return number(member(free, "next")) - 1, count
+
+
 def fifo_length(value):
     """How many nodes a Fifo holds."""
     node, count = option(member(value, "head")), 0
@@ -1157,6 +1168,8 @@ def print_heap(stocked, threads):
     print(f"heap: {in_use} bytes out, of which {stocked} in stocks: {in_use - stocked} in use")
     for first, free in banks:
         print(f"bank from frame {first:#x}: {free} frames free")
+    mapped, unused = kernel_stacks()
+    print(f"kernel stacks: {mapped} mapped, {unused} of them unused")
     print(f"live threads {threads}, frames free {now['frames']}{', LOCKED' if held else ''}")
     if "pool" in BEFORE:
         changes = [f"{name} {now[name] - BEFORE['pool'][name]:+}" for name in now]

@@ -11,6 +11,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
 use skimmer_abi::scenario::Scenario;
 
+use crate::bench;
 use crate::build::Profile;
 use crate::gdb::GdbArgs;
 use crate::mutants;
@@ -69,6 +70,13 @@ pub enum Command {
     /// The file opens in <https://ui.perfetto.dev>: a track for each hart with
     /// its threads, arrows for wakes and messages, counters for queues.
     Trace(Box<TraceArgs>),
+    /// Measures what system calls cost, in instructions, and holds it against
+    /// the committed table.
+    ///
+    /// Boots the program `bench` on a clock of instructions, each boot twice:
+    /// the figures must be the same. The last line says `N figures: all within
+    /// bounds` or what is not.
+    Bench(BenchArgs),
     /// Makes a program from the template: a package under user/programs.
     NewProgram {
         /// Its name: small letters, digits, hyphens.
@@ -91,6 +99,39 @@ pub enum Command {
     Test(TestArgs),
     /// Sets up what is missing (run, soak and test do this by themselves).
     Setup(SetupArgs),
+}
+
+/// Options of `bench`.
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// What set-up must know.
+    #[command(flatten)]
+    pub setup: SetupArgs,
+    /// Write the figures as a list of {"name": …, "instructions": …, …}.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Write the table as markdown.
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// Take the figures as those to hold others against (docs/costs.json and
+    /// docs/costs.md). Ceilings are not moved by it.
+    #[arg(long)]
+    pub update: bool,
+}
+
+impl BenchArgs {
+    /// The command that does this again, without what it writes.
+    #[must_use]
+    pub fn command_line(&self) -> String {
+        let mut words = ["cargo", "xtask", "bench"].map(ToOwned::to_owned).to_vec();
+        if let Some(qemu) = &self.setup.qemu {
+            words.extend(["--qemu".to_owned(), qemu.display().to_string()]);
+        }
+        if self.setup.compiler != Choice::Auto {
+            words.extend(["--compiler".to_owned(), self.setup.compiler.name().to_owned()]);
+        }
+        quoted(&words)
+    }
 }
 
 /// Options of `lint`.
@@ -412,8 +453,8 @@ pub struct MachineArgs {
     pub qemu_arg: Vec<String>,
     /// How the harts take turns: parallel (a host thread each), rr (one after
     /// the other on a clock of instructions; the same seed gives the same
-    /// run), rr-shift=N (with 2^N ns an instruction), one-insn (parallel, an
-    /// instruction at a time), mix (chosen by the seed).
+    /// run), rr-shift=N (with 2^N ns an instruction, N at most 7), one-insn
+    /// (parallel, an instruction at a time), mix (chosen by the seed).
     #[arg(long, value_name = "SCHEDULE", default_value = "parallel", verbatim_doc_comment)]
     pub schedule: Plan,
     /// A device tree blob in place of QEMU's own.
@@ -564,8 +605,10 @@ fn scenario_names() -> PossibleValuesParser {
 }
 
 fn feature(text: &str) -> Result<String, String> {
-    let known: Vec<String> =
-        features().into_iter().chain([off_times::FEATURE.to_owned()]).collect();
+    let known: Vec<String> = features()
+        .into_iter()
+        .chain([off_times::FEATURE.to_owned(), bench::FEATURE.to_owned()])
+        .collect();
     if known.iter().any(|name| name == text) {
         return Ok(text.to_owned());
     }
@@ -615,6 +658,7 @@ pub fn dispatch(cli: Cli) -> Result<bool> {
         Command::Soak(args) => crate::soak::soak(&args),
         Command::Mutants(args) => crate::mutants::mutants(&args),
         Command::Trace(args) => crate::trace::command::trace(&args),
+        Command::Bench(args) => bench::bench(&args),
         Command::NewProgram { name } => programs::command::new_program(&name),
         Command::Package(args) => programs::command::package(&args.wishes()),
         Command::Gdb(args) => crate::gdb::gdb(&args),

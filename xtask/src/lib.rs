@@ -12,6 +12,7 @@
 #[macro_use]
 pub mod out;
 
+pub mod bench;
 pub mod boot;
 pub mod build;
 pub mod claim;
@@ -29,6 +30,7 @@ pub mod programs;
 pub mod qemu;
 pub mod ram;
 pub mod record;
+pub mod rounds;
 pub mod run;
 pub mod schedule;
 pub mod setup;

@@ -3,6 +3,7 @@
 //! owning their texts, so that they outlive the console line.
 
 use serde::{Deserialize, Serialize};
+pub use skimmer_abi::call::Counts;
 use skimmer_abi::record as abi;
 pub use skimmer_abi::record::{OffTimes, Outcome, SkipReason};
 use skimmer_abi::scenario::Scenario;
@@ -80,6 +81,17 @@ pub enum Record {
         /// Round trips asked for.
         rounds: u64,
     },
+    /// What something costs, as a program measured it.
+    Figure {
+        /// Of what.
+        name: String,
+        /// Operations that were measured.
+        operations: u64,
+        /// Instructions that they took together.
+        instructions: u64,
+        /// What the kernel counted meanwhile.
+        counts: Option<Counts>,
+    },
     /// The first check of the scenario that failed.
     CheckFailed {
         /// What should have held.
@@ -124,6 +136,9 @@ impl From<&abi::Record<'_>> for Record {
             abi::Record::HartUp { hartid, index } => Self::HartUp { hartid, index },
             abi::Record::Start { scenario, harts, clients, rounds } => {
                 Self::Start { scenario, harts, clients, rounds }
+            }
+            abi::Record::Figure { name, operations, instructions, counts } => {
+                Self::Figure { name: name.to_owned(), operations, instructions, counts }
             }
             abi::Record::CheckFailed { name } => Self::CheckFailed { name: name.to_owned() },
             abi::Record::End(outcome) => Self::End(outcome),

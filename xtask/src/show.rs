@@ -37,6 +37,9 @@ pub fn record(record: &Record, symbols: Option<&Symbols>) -> String {
             "start: {}, {harts} hart(s), {clients} client(s), {rounds} round(s)",
             scenario.name()
         ),
+        Record::Figure { name, operations, instructions, .. } => {
+            format!("figure: {name}, {instructions} instructions for {operations} operation(s)")
+        }
         Record::CheckFailed { name } => format!("failed check: {name}"),
         Record::End(outcome) => end(outcome),
         Record::BadInput { message } => format!("bad input: {message}"),
@@ -113,6 +116,7 @@ fn outcome_rows(outcome: &Outcome) -> Vec<(&'static str, String)> {
     } else {
         rows.push(("round trips", format!("{round_trips} verified, {errors} error(s)")));
     }
+    rows.extend(outcome.kstress.map(|n| ("kstress", format!("{n} round trips beside it"))));
     rows.extend([
         ("messages", format!("{} sent, {} replied", outcome.kernel_sends, outcome.kernel_replies)),
         ("ring operations", format!("{}, {} waits", outcome.remote_ops, outcome.ring_waits)),
@@ -137,5 +141,36 @@ pub fn ending(ending: &Ending) -> String {
         Ending::Timeout(seconds) => format!("ended after {seconds} s"),
         Ending::Interrupted => "stopped by the user".to_owned(),
         Ending::QemuFailed(_) => "QEMU did not start".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use skimmer_abi::scenario::Scenario;
+
+    use super::*;
+
+    #[test]
+    fn kstress_has_a_row_where_it_ran() {
+        let outcome = Outcome {
+            scenario: Scenario::Msgstorm,
+            harts: 8,
+            round_trips: 64,
+            errors: 0,
+            kernel_sends: 100,
+            kernel_replies: 100,
+            remote_ops: 200,
+            ring_waits: 0,
+            doorbells: 10,
+            switches: 100,
+            canaries: 9,
+            preemptions: 1,
+            kstress: Some(31),
+            nanos: 1000,
+            off_times: None,
+        };
+        let row = |outcome| outcome_rows(outcome).into_iter().find(|(name, _)| *name == "kstress");
+        assert_eq!(row(&outcome), Some(("kstress", "31 round trips beside it".to_owned())));
+        assert_eq!(row(&Outcome { kstress: None, ..outcome }), None);
     }
 }

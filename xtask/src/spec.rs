@@ -10,6 +10,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use skimmer_abi::scenario::Scenario;
 
+use crate::rounds::Rounds;
 use crate::schedule::Schedule;
 use crate::tree::Tree;
 
@@ -48,20 +49,19 @@ pub struct Workload {
 }
 
 impl Workload {
-    /// The round trips that the guest must vouch for, where they are known.
+    /// How much work the guest is asked for.
     #[must_use]
-    pub fn rounds(&self) -> Option<u64> {
-        match (self.rounds, self.scenario) {
-            (None, Scenario::Ports) => Some(DEMO_ROUNDS),
-            (rounds, _) => rounds,
-        }
+    pub fn rounds(&self) -> Rounds {
+        Rounds::of(self.rounds, &self.append)
     }
 
     /// The guest's command line.
     #[must_use]
     pub fn bootargs(&self) -> String {
         let mut words = vec![format!("scenario={}", self.scenario.name())];
-        words.extend(self.rounds().map(|rounds| format!("rounds={rounds}")));
+        let demo = (self.scenario == Scenario::Ports && self.rounds().total.is_none())
+            .then_some(DEMO_ROUNDS);
+        words.extend(self.rounds.or(demo).map(|rounds| format!("rounds={rounds}")));
         words.push(format!("seed={}", self.seed));
         words.extend(self.program.iter().map(|name| format!("init={name}")));
         if !self.arguments.is_empty() {
@@ -189,6 +189,9 @@ mod tests {
             append: vec!["x=1".to_owned()],
         };
         assert_eq!(workload.bootargs(), "scenario=ports rounds=14 seed=7 x=1");
+        workload.append = vec!["rounds=3".to_owned()];
+        assert_eq!(workload.bootargs(), "scenario=ports seed=7 rounds=3");
+        workload.append = vec!["x=1".to_owned()];
         workload.scenario = Scenario::Hang;
         assert_eq!(workload.bootargs(), "scenario=hang seed=7 x=1");
         workload.scenario = Scenario::Program;

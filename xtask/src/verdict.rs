@@ -14,6 +14,7 @@ use skimmer_abi::scenario::Scenario;
 
 use crate::console::{Gap, Text};
 use crate::record::{Outcome, Record};
+use crate::rounds::{Due, Rounds, kstress_messages};
 use crate::show;
 use crate::watchdog::Hang;
 
@@ -42,8 +43,8 @@ pub enum Ending {
 pub struct Expected {
     /// The scenario.
     pub scenario: Scenario,
-    /// Verified round trips, where the number is known.
-    pub rounds: Option<u64>,
+    /// How much work: the units that must be verified are reckoned from it.
+    pub rounds: Rounds,
     /// Harts that must come up, where the number is known.
     pub harts: Option<u32>,
     /// Whether the machine can tell an exit status.
@@ -274,7 +275,7 @@ fn check_outcome(expected: &Expected, seen: &Seen<'_>, add: &mut impl FnMut(Kind
 /// The first line of the console between the start of the scenario and its
 /// end, or until the guest falls silent; in words. The law no-hot-prints wants
 /// none. A boot that panics or gives up may say why, and a check that fails is
-/// named at the end.
+/// named at the end. What a program measured it tells between measuring.
 fn hot_print(records: &[Record], texts: &[Text]) -> Option<String> {
     let gives_up = |r: &Record| matches!(r, Record::Panic(_) | Record::BadInput { .. });
     if records.iter().any(gives_up) {
@@ -285,7 +286,8 @@ fn hot_print(records: &[Record], texts: &[Text]) -> Option<String> {
     let end = end.map_or(records.len(), |length| start + length);
     let text = texts.iter().find(|t| (start..=end).contains(&t.after));
     let text = text.map(|t| (t.after, t.line.clone()));
-    let is_hot = |r: &Record| !matches!(r, Record::CheckFailed { .. });
+    // Figures come from programs only.
+    let is_hot = |r: &Record| !matches!(r, Record::CheckFailed { .. } | Record::Figure { .. });
     let record = records[start..end].iter().position(is_hot);
     let record = record.map(|at| (start + at, show::record(&records[start + at], None)));
     // Of a text and a record at the same place the text came first.
@@ -362,21 +364,20 @@ fn check_numbers(
             check(up > 1 || failed < 2, format!("all {failed} other harts failed to start"));
         }
     }
-    for record in records {
-        if let Record::Start { rounds, .. } = record
-            && counts_rounds(expected.scenario)
-        {
-            let done = outcome.round_trips;
-            check(done == *rounds, format!("{done} round trips, {rounds} were begun"));
-        }
-    }
-    if does_work(expected.scenario) {
-        check(outcome.round_trips > 0, "nothing was done".to_owned());
-        check(outcome.canaries > 0, "no stack canary was checked".to_owned());
-    }
-    if expected.scenario == Scenario::Ports {
-        check_ports(expected, outcome, up, &mut check);
-    }
+    let told = outcome.kstress;
+    check(
+        expected.rounds.kstress_is_right(told),
+        match told {
+            _ if !expected.rounds.kstress => "kstress ran and was not asked for".to_owned(),
+            None => "kstress was asked for and did not run".to_owned(),
+            Some(count) => format!("kstress made {count} round trips: it did not go on"),
+        },
+    );
+    let Some(due) = expected.rounds.due(expected.scenario, up) else { return };
+    let harts = u64::from(outcome.harts);
+    check(harts == up, format!("{harts} harts took part, {up} came up"));
+    check_announced(&due, up, records, &mut check);
+    check_work(expected.scenario, &due, outcome, &mut check);
 }
 
 /// Whether the machine booted on a hart that its tree calls unusable: firmware
@@ -390,38 +391,53 @@ fn boots_on_a_skipped_hart(records: &[Record]) -> bool {
     })
 }
 
-/// Scenarios that verify exactly what they announced.
-const fn counts_rounds(scenario: Scenario) -> bool {
-    matches!(scenario, Scenario::Ports | Scenario::Flood | Scenario::Msgstorm)
+/// What the guest announced must be what it was asked for.
+fn check_announced(due: &Due, up: u64, records: &[Record], check: &mut impl FnMut(bool, String)) {
+    for record in records {
+        let Record::Start { harts, clients, rounds, .. } = *record else { continue };
+        let (asked, wanted) = (due.rounds, due.clients);
+        check(rounds == asked, format!("{rounds} rounds were begun, {asked} were asked for"));
+        let clients = u64::from(clients);
+        check(clients == wanted, format!("{clients} clients were begun, {wanted} were due"));
+        check(u64::from(harts) == up, format!("begun on {harts} harts, {up} came up"));
+    }
 }
 
-/// Scenarios that must do something to pass.
-const fn does_work(scenario: Scenario) -> bool {
-    matches!(scenario, Scenario::Flood | Scenario::Threads | Scenario::Msgstorm | Scenario::Preempt)
-}
-
-/// The demo's numbers, checked against what was asked and against each other.
-fn check_ports(
-    expected: &Expected,
+/// The work that was done, against what was asked for and against the kernel's
+/// own counters.
+fn check_work(
+    scenario: Scenario,
+    due: &Due,
     outcome: &Outcome,
-    up: u64,
     check: &mut impl FnMut(bool, String),
 ) {
-    let Outcome { harts, round_trips, kernel_sends, kernel_replies, remote_ops, .. } = *outcome;
-    check(u64::from(harts) == up, format!("{harts} harts took part, {up} came up"));
-    check(harts < 2 || round_trips > 0, "nothing was done".to_owned());
-    if let Some(asked) = expected.rounds {
-        let due = if harts > 1 { asked } else { 0 };
-        check(round_trips == due, format!("{round_trips} round trips, {due} were due"));
-    }
-    let covers = |n: u64| n >= round_trips;
-    check(covers(kernel_sends), format!("{kernel_sends} sends, {round_trips} round trips"));
-    check(covers(kernel_replies), format!("{kernel_replies} replies, {round_trips} round trips"));
-    check(
-        remote_ops >= round_trips,
-        format!("{remote_ops} ring operations for {round_trips} round trips between harts"),
-    );
+    let Outcome { round_trips, kernel_sends: sends, kernel_replies: replies, .. } = *outcome;
+    let (least, most) = (*due.verified.start(), *due.verified.end());
+    let in_words = match least {
+        _ if least == most => format!("{least} were due"),
+        _ if most == u64::MAX => format!("at least {least} were due"),
+        _ => format!("{least} to {most} were due"),
+    };
+    let is_due = due.verified.contains(&round_trips);
+    check(is_due, format!("{round_trips} verified, {in_words}"));
+    let is_alone = scenario == Scenario::Ports && outcome.harts == 1;
+    check(is_alone || round_trips > 0, "nothing was done".to_owned());
     check(outcome.canaries > 0, "no stack canary was checked".to_owned());
+    // Every message is answered in the end, if only because nobody is there.
+    check(sends == replies, format!("{sends} sends, {replies} replies"));
+    let all =
+        due.messages.map(|messages| messages.saturating_add(kstress_messages(outcome.kstress)));
+    let fewest = all.unwrap_or(round_trips.saturating_add(outcome.kstress.unwrap_or(0)));
+    let covers = |n: u64| n == fewest || all.is_none() && n > fewest;
+    check(covers(sends), format!("{sends} sends, the work makes {fewest}"));
+    check(covers(replies), format!("{replies} replies, the work makes {fewest}"));
+    if scenario == Scenario::Ports {
+        let ops = outcome.remote_ops;
+        check(
+            ops >= round_trips,
+            format!("{ops} ring operations for {round_trips} round trips between harts"),
+        );
+    }
 }
 
 fn count(records: &[Record], which: impl Fn(&Record) -> bool) -> u64 {

@@ -41,11 +41,11 @@ _start:
     lla     t0, SKIMMER_BOOT_KERNEL_TABLE
     lla     a2, __text_start
     lla     a3, __text_end
-    li      a4, 0xeb                # D A G X R V
+    li      a4, 0x6b                # A G X R V
     call    boot_map
     lla     a2, __rodata_start
     lla     a3, __rodata_end
-    li      a4, 0xe3                # D A G R V
+    li      a4, 0x63                # A G R V
     call    boot_map
     lla     a2, __data_start
     lla     a3, __image_end

@@ -27,7 +27,7 @@ unsafe extern "C" {
 }
 
 const ENTRIES: usize = 512;
-const GIGAPAGES: usize = 254;
+const GIGAPAGES: usize = addr::LINEAR_GIGAPAGES;
 /// Leaf entry: dirty, accessed, global, writable, readable, valid.
 const LINEAR_LEAF: usize = 0b1110_0111;
 

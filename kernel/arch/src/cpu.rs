@@ -19,7 +19,7 @@ use crate::{
     paging::{Paging, UserSpace},
     sbi,
     stack::{self, KernelStack, Saved},
-    time, trap,
+    stack_memory, time, trap,
 };
 
 /// The RISC-V machine, for policy.
@@ -35,11 +35,19 @@ impl Machine for Riscv {
         context.saved()
     }
 
+    fn adopted(_: &KernelStack) {
+        stack_memory::see_new();
+    }
+
     fn condemn(context: &KernelStack) {
         context.condemn();
     }
 
     fn ring_doorbell(&self, hart: HartIndex) {
+        if hart == this_hart() {
+            // No firmware is needed for one's own.
+            return csr::set_software_interrupt();
+        }
         if let Some(local) = harts().get(hart.index()) {
             sbi::send_ipi(local.hartid());
         }
@@ -82,6 +90,8 @@ pub struct HartLocal {
     critical_depth: AtomicU32,
     /// A handler wanted to switch while the thread was in a critical section.
     is_switch_due: AtomicBool,
+    /// How many mapped stacks this hart has seen (`stack_memory`).
+    stacks_seen: AtomicUsize,
     has_sstc: bool,
     index: HartIndex,
     hartid: AtomicU64,
@@ -98,6 +108,7 @@ pub(crate) static EARLY: HartLocal = HartLocal {
     trap_stack: AtomicUsize::new(0),
     critical_depth: AtomicU32::new(1),
     is_switch_due: AtomicBool::new(false),
+    stacks_seen: AtomicUsize::new(0),
     has_sstc: false,
     index: HartIndex::new(0),
     hartid: AtomicU64::new(u64::MAX),
@@ -126,6 +137,7 @@ impl HartLocal {
             // A hart comes up in the critical section of its idle thread.
             critical_depth: AtomicU32::new(1),
             is_switch_due: AtomicBool::new(false),
+            stacks_seen: AtomicUsize::new(0),
             has_sstc,
             index,
             hartid: AtomicU64::new(hartid),
@@ -355,6 +367,12 @@ pub(crate) fn begin_thread() {
     set_critical_depth(0);
     off_times::opening();
     csr::open_interrupts();
+}
+
+/// How many mapped stacks this hart has seen.
+#[inline]
+pub(crate) fn stacks_seen() -> &'static AtomicUsize {
+    &local().stacks_seen
 }
 
 /// Opens this hart's stock of memory blocks.

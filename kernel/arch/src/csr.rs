@@ -54,6 +54,13 @@ pub(crate) fn clear_software_interrupt() {
     unsafe { asm!("csrc sip, {}", "fence o, rw", in(reg) SOFT) };
 }
 
+/// Sets `sip.SSIP`: this hart rings its own doorbell.
+#[inline]
+pub(crate) fn set_software_interrupt() {
+    // SAFETY: SSIP is writable by S-mode and means only "look at your mailbox".
+    unsafe { asm!("csrs sip, {}", in(reg) SOFT) };
+}
+
 /// Waits until an enabled interrupt is pending, or a while (the instruction may
 /// return for no reason).
 #[inline]
@@ -90,6 +97,15 @@ pub(crate) fn set_trap_vector(entry: usize) {
     unsafe { asm!("csrw stvec, {}", in(reg) entry) };
 }
 
+/// Lets programs read `cycle` and `instret` (`scounteren`), and no other
+/// counter. Firmware has let S-mode read them (`mcounteren`), or they trap.
+pub(crate) fn open_counters() {
+    /// `scounteren.CY` and `scounteren.IR`.
+    const CYCLE_AND_INSTRET: usize = 1 << 0 | 1 << 2;
+    // SAFETY: counters tell programs nothing but time.
+    unsafe { asm!("csrw scounteren, {}", in(reg) CYCLE_AND_INSTRET) };
+}
+
 /// Sets `stimecmp` (Sstc extension): the timer fires when `time` reaches it.
 #[inline]
 pub(crate) fn set_stimecmp(deadline: u64) {
@@ -109,7 +125,7 @@ pub fn time() -> u64 {
 
 /// Reads the `instret` register: instructions that the hart has executed, or
 /// what the emulator takes for them.
-#[cfg(feature = "off-times")]
+#[cfg(any(feature = "off-times", feature = "bench"))]
 #[inline]
 pub(crate) fn instret() -> u64 {
     let count: u64;

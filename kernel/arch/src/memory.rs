@@ -75,8 +75,8 @@ pub fn statistics() -> HeapStatistics {
     HEAP.statistics()
 }
 
-/// Frames that the linear map shows: 254 GiB.
-const MAPPED: usize = (254 << 30) / FRAME_SIZE;
+/// Frames that the linear map shows.
+const MAPPED: usize = (addr::LINEAR_GIGAPAGES << 30) / FRAME_SIZE;
 
 /// Hands all of `ram` to the heap that is neither in `reserved` nor part of the
 /// kernel image, and returns the bytes. What the lists say is what firmware

@@ -27,10 +27,15 @@ use skimmer_sync::{
 
 use crate::{cpu, csr};
 
-/// Instructions of trap.S before it calls Rust, which are masked too.
-const TRAP_ENTRY: u64 = 54;
-/// Instructions of trap.S after Rust has returned, `sret` included.
-const TRAP_EXIT: u64 = 35;
+/// Instructions of trap.S before it calls Rust, which are masked too: of a trap
+/// in the kernel, which are the most.
+const TRAP_ENTRY: u64 = 59;
+/// Instructions of trap.S after Rust has returned, `sret` included: to a
+/// program, which are the most.
+const TRAP_EXIT: u64 = 39;
+/// The same for a system call.
+const CALL_ENTRY: u64 = 37;
+const CALL_EXIT: u64 = 29;
 
 /// Whether intervals that begin or end now count: only those of a workload do.
 static IS_MEASURING: AtomicBool = AtomicBool::new(false);
@@ -189,6 +194,18 @@ pub(crate) fn trap_entered() {
 #[inline(always)]
 pub(crate) fn trap_returns() {
     end_masked(here(), TRAP_EXIT);
+}
+
+/// The first Rust code of a system call.
+#[inline(always)]
+pub(crate) fn call_entered() {
+    begin_masked(here(), CALL_ENTRY);
+}
+
+/// The last Rust code of a system call.
+#[inline(always)]
+pub(crate) fn call_returns() {
+    end_masked(here(), CALL_EXIT);
 }
 
 #[inline(never)]

@@ -37,6 +37,12 @@ pub(crate) fn trap_entered() {}
 pub(crate) fn trap_returns() {}
 
 #[inline(always)]
+pub(crate) fn call_entered() {}
+
+#[inline(always)]
+pub(crate) fn call_returns() {}
+
+#[inline(always)]
 pub(crate) fn changing_depth(_: &OffTimes, _: &AtomicU32, _new: u32, change: impl FnOnce()) {
     change();
 }

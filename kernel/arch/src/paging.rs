@@ -7,7 +7,7 @@
 //! all of them.
 
 use alloc::{
-    alloc::{Layout, alloc_zeroed, dealloc},
+    alloc::{Layout, dealloc},
     boxed::Box,
     vec::Vec,
 };
@@ -17,26 +17,34 @@ use core::{
     sync::atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
+#[cfg(feature = "bug-frame-dirty")]
+use alloc::alloc::alloc as alloc_zeroed;
+#[cfg(not(feature = "bug-frame-dirty"))]
+use alloc::alloc::alloc_zeroed;
+
 use skimmer_core::{
     budget::Line,
     frames::{FRAME_SIZE, FrameNumber},
     space::{
         ActiveHarts,
         asid::{Activation, Answer, Flush, HartAsids, SpaceOnHart},
-        entry::Entry,
+        audit,
+        entry::{Entry, Protection},
         pages::UserPages,
         shootdown::Scope,
-        tables::{KERNEL_ENTRIES, TableMemory},
+        tables::{ENTRIES, KERNEL_ENTRIES, TableMemory},
     },
     table::OutOfMemory,
+    user::UserAddr,
 };
 use skimmer_sync::{
     cell::HartCell,
     irq::{HartIndex, IrqOff},
     once::Once,
+    tally::{FENCES, SATP_WRITES},
 };
 
-use crate::{addr, boot, cpu, irq::masked};
+use crate::{addr, boot, cpu, irq::masked, stack_memory};
 
 /// `satp.MODE`: Sv39.
 const SV39: u64 = 8 << 60;
@@ -259,6 +267,70 @@ pub fn begin() -> Result<(), OutOfMemory> {
     }
 }
 
+/// A zeroed table for the kernel's half. Not one of the frames of spaces.
+///
+/// # Errors
+/// When memory is out.
+pub(crate) fn kernel_table() -> Result<FrameNumber, OutOfMemory> {
+    // SAFETY: the layout's size is not zero.
+    let block = NonNull::new(unsafe { alloc_zeroed(FRAME) }).ok_or(OutOfMemory)?;
+    Ok(addr::to_physical(block.expose_provenance().get()).frame())
+}
+
+/// Takes one back that no entry has ever named.
+pub(crate) fn give_back_kernel_table(table: FrameNumber) {
+    // SAFETY: from `kernel_table`, and nobody has seen it.
+    unsafe { dealloc(bytes_of(table), FRAME) };
+}
+
+/// Gives the kernel's half its final form, before other harts load it or
+/// processes copy it: `memory` bytes is what the heap has.
+///
+/// # Errors
+/// When memory is out.
+///
+/// # Panics
+/// When a page is not as it should be.
+pub fn complete(memory: u64) -> Result<(), OutOfMemory> {
+    protect_linear_image()?;
+    stack_memory::begin(memory)?;
+    // SAFETY: forgets translations, those of global pages too.
+    unsafe { asm!("sfence.vma") };
+    assert!(is_kernel_half_sound(), "a kernel page is writable and executable");
+    Ok(())
+}
+
+/// Takes the right to write text and constants away in the linear map, too. The
+/// gigapages in question become pages of 2 MiB, where the image's kinds of
+/// memory begin and end (kernel.ld).
+fn protect_linear_image() -> Result<(), OutOfMemory> {
+    const GIGAPAGE: usize = 1 << 18;
+    let constant = addr::constant_image();
+    let (start, end) = (constant.start.frame().get(), constant.end.frame().get());
+    // The image's first address is where it was loaded, at such a boundary.
+    assert!((start | end).is_multiple_of(ENTRIES), "text and constants fill pages of 2 MiB");
+    for gigapage in start / GIGAPAGE..end.div_ceil(GIGAPAGE) {
+        let table = kernel_table()?;
+        for place in 0..ENTRIES {
+            let frame = gigapage * GIGAPAGE + place * ENTRIES;
+            let is_constant = (start..end).contains(&frame);
+            let protection = if is_constant { Protection::ReadOnly } else { Protection::ReadWrite };
+            let entry = Entry::kernel(FrameNumber::new(frame), protection);
+            LinearMemory::new().write(table, place, entry);
+        }
+        let entry = Entry::table(table);
+        LinearMemory::new().write(boot::root().frame(), KERNEL_ENTRIES + gigapage, entry);
+    }
+    Ok(())
+}
+
+/// Whether every page of the kernel's half is the kernel's, and none is both
+/// writable and executable.
+#[must_use]
+pub fn is_kernel_half_sound() -> bool {
+    audit::kernel_half(&LinearMemory::new(), boot::root().frame()).is_ok()
+}
+
 /// The kernel's half of every root.
 #[must_use]
 pub fn kernel_half() -> [Entry; KERNEL_ENTRIES] {
@@ -270,6 +342,10 @@ pub fn kernel_half() -> [Entry; KERNEL_ENTRIES] {
 
 fn set_satp(root: FrameNumber, change: Activation) {
     let satp = SV39 | u64::from(change.asid) << ASID_SHIFT | root.get() as u64;
+    SATP_WRITES.count();
+    if !matches!(change.flush, Flush::None) {
+        FENCES.count();
+    }
     // SAFETY: the kernel's half is the same in every root.
     unsafe { asm!("csrw satp, {}", in(reg) satp) };
     match change.flush {
@@ -291,14 +367,22 @@ const FEW: usize = 32;
 fn flush_pages(asid: u16, pages: UserPages) {
     let asid = u64::from(asid);
     if pages.count() > FEW {
+        FENCES.count();
         // SAFETY: forgets translations.
         unsafe { asm!("sfence.vma zero, {}", in(reg) asid) };
         return;
     }
     for page in pages.iter() {
+        FENCES.count();
         // SAFETY: forgets translations.
         unsafe { asm!("sfence.vma {}, {}", in(reg) page.base().get(), in(reg) asid) };
     }
+}
+
+/// Makes this hart walk the tables anew for an address of the program that runs.
+pub fn look_again(address: UserAddr) {
+    // SAFETY: forgets translations.
+    unsafe { asm!("sfence.vma {}, zero", in(reg) address.get()) };
 }
 
 /// How many bits of an ASID satp keeps (Privileged Architecture, "satp").

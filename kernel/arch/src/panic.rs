@@ -15,7 +15,7 @@ use skimmer_abi::{
 };
 
 use crate::{
-    console, cpu, csr, power, println, sbi, stack,
+    console, cpu, csr, power, println, sbi, stack, stack_memory,
     trap::{TrapFrame, cause_name},
 };
 
@@ -72,13 +72,19 @@ pub(crate) fn overrun(frame: &TrapFrame) -> ! {
     report(frame, "kernel stack overrun")
 }
 
+/// A trap from U-mode that came to stand on the program's stack.
+pub(crate) fn astray(frame: &TrapFrame) -> ! {
+    report(frame, "user-trap-on-kernel-stack: a trap from U-mode on the program's stack")
+}
+
 fn report(frame: &TrapFrame, name: &str) -> ! {
     begin();
     println!(
-        "PANIC on hart {}: {name} at {:#x}, address {:#x}, sstatus {:#x}",
+        "PANIC on hart {}: {name} at {:#x}, address {:#x}, instruction {}, sstatus {:#x}",
         cpu::this_hartid(),
         frame.sepc,
         frame.stval,
+        Instruction::at(frame.sepc),
         frame.sstatus
     );
     for (row, registers) in frame.registers.chunks_exact(4).enumerate() {
@@ -170,11 +176,12 @@ struct Backtrace {
 
 impl Backtrace {
     /// Walks the frame pointers from `fp`. Every step must stay on the stack
-    /// that holds `sp` and go up, so that a damaged chain ends the walk.
+    /// that holds `sp`, or has run off it to there, and go up, so that a damaged
+    /// chain ends the walk.
     fn walk(fp: u64, sp: u64) -> Self {
         let mut trace = Self { frames: [0; MAX_FRAMES], depth: 0 };
         let (Ok(mut fp), Ok(sp)) = (usize::try_from(fp), usize::try_from(sp)) else { return trace };
-        let (low, high) = stack::bounds(sp);
+        let (low, high) = stack::bounds(stack_memory::above_guard(sp));
         while fp > low + 16 && fp <= high && fp.is_multiple_of(8) && fp != 0 {
             let Some(place) = trace.frames.get_mut(usize::from(trace.depth)) else { break };
             let (Some(ra), Some(next)) = (read_stack(fp - 8), read_stack(fp - 16)) else { break };
@@ -204,13 +211,60 @@ impl Backtrace {
 
 /// Reads a word of the stack that is being walked.
 fn read_stack(address: usize) -> Option<usize> {
-    if address < crate::addr::LINEAR_BASE {
+    let is_guard = stack_memory::is_in_region(address) && stack_memory::physical(address).is_none();
+    if address < crate::addr::LINEAR_BASE || is_guard {
         return None;
     }
     let word = core::ptr::with_exposed_provenance::<usize>(address);
     // SAFETY: aligned, and in the block that held the stack pointer. If that
     // was wild, this faults, and the fault ends the report early.
     Some(unsafe { word.read_volatile() })
+}
+
+/// An instruction, if it can be read.
+enum Instruction {
+    Unknown,
+    Compressed(u16),
+    Whole(u32),
+}
+
+impl Instruction {
+    /// The one at `pc`, which is believed only inside the kernel's text: there
+    /// every byte can be read.
+    fn at(pc: u64) -> Self {
+        let Some(low) = read_text(pc) else { return Self::Unknown };
+        // Two set bits say that there is a second half.
+        if low & 0b11 != 0b11 {
+            return Self::Compressed(low);
+        }
+        match read_text(pc.wrapping_add(2)) {
+            Some(high) => Self::Whole(u32::from(high) << 16 | u32::from(low)),
+            None => Self::Unknown,
+        }
+    }
+}
+
+impl core::fmt::Display for Instruction {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Unknown => f.write_str("unknown"),
+            Self::Compressed(half) => write!(f, "{half:#06x}"),
+            Self::Whole(word) => write!(f, "{word:#010x}"),
+        }
+    }
+}
+
+/// Reads half a word of the kernel's text.
+fn read_text(address: u64) -> Option<u16> {
+    let address = usize::try_from(address).ok()?;
+    let text = crate::addr::text();
+    if !address.is_multiple_of(2) || !text.contains(&address) || !text.contains(&(address + 1)) {
+        return None;
+    }
+    let half = core::ptr::with_exposed_provenance::<u16>(address);
+    // SAFETY: aligned, and between the ends of the text, which is mapped and
+    // readable for ever and never written.
+    Some(unsafe { half.read_volatile() })
 }
 
 struct Text {

@@ -39,6 +39,18 @@ pub fn hart_state(hartid: u64) -> HartState {
     }
 }
 
+/// Makes a call of firmware that may be part of what is measured. A kernel that
+/// counts (feature `bench`) counts its instructions.
+#[inline(always)]
+fn counted<R>(call: impl FnOnce() -> R) -> R {
+    #[cfg(feature = "bench")]
+    let start = crate::csr::instret();
+    let result = call();
+    #[cfg(feature = "bench")]
+    skimmer_sync::tally::FIRMWARE.add(crate::csr::instret() - start);
+    result
+}
+
 /// Makes a supervisor software interrupt pending on `hartid`.
 pub(crate) fn send_ipi(hartid: u64) {
     // What the target is to see must be out before the doorbell is.
@@ -46,13 +58,13 @@ pub(crate) fn send_ipi(hartid: u64) {
     unsafe { asm!("fence rw, o") };
     // An error means that there is no such hart; the caller took the id from a
     // hart that runs.
-    let _ = sbi_rt::send_ipi(HartMask::from_mask_base(1, hart_number(hartid)));
+    let _ = counted(|| sbi_rt::send_ipi(HartMask::from_mask_base(1, hart_number(hartid))));
 }
 
 /// Makes the timer fire when `time` reaches `deadline`; clears one that fired.
 pub(crate) fn set_timer(deadline: u64) {
     // It cannot fail (SBI, TIME extension).
-    let _ = sbi_rt::set_timer(deadline);
+    let _ = counted(|| sbi_rt::set_timer(deadline));
 }
 
 /// Firmware's implementation id and version.
@@ -80,7 +92,7 @@ pub(crate) fn has_debug_console() -> bool {
 pub(crate) fn console_write(mut bytes: &[u8]) {
     while !bytes.is_empty() {
         let address = to_physical(bytes.as_ptr().addr()).get();
-        let answer = sbi_rt::console_write(Physical::new(bytes.len(), address, 0));
+        let answer = counted(|| sbi_rt::console_write(Physical::new(bytes.len(), address, 0)));
         if answer.error != 0 {
             return;
         }
@@ -92,7 +104,7 @@ pub(crate) fn console_write(mut bytes: &[u8]) {
 /// console.
 pub(crate) fn legacy_putchar(byte: u8) {
     // SAFETY: an SBI call; the legacy ones change no register but a0.
-    unsafe { asm!("ecall", inout("a0") usize::from(byte) => _, in("a7") 1) };
+    counted(|| unsafe { asm!("ecall", inout("a0") usize::from(byte) => _, in("a7") 1) });
 }
 
 /// Hart ids are XLEN bits wide (SBI, "hartid"), and XLEN is 64 here.

@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Kernel stacks, and the switch between them.
 //!
-//! A stack is one block of memory. At its low end stands a header with the
-//! saved stack pointer, and above the header the canary: what runs off the
-//! stack meets the canary first. The switch checks both stacks' canaries (law
-//! canaries-everywhere). At the high end a place is kept free for the frame from
+//! A stack is one block of memory with nothing mapped below it
+//! (`stack_memory`). At its low end stands a header with the saved stack pointer,
+//! and above the header the canary: what runs off the stack meets the canary
+//! first, then the header, then the guard. The switch checks both stacks'
+//! canaries (law canaries-everywhere). At the high end a place is kept free for the frame from
 //! which a thread goes to U-mode.
 
-use alloc::{
-    alloc::{Layout, alloc, dealloc},
-    boxed::Box,
-};
+use alloc::boxed::Box;
 use core::{
     any::Any,
     arch::global_asm,
@@ -26,6 +24,7 @@ use crate::{
     cpu::{self, Riscv},
     fp,
     paging::UserSpace,
+    stack_memory,
     trap::TrapFrame,
     user,
 };
@@ -118,11 +117,6 @@ pub struct KernelStack {
 unsafe impl Send for KernelStack {}
 
 impl KernelStack {
-    const LAYOUT: Layout = match Layout::from_size_align(STACK_SIZE, STACK_SIZE) {
-        Ok(layout) => layout,
-        Err(_) => unreachable!(),
-    };
-
     /// A stack for a thread that runs `entry`.
     ///
     /// # Errors
@@ -153,8 +147,7 @@ impl KernelStack {
     }
 
     fn with(program: Option<Program>) -> Result<Self, OutOfMemory> {
-        // SAFETY: the layout's size is not zero.
-        let memory = NonNull::new(unsafe { alloc(Self::LAYOUT) }).ok_or(OutOfMemory)?;
+        let memory = stack_memory::take()?;
         // SAFETY: fresh memory of the stack's size and alignment.
         Ok(unsafe { Self::in_memory(memory, program) })
     }
@@ -234,8 +227,8 @@ impl KernelStack {
 impl Drop for KernelStack {
     fn drop(&mut self) {
         drop(self.header().entry.take());
-        // SAFETY: from `alloc` with this layout in `empty`.
-        unsafe { dealloc(self.header.as_ptr().cast(), Self::LAYOUT) };
+        // SAFETY: from `take` in `with`, and the handle was the last user.
+        unsafe { stack_memory::give_back(self.header.cast()) };
     }
 }
 

@@ -2,17 +2,18 @@
 # Trap entry and exit, beside trap.rs.
 #
 # A trap from S-mode runs on the stack of the thread that it interrupts, below a
-# frame with all its registers. Kernel stacks are blocks of 16 KiB aligned to
-# their size: a stack pointer that is too near the low end leaves for the hart's
-# trap stack, whose end stands in the first word that tp points to, and is
-# reported.
+# frame with all its registers. Kernel stacks are blocks of 16 KiB at multiples
+# of 32 KiB, with 16 KiB below each in which nothing is mapped: a stack pointer
+# that is there, or too near the low end of a stack, leaves for the hart's trap
+# stack, whose end stands in the first word that tp points to, and is reported.
 #
 # While a program runs, sscratch is the address of its thread's frame, at the
 # top of the thread's kernel stack; a trap from U-mode swaps it with the
-# program's sp. While the kernel runs, sscratch is 0: that is how the two are
+# program's sp, and looks whether what it got is an address of the kernel's. While the kernel runs, sscratch is 0: that is how the two are
 # told apart, and what a trap in the kernel may use for one register.
 
-.equ STACK_BITS, 14                 # STACK_SIZE of stack.rs
+.equ STACK_BITS, 14                 # STACK_SIZE of stack.rs; the next bit tells
+                                    # a stack (0) from a guard (1)
 .equ FRAME, 320
 .equ ROOM, FRAME + 2560             # a frame, the handlers, header and canary
 
@@ -55,8 +56,8 @@ skimmer_trap_entry:
     bnez    sp, from_user
     csrrw   sp, sscratch, sp
     csrw    sscratch, t0
-    slli    t0, sp, 64 - STACK_BITS
-    srli    t0, t0, 64 - STACK_BITS
+    slli    t0, sp, 63 - STACK_BITS # the guard's bit as the sign: how far above
+    srai    t0, t0, 63 - STACK_BITS # the low end, negative below it
     addi    t0, t0, -(ROOM / 2)     # in two steps: immediates have 12 bits
     addi    t0, t0, -(ROOM / 2)
     bltz    t0, overrun
@@ -66,14 +67,22 @@ skimmer_trap_entry:
     sd      t0, 16(sp)              # x2
     j       enter_rust
 
+    # The words at 288 and 296 are 0 for good: the chain of frame pointers ends
+    # here.
 from_user:
-    SAVE_MOST
+.if {bug_sscratch}
+    csrrw   sp, sscratch, sp
+    addi    sp, sp, -FRAME
+.endif
+    bgez    sp, astray
     sd      x5, 40(sp)
+    csrr    t0, scause
+    addi    t0, t0, -8              # ecall
+    beqz    t0, from_call
+    SAVE_MOST
     csrrw   t0, sscratch, zero
     sd      t0, 16(sp)              # x2
     SAVE_CAUSE
-    sd      zero, 288(sp)           # the chain of frame pointers ends here
-    sd      zero, 296(sp)
     ld      tp, 304(sp)             # the kernel's
 
 enter_rust:
@@ -89,6 +98,10 @@ skimmer_trap_return:
 .if {bug_sret_sie}
     csrsi   sstatus, 2
 .endif
+    .irp n, 9,18,19,20,21,22,23,24,25,26,27
+    ld      x\n, 8*\n(sp)
+    .endr
+return_from_call:                   # with the kept registers in their places
     ld      t0, 280(sp)
     andi    t1, t0, 0x100           # SPP
     bnez    t1, 1f
@@ -97,13 +110,51 @@ skimmer_trap_return:
     csrw    sstatus, t0
     csrw    sepc, t1
     ld      x1, 8(sp)
-    .irp n, 3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
+    .irp n, 3,4,5,6,7,8,10,11,12,13,14,15,16,17,28,29,30,31
     ld      x\n, 8*\n(sp)
     .endr
     ld      sp, 16(sp)
 .globl skimmer_trap_sret
 skimmer_trap_sret:
     sret
+
+    # A system call changes a0 only. The registers that functions keep (s1 to
+    # s11) are left to those that Rust calls, and are not in the frame; sepc is
+    # the instruction behind the call.
+from_call:
+    .irp n, 1,3,4,6,7,8,10,11,12,13,14,15,16,17,28,29,30,31
+    sd      x\n, 8*\n(sp)
+    .endr
+    csrrw   t0, sscratch, zero
+    sd      t0, 16(sp)              # x2
+    csrr    t1, sepc
+    addi    t1, t1, 4
+    sd      t1, 256(sp)
+    csrr    t2, sstatus
+    sd      t2, 280(sp)
+    ld      tp, 304(sp)             # the kernel's
+    mv      a0, sp
+    addi    s0, sp, FRAME - 16
+    call    skimmer_trap_call
+    j       return_from_call
+
+astray:
+    # What sp should have been is in sscratch, or nothing is: then nobody can
+    # say more.
+    csrrw   sp, sscratch, sp
+1:  bgez    sp, 1b
+    ld      tp, 304(sp)
+    ld      sp, 0(tp)
+    addi    sp, sp, -FRAME
+    SAVE_MOST
+    sd      x5, 40(sp)
+    csrrw   t0, sscratch, zero
+    sd      t0, 16(sp)              # x2
+    SAVE_CAUSE
+    mv      a0, sp
+    addi    s0, sp, FRAME - 16
+    call    skimmer_astray
+    unimp
 
 overrun:
     # t0 and sp are lost to the report's frame only after they are kept.

@@ -16,12 +16,13 @@ use skimmer_core::table::OutOfMemory;
 use crate::{
     cpu, csr, fp, off_times, panic,
     stack::{KernelStack, STACK_SIZE},
-    user, user_copy,
+    stack_memory, user, user_copy,
 };
 
 global_asm!(
     include_str!("trap.S"),
     bug_sret_sie = const cfg!(feature = "bug-sret-sie") as u8,
+    bug_sscratch = const cfg!(feature = "bug-sscratch") as u8,
 );
 
 unsafe extern "C" {
@@ -119,6 +120,7 @@ pub(crate) fn install_fatal() {
 /// This hart runs threads, and takes interrupts wherever they are open.
 pub(crate) fn install() {
     csr::clear_scratch();
+    csr::open_counters();
     csr::set_trap_vector(skimmer_trap_entry as *const () as usize);
     csr::enable_interrupt_sources();
 }
@@ -132,6 +134,8 @@ extern "C" fn skimmer_trap(frame: &mut TrapFrame) {
         user::exception(frame);
     } else if let Some(resume) = user_copy::resume(frame) {
         frame.sepc = resume;
+    } else if stack_memory::shows_now(frame.scause, frame.stval) {
+        // A stack that this hart had not seen yet. Once more.
     } else {
         panic::trap(frame);
     }
@@ -139,6 +143,15 @@ extern "C" fn skimmer_trap(frame: &mut TrapFrame) {
         user::before_return(frame);
     }
     off_times::trap_returns();
+}
+
+/// A system call: what it means is the image's business.
+#[unsafe(no_mangle)]
+extern "C" fn skimmer_trap_call(frame: &mut TrapFrame) {
+    off_times::call_entered();
+    user::call(frame);
+    user::before_return(frame);
+    off_times::call_returns();
 }
 
 /// The doorbell or the timer; nothing else is enabled.
@@ -174,6 +187,11 @@ fn is_in_return(sepc: u64) -> bool {
 #[unsafe(no_mangle)]
 extern "C" fn skimmer_overrun(frame: &TrapFrame) -> ! {
     panic::overrun(frame)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn skimmer_astray(frame: &TrapFrame) -> ! {
+    panic::astray(frame)
 }
 
 #[unsafe(no_mangle)]

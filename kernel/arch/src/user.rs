@@ -8,19 +8,14 @@
 
 use core::arch::asm;
 
-use skimmer_core::user::UserAddr;
+use skimmer_core::{space::entry::Access, user::UserAddr};
 
 use crate::{
     cpu, csr, fp, off_times, stack,
     trap::{TrapFrame, cause_name},
 };
 
-/// `scause` of a system call.
-const ECALL_FROM_USER: u64 = 8;
 const ILLEGAL_INSTRUCTION: u64 = 2;
-
-/// Bytes that an `ecall` takes.
-const ECALL_SIZE: u64 = 4;
 
 /// Registers by their number.
 const SP: usize = 2;
@@ -32,8 +27,8 @@ const A7: usize = 17;
 unsafe extern "Rust" {
     /// A system call.
     safe fn skimmer_call(call: &mut Call<'_>);
-    /// An exception that is the program's own fault.
-    safe fn skimmer_fault(fault: &Fault) -> !;
+    /// An exception. Returns if the instruction is to be tried again.
+    safe fn skimmer_fault(fault: &Fault);
     /// The thread has been condemned (`stack::condemn`), and is to end.
     safe fn skimmer_condemned() -> !;
 }
@@ -94,7 +89,23 @@ pub struct Fault {
     pub frame: (u64, u64),
 }
 
+const INSTRUCTION_PAGE_FAULT: u64 = 12;
+const LOAD_PAGE_FAULT: u64 = 13;
+const STORE_PAGE_FAULT: u64 = 15;
+
 impl Fault {
+    /// What was tried where, if the page tables refused it.
+    #[must_use]
+    pub const fn refused(&self) -> Option<(UserAddr, Access)> {
+        let access = match self.cause {
+            INSTRUCTION_PAGE_FAULT => Access::Execute,
+            LOAD_PAGE_FAULT => Access::Read,
+            STORE_PAGE_FAULT => Access::Write,
+            _ => return None,
+        };
+        Some((UserAddr::new(self.address as usize), access))
+    }
+
     /// The cause by its name.
     #[must_use]
     pub const fn name(&self) -> &'static str {
@@ -131,12 +142,16 @@ pub fn enter(start: Start) -> ! {
     }
 }
 
-/// A program made a call or a mistake.
+/// A program made a call. Of its registers the frame has those only that
+/// functions may change.
+#[inline]
+pub(crate) fn call(frame: &mut TrapFrame) {
+    with_interrupts_open(|| skimmer_call(&mut Call(frame)));
+}
+
+/// A program made a mistake.
 pub(crate) fn exception(frame: &mut TrapFrame) {
-    if frame.scause == ECALL_FROM_USER {
-        frame.sepc += ECALL_SIZE;
-        with_interrupts_open(|| skimmer_call(&mut Call(frame)));
-    } else if frame.scause == ILLEGAL_INSTRUCTION && fp::is_off(frame.sstatus) {
+    if frame.scause == ILLEGAL_INSTRUCTION && fp::is_off(frame.sstatus) {
         // It may be the program's first use of floating point.
         frame.sstatus = fp::begin(frame.sstatus);
     } else {
@@ -147,7 +162,7 @@ pub(crate) fn exception(frame: &mut TrapFrame) {
             stack: frame.registers[SP],
             frame: (frame.registers[8], frame.registers[1]),
         };
-        with_interrupts_open(|| skimmer_fault(&fault))
+        with_interrupts_open(|| skimmer_fault(&fault));
     }
 }
 

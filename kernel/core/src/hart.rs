@@ -161,6 +161,7 @@ impl<M: Machine> Hart<M> {
     /// # Errors
     /// Gives the thread back when memory is out.
     pub fn adopt(&mut self, new: NewThread<M>) -> Result<ThreadId, (OutOfMemory, NewThread<M>)> {
+        M::adopted(&new.context);
         let slot = match self.threads.insert(Thread::new(new)) {
             Ok(slot) => slot,
             Err((error, thread)) => return Err((error, thread.into_new())),

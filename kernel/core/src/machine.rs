@@ -21,6 +21,10 @@ pub trait Machine: 'static {
     /// Where the stack pointer of `context` is kept.
     fn saved(context: &Self::Context) -> Self::Saved;
 
+    /// The calling hart gives a thread with this context its home, and will switch
+    /// to it.
+    fn adopted(_context: &Self::Context) {}
+
     /// Makes the thread that runs on `context` end before it runs a program's
     /// code again.
     fn condemn(context: &Self::Context);

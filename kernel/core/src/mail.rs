@@ -34,8 +34,9 @@ impl<M: Machine> Hart<M> {
     }
 
     /// Takes what other harts have sent. The order is the protocol: clear the
-    /// doorbell, take the flag, drain. At most a ring's length is taken from
-    /// each source, so that a busy source cannot hold the hart.
+    /// doorbell, take the flag, drain. A few are taken from each source that
+    /// has some, so that neither a busy source nor many of them can hold the
+    /// hart for long (law bounded-off-time); what is left rings again.
     pub fn answer_doorbell(&mut self, irq: &IrqOff) {
         let mailboxes = self.lines.mailboxes;
         let Some(mailbox) = mailboxes.get(self.index.index()) else { return };
@@ -55,8 +56,8 @@ impl<M: Machine> Hart<M> {
         self.note(irq, Event::DoorbellTaken, taken, 0);
     }
 
-    /// Whether something has been sent that was not taken yet. For the idle
-    /// thread, before it sleeps.
+    /// Whether something has been sent that was not taken yet. Only tests ask:
+    /// what ends an idle hart's sleep is the doorbell.
     #[must_use]
     pub fn has_mail(&self) -> bool {
         self.lines.mailboxes.get(self.index.index()).is_some_and(|m| m.is_pending())
@@ -104,7 +105,7 @@ impl<M: Machine> Hart<M> {
 
     fn drain(&mut self, irq: &IrqOff, source: HartIndex) -> u32 {
         let mut taken = 0;
-        for _ in 0..RING_SLOTS {
+        for _ in 0..quota(self.lines.mailboxes.len()) {
             let Some(op) = self.inbound(source).pop() else { break };
             taken += 1;
             bump(&self.inspect.remote_ops);
@@ -174,4 +175,12 @@ fn widen() {
     if cfg!(feature = "delay-lost-doorbell") {
         (0..1000).for_each(|_| core::hint::spin_loop());
     }
+}
+
+/// Operations that one doorbell brings at the most, over all sources.
+const AT_ONCE: usize = 64;
+
+/// Operations that are taken from each source at a time.
+fn quota(harts: usize) -> usize {
+    (AT_ONCE / harts.max(1)).clamp(1, RING_SLOTS)
 }

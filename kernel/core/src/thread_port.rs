@@ -6,7 +6,10 @@
 use alloc::boxed::Box;
 use core::marker::PhantomData;
 
-use skimmer_abi::{inspect::bump, trace::Event};
+use skimmer_abi::{
+    inspect::{bump, unbump},
+    trace::Event,
+};
 use skimmer_sync::{
     fifo::{Fifo, Node},
     irq::IrqOff,
@@ -99,6 +102,8 @@ impl<M: Machine> MsgPort<M> for ThreadPort<M> {
         message.0.value.from = from;
         message.0.value.sequence = sequence;
         message.0.value.status = 0;
+        // Counted before it can be seen: whoever has received it finds it counted.
+        bump(&hart.inspect().sends);
         let sent = if hart.is_elsewhere(to) {
             hart.send_remote(irq, to.home(), Op::Send(to, message.0))
         } else {
@@ -108,12 +113,12 @@ impl<M: Machine> MsgPort<M> for ThreadPort<M> {
         match sent {
             Ok(()) => {
                 hart.current_thread().next_sequence = sequence.wrapping_add(1);
-                bump(&hart.inspect().sends);
                 #[expect(clippy::cast_possible_truncation, reason = "enough to pair the two ends")]
                 hart.note(irq, Event::PortSend, sequence as u32, to.to_word());
                 Ok(InFlight::new(to, sequence))
             }
             Err(Full { target, value: Op::Send(_, body) }) => {
+                unbump(&hart.inspect().sends);
                 Err(Full { target, value: Message(body) })
             }
             Err(_) => unreachable!("the ring gives back what it was given"),
@@ -143,10 +148,12 @@ impl<M: Machine> MsgPort<M> for ThreadPort<M> {
         let (from, sequence) = (message.sender(), message.sequence());
         let mut body = message.into_carried();
         body.value.status = status;
+        bump(&hart.inspect().replies);
         if hart.is_elsewhere(from) {
             match hart.send_remote(irq, from.home(), Op::Reply(body)) {
                 Ok(()) => {}
                 Err(Full { target, value: Op::Reply(body) }) => {
+                    unbump(&hart.inspect().replies);
                     return Err(Full { target, value: Received::new(body) });
                 }
                 Err(_) => unreachable!("the ring gives back what it was given"),
@@ -154,7 +161,6 @@ impl<M: Machine> MsgPort<M> for ThreadPort<M> {
         } else {
             hart.deliver_reply(irq, body);
         }
-        bump(&hart.inspect().replies);
         #[expect(clippy::cast_possible_truncation, reason = "enough to pair the two ends")]
         hart.note(irq, Event::PortReply, sequence as u32, from.to_word());
         hart.release_held(irq, from, sequence);

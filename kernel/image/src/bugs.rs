@@ -26,4 +26,14 @@ pub(crate) const BUILT_IN: &[&str] = &[
     "skimmer-bug:sret-sie",
     #[cfg(feature = "bug-stack-stomp")]
     "skimmer-bug:stack-stomp",
+    #[cfg(feature = "bug-chid-generation")]
+    "skimmer-bug:chid-generation",
+    #[cfg(feature = "bug-leak-channel")]
+    "skimmer-bug:leak-channel",
+    #[cfg(feature = "bug-shootdown")]
+    "skimmer-bug:shootdown",
+    #[cfg(feature = "bug-frame-dirty")]
+    "skimmer-bug:frame-dirty",
+    #[cfg(feature = "bug-sscratch")]
+    "skimmer-bug:sscratch",
 ];

@@ -21,7 +21,7 @@ use skimmer_arch::{
     boot::{BootArgs, Door},
     console,
     cpu::{self, Riscv},
-    power, println, sbi, time,
+    paging, power, println, sbi, time,
 };
 use skimmer_core::{cmdline::CommandLine, ids::Priority, remote};
 
@@ -47,6 +47,9 @@ extern "Rust" fn skimmer_main(boot: BootArgs) -> ! {
     }
     time::set_frequency(tree.timebase_frequency().unwrap_or(0));
     let memory = platform::take_memory(&boot, &tree);
+    if paging::complete(memory).is_err() {
+        refuse(&"not enough memory for the kernel's own tables");
+    }
     let chosen = tree.chosen();
     let line = chosen.bootargs().unwrap_or("");
     let line = CommandLine::try_from(line).unwrap_or_else(|word| refuse(&word));

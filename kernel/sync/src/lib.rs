@@ -25,3 +25,4 @@ pub mod segments;
 mod shim;
 pub mod slab;
 pub mod spsc;
+pub mod tally;

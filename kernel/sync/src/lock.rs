@@ -20,6 +20,7 @@ use crate::{
     irq::IrqOff,
     order::Site,
     shim::{AtomicBool, UnsafeCell, spin_loop},
+    tally::{LOCK_WAITS, LOCKS},
 };
 #[cfg(not(loom))]
 use core::sync::atomic::Ordering;
@@ -70,7 +71,11 @@ impl<T> SpinLock<T> {
     /// Waits until the lock is free, and takes it.
     #[inline]
     pub fn lock<'l>(&'l self, _irq: &'l IrqOff) -> Guard<'l, T> {
+        let mut is_first = true;
         while self.try_take().is_err() {
+            if core::mem::take(&mut is_first) {
+                LOCK_WAITS.count();
+            }
             spin_loop();
             // Waiters read until it is free, so that they leave the holder's
             // cache line alone. (A model's reads may stay stale for ever.)
@@ -93,6 +98,7 @@ impl<T> SpinLock<T> {
     // For who has set `is_held`.
     #[inline]
     fn guard(&self) -> Guard<'_, T> {
+        LOCKS.count();
         let value = self.value.with_mut(|value| value);
         Guard { lock: self, value, _irq: PhantomData }
     }

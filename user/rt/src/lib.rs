@@ -3,7 +3,7 @@
 //!
 //! Entry, panic handler, heap, debug console, and a typed interface to the
 //! system calls: [`thread`], [`process`], [`channel`], [`memory`], [`time`],
-//! [`report`]. `alloc` works. Beside it lie a seeded generator ([`random`]) and
+//! [`report`], [`measure`]. `alloc` works. Beside it lie a seeded generator ([`random`]) and
 //! a digest ([`digest`]), which do no calls.
 //!
 //! A whole program:
@@ -30,6 +30,7 @@ pub mod env;
 #[cfg(target_os = "none")]
 mod heap;
 mod lock;
+pub mod measure;
 pub mod memory;
 pub mod process;
 pub mod random;

@@ -3,6 +3,7 @@
 
 use skimmer_abi::call::Call;
 pub use skimmer_abi::call::Report;
+pub use skimmer_abi::check::Check;
 
 use crate::{Result, raw};
 

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //! No default build contains a named bug: nothing but `--features bug-NAME`
-//! can turn one on, the default kernel carries no mark of one, and features,
-//! table and docs/races.md know the same ones.
+//! can turn one on, no build script and no compiler's flag either, the default
+//! kernel carries no mark of one, and features, table and docs/races.md know
+//! the same ones.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use cargo_metadata::Metadata;
 
+use super::arrows::{Room, room};
+use super::sources::{Source, with_extensions};
 use crate::build::{self, PACKAGE, Profile};
 use crate::mutants::table::{self, BUG, DELAY, DELAY_MARK, MARK};
 use crate::setup::compiler::Compiler;
@@ -16,6 +20,16 @@ use crate::workspace::root;
 /// Where the stories of the bugs are told.
 const STORIES: &str = "docs/races.md";
 
+/// The build script that the kernel has: it names the linker's script.
+const BUILD_SCRIPT: &str = "kernel/image/build.rs";
+
+/// What a build script of the kernel's may not say: it sets what `--features`
+/// alone may set.
+const SET_BY_SCRIPT: &[&str] = &["rustc-cfg", "rustc-flags", "rustc-env=RUSTFLAGS"];
+
+/// Where cargo looks for flags, in a directory.
+const CONFIGS: &[&str] = &[".cargo/config.toml", ".cargo/config"];
+
 /// A package of the workspace, as far as its features go.
 #[derive(Clone, Debug, Default)]
 struct Package {
@@ -23,6 +37,8 @@ struct Package {
     features: BTreeMap<String, Vec<String>>,
     /// The features that its dependency lines turn on: of which package, which.
     asked: Vec<(String, String)>,
+    /// Its build script from the root, if it is the kernel's and has one.
+    script: Option<PathBuf>,
 }
 
 /// The packages of the workspace, by name.
@@ -39,6 +55,8 @@ pub fn check(metadata: &Metadata, compiler: &Compiler) -> Result<String> {
         .with_context(|| format!("cannot read {STORIES}"))?;
     let mut wrong = side_doors(&packages);
     wrong.extend(strangers(&packages, &known));
+    wrong.extend(scripts(&packages));
+    wrong.extend(flags(&flag_files(metadata)?));
     wrong.extend(untold(&known, &stories));
     let kernel = build::kernel(compiler, &Profile::default())?;
     let elf = std::fs::read(&kernel.elf)?;
@@ -57,9 +75,78 @@ fn packages(metadata: &Metadata) -> Packages {
             dependency.features.iter().map(|feature| (dependency.name.clone(), feature.clone()))
         });
         let features = package.features.clone().into_iter().collect();
-        (package.name.to_string(), Package { features, asked: asked.collect() })
+        let script = script_of(package);
+        (package.name.to_string(), Package { features, asked: asked.collect(), script })
     };
     metadata.workspace_packages().iter().map(of).collect()
+}
+
+/// The build script of a package of the kernel.
+fn script_of(package: &cargo_metadata::Package) -> Option<PathBuf> {
+    let directory = package.manifest_path.parent()?.as_std_path();
+    match room(from_root(directory))? {
+        Room::Abi | Room::Core | Room::Sync | Room::Arch | Room::Image | Room::Driver => {}
+        Room::Runtime | Room::Program | Room::Host | Room::Tests => return None,
+    }
+    let target = package.targets.iter().find(|target| target.is_custom_build())?;
+    Some(from_root(target.src_path.as_std_path()).to_path_buf())
+}
+
+fn from_root(path: &Path) -> &Path {
+    path.strip_prefix(root()).unwrap_or(path)
+}
+
+/// Build scripts of the kernel's packages beside the one that is known: one
+/// could set any feature without cargo's knowledge.
+fn scripts(packages: &Packages) -> Vec<String> {
+    let stranger = |(name, package): (&String, &Package)| {
+        let script = package.script.as_ref().filter(|script| **script != *BUILD_SCRIPT)?;
+        Some(format!("{name} has a build script: {}", script.display()))
+    };
+    packages.iter().filter_map(stranger).collect()
+}
+
+/// The files that can give flags to the compiler: manifests, build scripts and
+/// cargo's own settings, of the checkout and of the directories above.
+fn flag_files(metadata: &Metadata) -> Result<Vec<Source>> {
+    let mut files = with_extensions(&["rs", "toml"])?;
+    files.retain(|file| {
+        let name = file.path.file_name().unwrap_or_default();
+        name == "build.rs" || name == "Cargo.toml"
+    });
+    let manifests = metadata.workspace_packages().into_iter().map(|p| p.manifest_path.clone());
+    let directories: BTreeSet<PathBuf> = manifests
+        .flat_map(|manifest| {
+            let above = manifest.as_std_path().ancestors().skip(1);
+            above.map(Path::to_path_buf).collect::<Vec<_>>()
+        })
+        .collect();
+    for path in directories.iter().flat_map(|dir| CONFIGS.iter().map(|name| dir.join(name))) {
+        if let Ok(text) = std::fs::read_to_string(&path) {
+            files.push(Source { path: from_root(&path).to_path_buf(), text });
+        }
+    }
+    Ok(files)
+}
+
+/// Flags that turn a bug on behind cargo's back.
+fn flags(files: &[Source]) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for Source { path, text } in files {
+        // As the compiler reads it, however it was quoted.
+        let plain: String = text
+            .chars()
+            .filter(|c| !matches!(c, '\\' | '"' | '\'') && !c.is_whitespace())
+            .collect();
+        for bug in [BUG, DELAY].iter().filter(|bug| plain.contains(&format!("feature={bug}"))) {
+            wrong.push(format!("{} sets a feature `{bug}…` by a flag", path.display()));
+        }
+        let is_kernels = *path == *BUILD_SCRIPT;
+        for word in SET_BY_SCRIPT.iter().filter(|word| is_kernels && plain.contains(**word)) {
+            wrong.push(format!("{} says `{word}`", path.display()));
+        }
+    }
+    wrong
 }
 
 /// The bug of a feature that builds in one, or its delay.
@@ -156,7 +243,7 @@ mod tests {
         let package = |features: &[(&str, &[&str])]| {
             let owned = |words: &[&str]| words.iter().map(ToString::to_string).collect();
             let features = features.iter().map(|(name, on)| ((*name).to_owned(), owned(on)));
-            Package { features: features.collect(), asked: vec![] }
+            Package { features: features.collect(), asked: vec![], script: None }
         };
         let image = package(&[
             ("bug-a", &["arch/bug-a", "delay-a"]),
@@ -213,6 +300,63 @@ mod tests {
         let image = packages.get_mut(PACKAGE).expect("it is there");
         image.asked.push(("arch".to_owned(), "bug-a".to_owned()));
         assert_eq!(side_doors(&packages), [format!("{PACKAGE} depends on arch with `bug-a`")]);
+    }
+
+    #[test]
+    fn the_kernel_has_one_build_script() {
+        let mut packages = good();
+        let mut set = |name: &str, script: &str| {
+            let package = packages.get_mut(name).expect("it is there");
+            package.script = Some(PathBuf::from(script));
+            scripts(&packages)
+        };
+        assert_eq!(set(PACKAGE, BUILD_SCRIPT), Vec::<String>::new());
+        assert_eq!(
+            set("arch", "kernel/arch/build.rs"),
+            ["arch has a build script: kernel/arch/build.rs"]
+        );
+        assert_eq!(set("arch", BUILD_SCRIPT), Vec::<String>::new());
+        assert_eq!(
+            set(PACKAGE, "kernel/image/other.rs"),
+            [format!("{PACKAGE} has a build script: kernel/image/other.rs")]
+        );
+    }
+
+    #[test]
+    fn no_flag_turns_a_bug_on() {
+        let said = |path: &str, text: &str| {
+            flags(&[Source { path: PathBuf::from(path), text: text.to_owned() }]).join("\n")
+        };
+        let config = r#"rustflags = ["-C", "force-frame-pointers=yes"]"#;
+        assert_eq!(said(".cargo/config.toml", config), "");
+        for config in [
+            r#"rustflags = ["--cfg", "feature=\"bug-a\""]"#,
+            r#"rustflags = "--cfg feature = 'bug-a'""#,
+        ] {
+            assert!(said(".cargo/config.toml", config).contains("`bug-…` by a flag"), "{config}");
+        }
+        let script = r#"println!("cargo:rustc-cfg=feature=\"delay-a\"");"#;
+        assert!(said("drivers/fdt/build.rs", script).contains("`delay-…` by a flag"));
+        assert_eq!(said(BUILD_SCRIPT, r#"println!("cargo:rustc-link-arg-bins=-T");"#), "");
+        let pieced = r#"println!("cargo:rustc-cfg={}", name);"#;
+        assert!(said(BUILD_SCRIPT, pieced).contains("says `rustc-cfg`"));
+        assert_eq!(said("Cargo.toml", r#"bug-a = ["skimmer-core/bug-a"]"#), "");
+    }
+
+    #[test]
+    fn the_checkouts_own_files_are_read() {
+        let metadata = cargo_metadata::MetadataCommand::new()
+            .current_dir(root())
+            .no_deps()
+            .exec()
+            .expect("a workspace");
+        assert_eq!(packages(&metadata)[PACKAGE].script.as_deref(), Some(Path::new(BUILD_SCRIPT)));
+        let files = flag_files(&metadata).expect("readable");
+        for path in [BUILD_SCRIPT, ".cargo/config.toml", "Cargo.toml"] {
+            assert!(files.iter().any(|file| file.path == Path::new(path)), "{path}");
+        }
+        assert_eq!(flags(&files), Vec::<String>::new());
+        assert_eq!(scripts(&packages(&metadata)), Vec::<String>::new());
     }
 
     #[test]

@@ -62,13 +62,22 @@ const STEPS: &[Step] = &[
     ("docs, kernel and programs", docs_kernel),
 ];
 
-/// Passed and failed steps.
+/// Steps or tests that passed, failed, or could not be made here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     /// How many passed.
     pub passed: usize,
     /// How many did not.
     pub failed: usize,
+    /// How many could not be made here.
+    pub skipped: usize,
+}
+
+impl std::fmt::Display for Tally {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { passed, failed, skipped } = self;
+        write!(f, "{passed} passed, {failed} failed, {skipped} skipped")
+    }
 }
 
 /// Runs lint by itself. `true` if all passed.

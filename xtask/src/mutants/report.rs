@@ -94,7 +94,7 @@ fn cells(row: &Row) -> [String; COLUMNS.len()] {
         by,
         row.seeds.len().to_string(),
         format!("{:.1} s", row.took.as_secs_f64()),
-        format!("{}: {}/{} passed", row.bug.control_name(), row.passed, row.seeds.len()),
+        format!("{}: {}/{} passed", row.bug.control_name(), row.passed, row.control_boots),
         diagnosis,
     ]
 }
@@ -190,6 +190,7 @@ mod tests {
             took: Duration::from_millis(2500),
             catch: Some(Catch { as_meant: true, by: "panic: broken law".to_owned(), diagnosis }),
             reproduce: Some("cargo xtask run --seed 8".to_owned()),
+            control_boots: 2,
             passed: 2,
             firmware: Some((1, 0x1_0001)),
             ..Row::new(&BUGS[0])
@@ -219,6 +220,14 @@ mod tests {
         let text = table(&rows, None);
         assert!(text.contains(good().catch.expect("caught").diagnosis.trim()), "{text}");
         assert!(text.contains("default: 2/2 passed") && text.contains("not caught"), "{text}");
+    }
+
+    #[test]
+    fn the_control_shows_its_own_number_of_boots() {
+        let bug = BUGS.iter().find(|bug| bug.delay().is_some()).expect("one has a delay");
+        let row = Row { seeds: vec![7], control_boots: 20, passed: 20, ..Row::new(bug) };
+        let text = table(&[row], None);
+        assert!(text.contains(&format!("{}: 20/20 passed", bug.control_name())), "{text}");
     }
 
     #[test]

@@ -32,8 +32,12 @@ pub const DELAY: &str = "delay-";
 pub struct Bug {
     /// Its feature, without `bug-`.
     pub name: &'static str,
-    /// `--scenario`.
+    /// `--scenario`; what a program runs under is `program`.
     pub scenario: Scenario,
+    /// `--program`.
+    pub program: Option<&'static str>,
+    /// The program's arguments, after `--`.
+    pub arguments: &'static [&'static str],
     /// `--rounds`.
     pub rounds: Option<u64>,
     /// `--append`.
@@ -62,6 +66,8 @@ pub enum Control {
 const USUAL: Bug = Bug {
     name: "",
     scenario: Scenario::Msgstorm,
+    program: None,
+    arguments: &[],
     rounds: None,
     append: &[],
     harts: 8,
@@ -72,6 +78,11 @@ const USUAL: Bug = Bug {
 
 /// The same, with a ping-pong between two harts beside it.
 const BESIDE_KSTRESS: Bug = Bug { append: &["with=kstress"], ..USUAL };
+
+/// A program instead.
+const fn program(name: &'static str) -> Bug {
+    Bug { scenario: Scenario::Program, program: Some(name), ..USUAL }
+}
 
 /// Every bug.
 pub const BUGS: &[Bug] = &[
@@ -122,6 +133,34 @@ pub const BUGS: &[Bug] = &[
         ..BESIDE_KSTRESS
     },
     Bug { name: "stack-stomp", check: Check::Panic { text: "canaries-everywhere" }, ..USUAL },
+    Bug {
+        name: "chid-generation",
+        arguments: &["rounds=20"],
+        check: Check::GuestCheck { name: "ids-never-alias: the chid" },
+        ..program("chanstorm")
+    },
+    // 1,024,000 channels: one of them is the millionth.
+    Bug {
+        name: "leak-channel",
+        arguments: &["rounds=500"],
+        check: Check::GuestCheck { name: "the kernel counts the channels" },
+        ..program("chanstorm")
+    },
+    Bug {
+        name: "shootdown",
+        check: Check::GuestCheck { name: "memory that was given back" },
+        ..program("faults")
+    },
+    Bug {
+        name: "frame-dirty",
+        check: Check::GuestCheck { name: "memory that a program is given" },
+        ..program("faults")
+    },
+    Bug {
+        name: "sscratch",
+        check: Check::Panic { text: "user-trap-on-kernel-stack" },
+        ..program("hello")
+    },
 ];
 
 /// The bug of that name.
@@ -163,6 +202,17 @@ impl Bug {
         self.delay().unwrap_or_else(|| "default".to_owned())
     }
 
+    /// How many boots its control kernel must pass, of a bug that was caught
+    /// at the boot `hunted` of at most `most`. A delay that widens a window is
+    /// code of its own, and harmless only as far as it was tried.
+    #[must_use]
+    pub const fn control_boots(&self, hunted: u32, most: u32) -> u32 {
+        match self.control {
+            Control::Default => hunted,
+            Control::Delay => most,
+        }
+    }
+
     /// The workload of its boots.
     #[must_use]
     pub fn workload(&self, seed: u64) -> WorkloadArgs {
@@ -170,8 +220,8 @@ impl Bug {
             scenario: self.scenario.name().to_owned(),
             rounds: self.rounds,
             seed,
-            program: None,
-            arguments: Vec::new(),
+            program: self.program.map(ToOwned::to_owned),
+            arguments: self.arguments.iter().map(ToString::to_string).collect(),
             append: self.append.iter().map(ToString::to_string).collect(),
         }
     }
@@ -197,7 +247,8 @@ impl Bug {
     /// What it is booted with, in words.
     #[must_use]
     pub fn in_words(&self) -> String {
-        let mut words = vec![self.scenario.name().to_owned()];
+        let mut words = vec![self.program.unwrap_or(self.scenario.name()).to_owned()];
+        words.extend(self.arguments.iter().map(ToString::to_string));
         words.extend(self.rounds.map(|rounds| format!("rounds={rounds}")));
         words.extend(self.append.iter().map(ToString::to_string));
         format!("{}, {} harts, {}", words.join(" "), self.harts, self.schedule)
@@ -242,5 +293,12 @@ mod tests {
             ("bug-slow", "delay-slow")
         );
         assert_eq!(BUGS[0].control_name(), "default");
+    }
+
+    #[test]
+    fn a_delay_is_tried_in_full_however_soon_its_bug_is_caught() {
+        let delay = Bug { name: "slow", control: Control::Delay, ..USUAL };
+        assert_eq!(delay.control_boots(1, 20), 20);
+        assert_eq!(USUAL.control_boots(3, 20), 3);
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! One bug's trial: its kernel is built and booted until it fails, then the
-//! good kernel is booted with the same seeds.
+//! good kernel is booted with the same seeds; one with a delay in it, with all.
 //!
 //! State: the good kernels that were built, and their directory. Invariant:
 //! nothing is tried again, whatever went wrong is a reason in the [`Row`], and
@@ -18,6 +18,7 @@ use crate::boot::{Boot, Booted, boot};
 use crate::build::{self, Kernel};
 use crate::cli::run_line;
 use crate::process;
+use crate::programs;
 use crate::record::Record;
 use crate::setup::Tools;
 use crate::setup::compiler::Choice;
@@ -41,8 +42,10 @@ pub struct Row {
     pub catch: Option<Catch>,
     /// How to see that again.
     pub reproduce: Option<String>,
+    /// Boots that the good kernel had to pass.
+    pub control_boots: u32,
     /// Boots of the good kernel that passed.
-    pub passed: usize,
+    pub passed: u32,
     /// The firmware's SBI implementation id and version.
     pub firmware: Option<(u64, u64)>,
     /// What is not as it must be.
@@ -61,6 +64,7 @@ impl Row {
             took: Duration::ZERO,
             catch: None,
             reproduce: None,
+            control_boots: 0,
             passed: 0,
             firmware: None,
             wrong: Vec::new(),
@@ -168,7 +172,8 @@ impl Trials<'_> {
         Ok(())
     }
 
-    /// Boots the good kernel with the seeds of the other.
+    /// Boots the good kernel with the seeds of the other, and with all of them
+    /// if it has a delay.
     fn control(&mut self, row: &mut Row) -> Result<()> {
         let bug = row.bug;
         let kernel = match self.good_kernel(bug)? {
@@ -179,7 +184,10 @@ impl Trials<'_> {
             }
         };
         row.good = Some(kernel.identity.clone());
-        for (number, seed) in (0..).zip(row.seeds.clone()) {
+        let hunted = u32::try_from(row.seeds.len()).unwrap_or(self.boots);
+        row.control_boots = bug.control_boots(hunted, self.boots);
+        for number in 0..row.control_boots {
+            let seed = derive_seed(self.seed, number);
             let features = bug.delay().into_iter().collect();
             let made = self.boot(bug, &kernel, features, number)?;
             if let Some(problem) = made.booted.verdict.problems.first() {
@@ -227,11 +235,15 @@ impl Trials<'_> {
         let machine = bug.machine(self.tools.qemu_asked.clone(), self.compiler);
         let workload = bug.workload(seed);
         let reproduce = run_line(&workload, &machine, &build_args(features), seed);
+        let workload = workload.workload(seed);
+        std::fs::create_dir_all(&dir)?;
+        let mut machine_asked = machine.machine(self.tools, seed);
+        machine_asked.initrd = programs::for_boot(&self.tools.compiler, &workload, &dir)?;
         let spec = Boot {
-            machine: &machine.machine(self.tools, seed),
+            machine: &machine_asked,
             elf: &kernel.elf,
             gdb: &self.tools.gdb,
-            workload: &workload.workload(seed),
+            workload: &workload,
             dir: &dir,
             timeout: machine.timeout(),
             wait: false,

@@ -51,6 +51,9 @@ pub struct Summary {
     pub times: Option<(Duration, Duration, Duration)>,
     /// Round trips that were verified, over all boots that passed.
     pub round_trips: u64,
+    /// Round trips of `kstress` beside them: over all boots that passed and
+    /// had it, and the fewest of one boot.
+    pub kstress: Option<(u64, u64)>,
     /// Firmware, as the guest saw it.
     pub firmware: Option<(u64, u64)>,
 }
@@ -82,6 +85,10 @@ impl Summary {
             kinds,
             times: median(&times).and_then(|m| Some((*times.first()?, m, *times.last()?))),
             round_trips: passing().filter_map(|r| Some(r.outcome?.round_trips)).sum(),
+            kstress: passing().filter_map(|r| r.outcome?.kstress).fold(None, |sum, n| {
+                let (all, least) = sum.unwrap_or((0, n));
+                Some((all + n, n.min(least)))
+            }),
             firmware: records.iter().find_map(|r| r.firmware),
         }
     }
@@ -130,19 +137,26 @@ impl Summary {
     }
 
     /// What is counted, and how many.
-    fn rows(&self) -> [(&'static str, String); 9] {
+    fn rows(&self) -> Vec<(&'static str, String)> {
         let Totals { switches, doorbells, preemptions } = self.totals;
-        [
+        let kstress = self.kstress.map(|(all, least)| {
+            format!("{all} round trips beside them, {least} at least in a boot")
+        });
+        let mut rows = vec![
             ("passes", self.passed.to_string()),
             ("failures", self.kinds_in_words()),
             ("schedules", self.schedules_in_words()),
             ("traces", self.traces_in_words()),
             ("time per boot", self.times_in_words()),
             ("round trips", format!("{} verified", self.round_trips)),
+        ];
+        rows.extend(kstress.map(|kstress| ("kstress", kstress)));
+        rows.extend([
             ("thread switches", switches.to_string()),
             ("doorbells", doorbells.to_string()),
             ("preemptions", preemptions.to_string()),
-        ]
+        ]);
+        rows
     }
 
     /// For the terminal.
@@ -201,8 +215,31 @@ fn median(times: &[Duration]) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use skimmer_abi::scenario::Scenario;
+
     use super::super::record::tests::sample;
     use super::*;
+    use crate::record::Outcome;
+
+    fn outcome() -> Outcome {
+        Outcome {
+            scenario: Scenario::Msgstorm,
+            harts: 2,
+            round_trips: 64,
+            errors: 0,
+            kernel_sends: 100,
+            kernel_replies: 100,
+            remote_ops: 100,
+            ring_waits: 0,
+            doorbells: 0,
+            switches: 100,
+            canaries: 4,
+            preemptions: 0,
+            kstress: None,
+            nanos: 1000,
+            off_times: None,
+        }
+    }
 
     #[test]
     fn counts_kinds_and_times() {
@@ -233,6 +270,22 @@ mod tests {
         for part in ["1 parallel, 1 rr-shift=1", "2 different, 1 duplicate", "20\n"] {
             assert!(text.contains(part), "{part} in {text}");
         }
+    }
+
+    #[test]
+    fn kstress_is_summed_and_its_least_is_shown() {
+        let with = |boot, count| {
+            let mut record = sample(boot, 100, None);
+            record.outcome = Some(Outcome { kstress: count, ..outcome() });
+            record
+        };
+        let records = [with(0, Some(40)), with(1, Some(7)), with(2, None)];
+        let summary = Summary::of(&records);
+        assert_eq!(summary.kstress, Some((47, 7)));
+        let said = "47 round trips beside them, 7 at least in a boot";
+        assert!(summary.text().contains(said), "{}", summary.text());
+        assert_eq!(Summary::of(&records[2..]).kstress, None);
+        assert!(!Summary::of(&records[2..]).text().contains("kstress"));
     }
 
     #[test]

@@ -41,7 +41,7 @@ pub fn all(tools: &Tools, only: Option<&str>) -> Result<Tally> {
         Ok(kernel) => kernel,
         Err(error) => {
             println!("boot: the kernel: FAILED {error:#}");
-            return Ok(Tally { passed: 0, failed: 1 });
+            return Ok(Tally { failed: 1, ..Tally::default() });
         }
     };
     let claim = Claim::wait(&target_dir().join("test"))?;
@@ -49,6 +49,7 @@ pub fn all(tools: &Tools, only: Option<&str>) -> Result<Tally> {
     let kernel = kernel.keep_copy(claim.dir())?;
     let mut tally = Tally::default();
     let wanted = |name: &str| only.is_none_or(|only| name.contains(only));
+    let mut skipped = 0;
     let mut report = |name: &str, start: Instant, result: Result<String, String>| {
         let took = start.elapsed().as_secs_f32();
         match result {
@@ -81,7 +82,7 @@ pub fn all(tools: &Tools, only: Option<&str>) -> Result<Tally> {
         process::check_interrupt()?;
         let start = Instant::now();
         match check(tools, &kernel.elf) {
-            Ok(None) => {}
+            Ok(None) => skipped += 1,
             Ok(Some(remark)) => report(name, start, Ok(remark)),
             Err(error) => report(name, start, Err(format!("{error:#}"))),
         }
@@ -95,7 +96,7 @@ pub fn all(tools: &Tools, only: Option<&str>) -> Result<Tally> {
             report(name, start, result.map_err(|error| format!("{error:#}")));
         }
     }
-    Ok(tally)
+    Ok(Tally { skipped, ..tally })
 }
 
 /// Makes one boot. `Ok(Err)`: it was not what it must be.
@@ -108,9 +109,12 @@ fn one(case: &Case, tools: &Tools, kernel: &Kernel) -> Result<Result<String, Str
         rounds: case.rounds,
         seed: SEED,
         program: case.program.map(|(name, _)| name.to_owned()),
-        arguments: case.program.map_or(Vec::new(), |(_, arguments)| {
-            arguments.iter().map(ToString::to_string).collect()
-        }),
+        arguments: case
+            .program
+            .map_or(&[][..], |(_, given)| given)
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
         append: case.append.iter().map(ToString::to_string).collect(),
     };
     let build_args = BuildArgs { release: true, debug: false, features: Vec::new() };

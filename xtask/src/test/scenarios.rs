@@ -9,7 +9,7 @@ use skimmer_abi::scenario::Scenario;
 
 use crate::boot::Booted;
 use crate::evidence::file;
-use crate::record::{Record, SkipReason};
+use crate::record::{PanicInfo, Record, SkipReason};
 use crate::schedule::Schedule;
 use crate::tree::Tree;
 use crate::verdict::Kind;
@@ -23,7 +23,7 @@ pub struct Case {
     pub scenario: Scenario,
     /// `--rounds`.
     pub rounds: Option<u64>,
-    /// `--program`, and its arguments.
+    /// `--program`, and what it is given.
     pub program: Option<(&'static str, &'static [&'static str])>,
     /// `--append`.
     pub append: &'static [&'static str],
@@ -77,13 +77,13 @@ const PORTS: Case = Case {
     check: |_| true,
 };
 
-/// A program, from which the others differ.
-const HELLO: Case = Case {
-    name: "program-hello",
-    scenario: Scenario::Program,
-    program: Some(("hello", &[])),
-    ..PORTS
-};
+/// A program on eight harts.
+const PROGRAM: Case = Case { scenario: Scenario::Program, ..PORTS };
+
+const HELLO: Case = Case { program: Some(("hello", &[])), ..PROGRAM };
+
+/// The same beside a ping-pong between two harts.
+const WITH_KSTRESS: Case = Case { append: &["with=kstress"], ..PORTS };
 
 /// Every boot, the quick ones first.
 pub const CASES: &[Case] = &[
@@ -153,7 +153,16 @@ pub const CASES: &[Case] = &[
         name: "msgstorm-with-kstress",
         scenario: Scenario::Msgstorm,
         append: &["with=kstress"],
+        check: |booted| kstress(booted).is_some_and(|count| count >= 2),
         ..PORTS
+    },
+    Case { name: "threads-with-kstress", scenario: Scenario::Threads, ..WITH_KSTRESS },
+    Case {
+        name: "kstress-1-hart",
+        harts: 1,
+        expect: Some(Kind::BadInput),
+        evidence: &[(file::CONSOLE, "kstress needs two harts")],
+        ..WITH_KSTRESS
     },
     Case { name: "msgstorm-2-harts", scenario: Scenario::Msgstorm, harts: 2, ..PORTS },
     Case { name: "preempt", scenario: Scenario::Preempt, ..PORTS },
@@ -167,37 +176,58 @@ pub const CASES: &[Case] = &[
     },
     Case { name: "unknown-key", append: &["colour=blue"], expect: Some(Kind::BadInput), ..PORTS },
     Case { name: "bad-number", append: &["clients=many"], expect: Some(Kind::BadInput), ..PORTS },
-    Case { name: "program-none", program: None, expect: Some(Kind::BadInput), ..HELLO },
-    HELLO,
-    Case { name: "program-hello-1-hart", harts: 1, ..HELLO },
-    Case { name: "program-faults", program: Some(("faults", &[])), ..HELLO },
     Case {
-        name: "program-chanstorm",
-        program: Some(("chanstorm", &["rounds=20"])),
-        check: |booted| verified(booted) > 0,
-        ..HELLO
+        name: "program-without-a-name",
+        scenario: Scenario::Program,
+        expect: Some(Kind::BadInput),
+        ..PORTS
+    },
+    Case { name: "program-hello", program: Some(("hello", &["founders"])), ..PROGRAM },
+    Case { name: "program-hello-1-hart", harts: 1, ..HELLO },
+    Case { name: "program-hello-64-harts", harts: 64, ..HELLO },
+    Case { name: "program-by-init", program: Some(("init", &["hello", "there"])), ..PROGRAM },
+    // Its child ends with a failure, and so must it.
+    Case {
+        name: "program-that-fails",
+        program: Some(("init", &["init"])),
+        expect: Some(Kind::GuestErrors),
+        ..PROGRAM
+    },
+    Case { name: "program-faults", program: Some(("faults", &[])), harts: 3, ..PROGRAM },
+    Case {
+        name: "program-faults-without-sstc",
+        program: Some(("faults", &[])),
+        cpu: Some("rv64,sstc=off"),
+        ..PROGRAM
     },
     Case {
         name: "program-spawnstorm",
-        program: Some(("spawnstorm", &["rounds=25"])),
-        check: |booted| verified(booted) == 100,
-        ..HELLO
+        program: Some(("spawnstorm", &["rounds=50"])),
+        check: |booted| verified(booted) == Some(200),
+        ..PROGRAM
+    },
+    Case {
+        name: "program-chanstorm",
+        program: Some(("chanstorm", &["rounds=50"])),
+        append: &["with=kstress"],
+        check: |booted| verified(booted) == Some(16 * 50 * 128),
+        ..PROGRAM
     },
     // The hart on which the hostile family begins is not one of the pair's.
     Case {
         name: "program-hostile",
         harts: 3,
         program: Some(("hostile", &[])),
-        check: |booted| verified(booted) > 0,
-        ..HELLO
+        check: |booted| verified(booted) > Some(0),
+        ..PROGRAM
     },
     Case {
         name: "program-hostile-128M",
         harts: 3,
         mib: 128,
         program: Some(("hostile", &["below=0", "share=0", "millis=100"])),
-        check: |booted| verified(booted) > 0,
-        ..HELLO
+        check: |booted| verified(booted) > Some(0),
+        ..PROGRAM
     },
     Case {
         name: "lie-record",
@@ -229,14 +259,25 @@ pub const CASES: &[Case] = &[
         name: "fault",
         scenario: Scenario::Fault,
         expect: Some(Kind::Panic),
-        evidence: &[(file::PANIC, "trap: load"), (file::DEBUGGER, "Thread 8")],
+        evidence: &[
+            (file::PANIC, "trap: load page fault"),
+            (file::PANIC, "stval 0x0"),
+            (file::CONSOLE, FAULTING),
+            (file::DEBUGGER, "Thread 8"),
+        ],
+        check: tells_its_fault,
         ..PORTS
     },
     Case {
         name: "fault-bad-frame",
         scenario: Scenario::FaultBadFrame,
         expect: Some(Kind::Panic),
-        evidence: &[(file::PANIC, "trap: ")],
+        evidence: &[
+            (file::PANIC, "trap: load page fault"),
+            (file::PANIC, "stval 0x0"),
+            (file::CONSOLE, FAULTING),
+        ],
+        check: tells_its_fault,
         ..PORTS
     },
     Case {
@@ -246,6 +287,11 @@ pub const CASES: &[Case] = &[
         evidence: &[(file::PANIC, "canaries-everywhere")],
         ..PORTS
     },
+    // At the harts that the guards' pages must be seen on, which did not map
+    // them.
+    Case { name: "overflow-1", harts: 1, ..OVERFLOW },
+    OVERFLOW,
+    Case { name: "overflow-64", harts: 64, ..OVERFLOW },
     Case {
         name: "hang",
         scenario: Scenario::Hang,
@@ -262,6 +308,26 @@ pub const CASES: &[Case] = &[
         ..PORTS
     },
 ];
+
+/// A thread that recurses without end.
+const OVERFLOW: Case = Case {
+    name: "overflow",
+    scenario: Scenario::Overflow,
+    expect: Some(Kind::Panic),
+    evidence: &[(file::PANIC, "kernel stack overrun"), (file::PANIC, "faults::fall")],
+    check: |booted| booted.records.iter().any(is_overrun_into_guard),
+    ..PORTS
+};
+
+/// Whether it is the panic of a store that did not happen: a page fault in a
+/// guard, which bit 14 of an address tells from a stack, by the trap entry.
+fn is_overrun_into_guard(record: &Record) -> bool {
+    const STORE_PAGE_FAULT: u64 = 15;
+    const GUARD: u64 = 1 << 14;
+    matches!(record, Record::Panic(panic) if panic.message == "kernel stack overrun"
+        && panic.scause == Some(STORE_PAGE_FAULT)
+        && panic.stval & GUARD != 0)
+}
 
 /// Whether a hart was left out for that reason.
 fn skipped(booted: &Booted, id: u64, why: SkipReason) -> bool {
@@ -281,6 +347,14 @@ fn booted_on(booted: &Booted, id: u64) -> bool {
     booted.records.iter().any(told)
 }
 
+/// Units of work that the guest verified.
+fn verified(booted: &Booted) -> Option<u64> {
+    booted.records.iter().find_map(|r| match r {
+        Record::End(outcome) => Some(outcome.round_trips),
+        _ => None,
+    })
+}
+
 /// How long the workload took in guest time.
 fn guest_time(booted: &Booted) -> Option<Duration> {
     booted.records.iter().find_map(|r| match r {
@@ -289,13 +363,26 @@ fn guest_time(booted: &Booted) -> Option<Duration> {
     })
 }
 
-/// What the workload verified.
-fn verified(booted: &Booted) -> u64 {
-    let ends = booted.records.iter().filter_map(|r| match r {
-        Record::End(outcome) => Some(outcome.round_trips),
-        _ => None,
-    });
-    ends.sum()
+/// The instruction that faults on purpose: `ld t0, 0(zero)`.
+const FAULTING: &str = "instruction 0x00003283";
+
+/// Whether the line of a fault says its cause by name, where it was, the
+/// address it was about and the instruction, and all of it agrees with the
+/// record.
+fn tells_its_fault(booted: &Booted) -> bool {
+    let told =
+        booted.records.iter().find_map(|r| if let Record::Panic(p) = r { Some(p) } else { None });
+    told.is_some_and(|panic| {
+        let PanicInfo { hartid, message, pc, stval, .. } = panic;
+        let due =
+            format!("PANIC on hart {hartid}: {message} at {pc:#x}, address {stval:#x}, {FAULTING}");
+        message == "load page fault" && booted.texts.iter().any(|t| t.line.starts_with(&due))
+    })
+}
+
+/// The round trips that `kstress` told.
+fn kstress(booted: &Booted) -> Option<u64> {
+    booted.records.iter().find_map(|r| if let Record::End(end) = r { end.kstress } else { None })
 }
 
 /// Harts that came up.

@@ -314,6 +314,11 @@ impl<const LAST: u32> ChannelTable<LAST> {
     /// Whether there is none.
     #[inline]
     fn free(stock: &mut Stock, slot: &mut Slot, id: ChannelId) -> bool {
+        #[cfg(feature = "bug-leak-channel")]
+        if is_one_in_a_million() {
+            slot.state = State::Retired;
+            return false;
+        }
         stock.destroyed += 1;
         match slot.generation.checked_add(1) {
             Some(next) if next.get() <= LAST => {
@@ -350,7 +355,7 @@ impl<const LAST: u32> ChannelTable<LAST> {
         let Some(slot) = self.slot(id.index()) else { return };
         let mut stock = self.stock(irq).lock(irq);
         let mut slot = slot.lock(irq);
-        let is_closing = slot.generation == id.generation() && slot.state == State::Closing;
+        let is_closing = slot.is_of(id) && slot.state == State::Closing;
         if !is_closing || !slot.queues.are_empty() {
             return;
         }
@@ -372,7 +377,7 @@ impl<const LAST: u32> ChannelTable<LAST> {
     ) -> Option<R> {
         let mut guard = self.slot(id.index())?.lock(irq);
         let (slot, held) = guard.parts();
-        if slot.generation != id.generation() || !slot.state.has_channel() {
+        if !slot.is_of(id) || !slot.state.has_channel() {
             return None;
         }
         let owned = Owned { waiters, held };
@@ -418,4 +423,12 @@ impl<const LAST: u32> ChannelTable<LAST> {
     pub(crate) const fn harts(&self) -> usize {
         self.stocks.len()
     }
+}
+
+/// The named bug: which channel is not freed.
+#[cfg(feature = "bug-leak-channel")]
+fn is_one_in_a_million() -> bool {
+    use core::sync::atomic::{AtomicU64, Ordering};
+    static FREED: AtomicU64 = AtomicU64::new(1);
+    FREED.fetch_add(1, Ordering::Relaxed).is_multiple_of(1_000_000)
 }

@@ -57,6 +57,7 @@
 //! ```
 
 pub mod asid;
+pub mod audit;
 pub mod entry;
 pub mod pages;
 pub mod regions;

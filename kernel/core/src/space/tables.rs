@@ -27,7 +27,7 @@ use crate::{
 pub const ENTRIES: usize = 512;
 /// Entries of the root that belong to the kernel: the upper half.
 pub const KERNEL_ENTRIES: usize = ENTRIES / 2;
-const ROOT_LEVEL: u32 = 2;
+pub(crate) const ROOT_LEVEL: u32 = 2;
 
 /// Physical memory, as far as address spaces need it.
 pub trait TableMemory {
@@ -92,6 +92,8 @@ impl Tables {
         kernel: &[Entry; KERNEL_ENTRIES],
     ) -> Result<Self, SpaceError> {
         let root = pool.take()?;
+        #[cfg(feature = "bug-frame-dirty")]
+        (0..ENTRIES).for_each(|index| pool.memory.write(root, index, Entry::EMPTY));
         for (index, entry) in kernel.iter().enumerate() {
             pool.memory.write(root, KERNEL_ENTRIES + index, *entry);
         }
@@ -221,6 +223,8 @@ impl Tables {
                 Some(next) => next,
                 None => {
                     let fresh = pool.take()?;
+                    #[cfg(feature = "bug-frame-dirty")]
+                    (0..ENTRIES).for_each(|index| pool.memory.write(fresh, index, Entry::EMPTY));
                     pool.memory.write(table, index, Entry::table(fresh).parked());
                     fresh
                 }

@@ -6,10 +6,11 @@
 use alloc::vec::Vec;
 
 use skimmer_abi::{
-    call::{Call as Name, Exit, NewThread, Report, Spawn, ended},
+    call::{Call as Name, Counts, Exit, Figure, MOST_FIGURE_NAME, NewThread, Report, Spawn, ended},
     errno::Errno,
+    record::Record,
 };
-use skimmer_arch::{irq::masked, println, stack, time, user::Call, user_copy};
+use skimmer_arch::{console, irq::masked, println, stack, time, user::Call, user_copy};
 use skimmer_core::{
     budget::Line,
     frames::FRAME_SIZE,
@@ -20,14 +21,23 @@ use skimmer_core::{
 
 use skimmer_sync::lock::SpinLock;
 
-use super::{Birth, Process, caller, channels, death, limits, list, spawn, threads};
+use super::{Birth, Process, caller, channels, death, limits, list, spawn, tally, threads};
 use crate::lwkt;
 
 /// What is copied and shown at a time.
 const LINE: usize = 256;
 
 /// Does what was asked for.
+#[inline]
 pub(super) fn answer(call: &mut Call<'_>) {
+    if call.number() == Name::Nop as u64 {
+        call.finish(0);
+    } else {
+        look_up(call);
+    }
+}
+
+fn look_up(call: &mut Call<'_>) {
     let result = match Name::from_number(call.number()) {
         Some(name) => perform(name, call),
         None => Err(Errno::ENOSYS),
@@ -39,9 +49,6 @@ pub(super) fn answer(call: &mut Call<'_>) {
 }
 
 fn perform(name: Name, call: &Call<'_>) -> Result<u64, Errno> {
-    if name == Name::Nop {
-        return Ok(0);
-    }
     let (process, me) = caller();
     let argument = |place| call.argument(place);
     let address = |place| UserAddr::new(call.argument(place) as usize);
@@ -54,6 +61,8 @@ fn perform(name: Name, call: &Call<'_>) -> Result<u64, Errno> {
             Ok(0)
         }
         Name::Report => report(address(0)),
+        Name::Figure => figure(address(0)),
+        Name::Counts => counts(address(0)),
         Name::ProcessSpawn => process_spawn(process, address(0)),
         Name::ProcessExit => {
             let status = argument(0).cast_signed();
@@ -108,7 +117,8 @@ fn debug_write(from: UserAddr, length: u64) -> Result<u64, Errno> {
 }
 
 /// What all programs have reported so far.
-static REPORTED: SpinLock<Report> = SpinLock::new(Report { verified: 0, errors: 0, digest: 0 });
+static REPORTED: SpinLock<Report> =
+    SpinLock::new(Report { verified: 0, errors: 0, digest: 0, failed: 0 });
 
 /// What all programs have reported so far.
 pub(crate) fn reported() -> Report {
@@ -116,15 +126,44 @@ pub(crate) fn reported() -> Report {
 }
 
 fn report(from: UserAddr) -> Result<u64, Errno> {
-    let [verified, errors, digest] = user_copy::read_words(from)?;
-    masked(|irq| {
-        let mut sum = REPORTED.lock(irq);
-        sum.verified = sum.verified.wrapping_add(verified);
-        sum.errors = sum.errors.wrapping_add(errors);
-        sum.digest = sum.digest.wrapping_add(digest);
-    });
+    let [verified, errors, digest, failed] = user_copy::read_words(from)?;
+    masked(|irq| REPORTED.lock(irq).add(&Report { verified, errors, digest, failed }));
     lwkt::count_work();
     Ok(0)
+}
+
+fn figure(from: UserAddr) -> Result<u64, Errno> {
+    let [
+        name,
+        length,
+        operations,
+        instructions,
+        is_counted,
+        fences,
+        satp_writes,
+        locks,
+        lock_waits,
+        doorbells,
+        firmware,
+    ] = user_copy::read_words::<{ size_of::<Figure>() / 8 }>(from)?;
+    let mut room = [0; MOST_FIGURE_NAME as usize];
+    let length = usize::try_from(length).map_err(|_| Errno::EINVAL)?;
+    let bytes = room.get_mut(..length).ok_or(Errno::EINVAL)?;
+    user_copy::read(bytes, UserAddr::new(name as usize))?;
+    let name = str::from_utf8(bytes).map_err(|_| Errno::EINVAL)?;
+    let counts = Counts { fences, satp_writes, locks, lock_waits, doorbells, firmware };
+    let counts = (is_counted == 1).then_some(counts);
+    console::send(Record::Figure { name, operations, instructions, counts });
+    lwkt::count_work();
+    Ok(0)
+}
+
+fn counts(to: UserAddr) -> Result<u64, Errno> {
+    let counts = tally::read();
+    let Counts { fences, satp_writes, locks, lock_waits, doorbells, firmware } =
+        counts.unwrap_or_default();
+    user_copy::write_words(to, [fences, satp_writes, locks, lock_waits, doorbells, firmware])?;
+    Ok(u64::from(counts.is_some()))
 }
 
 /// A text of the program's, copied.

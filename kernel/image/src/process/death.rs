@@ -10,7 +10,7 @@ use skimmer_abi::{
 use skimmer_arch::{
     cpu,
     irq::masked,
-    println, stack,
+    paging, println, stack,
     user::{Call, Fault},
 };
 use skimmer_core::{ids::ThreadId, process::Tid};
@@ -28,8 +28,11 @@ extern "Rust" fn skimmer_call(call: &mut Call<'_>) {
 /// A program did what it cannot do: its process ends, with a report.
 #[expect(unsafe_code, reason = "arch calls it by this name")]
 #[unsafe(no_mangle)]
-extern "Rust" fn skimmer_fault(fault: &Fault) -> ! {
+extern "Rust" fn skimmer_fault(fault: &Fault) {
     let (process, me) = caller();
+    if is_late(process, fault) {
+        return;
+    }
     let exit = Exit {
         how: ended::FAULTED,
         status: fault.cause.cast_signed(),
@@ -49,6 +52,18 @@ extern "Rust" fn skimmer_fault(fault: &Fault) -> ! {
         );
     }
     end_thread(process, me, 0)
+}
+
+/// Whether the page is there by now: a hart may remember for a while that it was
+/// not (Privileged Architecture, "Supervisor Memory-Management Fence").
+fn is_late(process: &Process, fault: &Fault) -> bool {
+    let Some((address, access)) = fault.refused() else { return false };
+    let found = process.space(|space| Ok(space.lookup(address)));
+    let is_there = found.is_ok_and(|page| page.is_some_and(|(_, it)| it.permits(access)));
+    if is_there {
+        paging::look_again(address);
+    }
+    is_there
 }
 
 /// The calling thread is to end.

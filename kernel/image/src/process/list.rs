@@ -14,7 +14,7 @@ use skimmer_core::{
 };
 use skimmer_sync::lock::SpinLock;
 
-use super::{ALL_PROCESSES, Process, death, limits};
+use super::{ALL_PROCESSES, Process, channels, death, limits};
 use crate::lwkt;
 
 /// The pid of nobody: the parent of those that the kernel itself starts.
@@ -232,4 +232,15 @@ fn wait_for(parent: u64, pid: u64, is_over: impl Fn() -> bool) -> Result<Exit, E
 /// Processes that nobody has waited for yet, those that run included.
 pub(crate) fn count() -> u32 {
     with(|list| list.entries.len())
+}
+
+/// Channels that processes have left behind in their rooms.
+pub(crate) fn channels_left() -> u64 {
+    let mut next = with(|list| list.free);
+    let mut left = 0;
+    while let Some(room) = next {
+        left += channels::counts(room).live();
+        next = masked(|irq| *room.next_free.lock(irq));
+    }
+    left
 }

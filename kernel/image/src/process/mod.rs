@@ -14,6 +14,7 @@ mod death;
 mod limits;
 mod list;
 mod spawn;
+mod tally;
 mod threads;
 mod tlb;
 
@@ -38,7 +39,7 @@ use skimmer_sync::{boxed::try_box, lock::SpinLock};
 use crate::{lwkt, mutex::Mutex};
 
 pub(crate) use calls::reported;
-pub(crate) use list::{count, ends, wait};
+pub(crate) use list::{channels_left, count, ends, wait};
 pub(crate) use spawn::{Birth, set_package, spawn};
 
 /// Frames that all processes together have.

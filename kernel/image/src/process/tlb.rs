@@ -10,7 +10,7 @@ use skimmer_arch::{cpu, paging::UserSpace};
 use skimmer_core::{
     ids::HartIndex,
     message::InFlight,
-    space::shootdown::{Forgotten, Request, Shootdown, Stale, Told, Transport, What},
+    space::shootdown::{Forgotten, Request, Scope, Shootdown, Stale, Told, Transport, What},
 };
 
 use crate::{lwkt, smp};
@@ -58,7 +58,8 @@ impl Transport for Messages {
         let payload = lwkt::Payload::Forget(self.space, request.scope);
         if let Some(mut message) = self.spare.take() {
             message.set_payload(payload);
-            self.with_spare = Some((hart, lwkt::send(smp::service_of(hart), message)));
+            let service = smp::service_of(told(hart, request.scope));
+            self.with_spare = Some((hart, lwkt::send(service, message)));
             return Told::Sent;
         }
         // From here on an answer is missing: that of the spare one.
@@ -66,7 +67,7 @@ impl Transport for Messages {
             return Told::Later;
         }
         let Ok(message) = lwkt::Message::try_new(payload) else { return Told::Later };
-        self.sent.push((hart, lwkt::send(smp::service_of(hart), message)));
+        self.sent.push((hart, lwkt::send(smp::service_of(told(hart, request.scope)), message)));
         Told::Sent
     }
 
@@ -83,5 +84,14 @@ impl Transport for Messages {
         };
         let _ = lwkt::wait(ticket);
         hart
+    }
+}
+
+/// Whom a request for `hart` goes to: that hart, but for the named bug, which
+/// tells itself what the others are to forget of a space that lives.
+fn told(hart: HartIndex, scope: Scope) -> HartIndex {
+    match scope {
+        Scope::Pages(_) if cfg!(feature = "bug-shootdown") => cpu::this_hart(),
+        _ => hart,
     }
 }

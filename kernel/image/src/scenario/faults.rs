@@ -7,7 +7,7 @@ use skimmer_abi::{
     record::{Outcome, Record},
     scenario::Scenario,
 };
-use skimmer_arch::{console, power};
+use skimmer_arch::{console, irq, power};
 
 use super::{Report, spawn};
 use crate::{lwkt, smp};
@@ -67,6 +67,20 @@ pub(super) fn stomp() -> Report {
     })
 }
 
+/// A thread that calls itself without end: the page below its stack must end it.
+/// Interrupts are masked, or one of them would find the stack too small first.
+pub(super) fn overflow() -> Report {
+    run_on_last(|| {
+        irq::masked(|_| fall(u64::MAX));
+    })
+}
+
+/// Calls itself that many times, and needs stack for each.
+fn fall(depth: u64) -> u64 {
+    let ballast = core::hint::black_box([depth; 8]);
+    if depth == 0 { 0 } else { fall(depth - 1) + ballast[0] }
+}
+
 /// Uses more stack than the calling thread has.
 pub(super) fn overrun_stack() {
     dig(skimmer_arch::stack::room());
@@ -86,5 +100,5 @@ fn run_on_last(entry: impl FnOnce() + Send + 'static) -> Report {
         // Its end answers this; a thread that survives its fault is an error.
         let _ = lwkt::call(thread, lwkt::message([0; 8]));
     }
-    Report { verified: 0, errors: 1 }
+    Report { errors: 1, ..Report::default() }
 }

@@ -6,7 +6,6 @@
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use alloc::boxed::Box;
-use skimmer_arch::println;
 use skimmer_core::ids::ThreadId;
 
 use super::{failed, mix, spawn};
@@ -17,6 +16,10 @@ const STOP: u64 = 2;
 
 /// Among the workloads' own, so that it neither starves nor is starved.
 const PRIORITY: u8 = 110;
+
+/// Messages beside the round trips: two threads are made, and beginning, stop
+/// and end are told.
+const MESSAGES: u64 = 5;
 
 /// What the two sides and the one who stops them share.
 #[derive(Debug, Default)]
@@ -33,18 +36,20 @@ pub(super) struct Kstress {
 pub(super) struct Tally {
     /// Round trips.
     pub(super) rounds: u64,
+    /// Messages in all: those that made the two threads, its beginning, its
+    /// round trips, its stop and its end.
+    pub(super) messages: u64,
     /// Checks that failed, on either side.
     pub(super) errors: u64,
 }
 
 impl Kstress {
     /// Starts it between the last hart and the one before, and returns when the
-    /// first round trip is done. None on one hart: there are no two to go
+    /// first round trip is done. One hart is refused: there are no two to go
     /// between, and on one it would keep everything less urgent from running.
-    pub(super) fn start(seed: u64) -> Option<Self> {
+    pub(super) fn start(seed: u64) -> Self {
         let [.., first, second] = smp::services() else {
-            println!("kstress: one hart; nothing to go between");
-            return None;
+            crate::refuse(&"kstress needs two harts");
         };
         let shared: &'static Shared = Box::leak(Box::default());
         let server = spawn(*second, "kstress-server", PRIORITY, serve);
@@ -55,7 +60,7 @@ impl Kstress {
         lwkt::schedule(client);
         let begun = lwkt::receive();
         lwkt::reply(begun, 0);
-        Some(Self { shared })
+        Self { shared }
     }
 
     /// Stops it. No round trip since `start` is an error: it did not run.
@@ -64,7 +69,8 @@ impl Kstress {
         let ended = lwkt::receive();
         let [rounds, errors, ..] = ended.payload().words();
         lwkt::reply(ended, 0);
-        Tally { rounds, errors: errors + failed("kstress went on", rounds >= 2) }
+        let errors = errors + failed("kstress went on", rounds >= 2);
+        Tally { rounds, messages: rounds + MESSAGES, errors }
     }
 }
 

@@ -22,7 +22,7 @@ use skimmer_abi::{
     record::{Outcome, Record},
     scenario::Scenario,
 };
-use skimmer_arch::{console, power, time};
+use skimmer_arch::{console, paging, power, time};
 use skimmer_core::{cmdline::CommandLine, ids::ThreadId};
 use skimmer_sync::once::Once;
 
@@ -35,13 +35,15 @@ pub(crate) struct Report {
     pub(crate) verified: u64,
     /// Checks that failed.
     pub(crate) errors: u64,
+    /// Messages that were sent and answered for it, where its threads know.
+    pub(crate) messages: Option<u64>,
 }
 
 /// Runs what the command line asks for, and ends the machine.
 pub(crate) fn run(line: &CommandLine<'_>) -> ! {
     let before = Counters::read();
     let started = time::now();
-    let kstress = line.with_kstress.then(|| kstress::Kstress::start(line.seed)).flatten();
+    let kstress = line.with_kstress.then(|| kstress::Kstress::start(line.seed));
     let mut report = match line.scenario {
         Scenario::Ports => ports::run(line),
         Scenario::Flood => flood::run(line),
@@ -56,15 +58,19 @@ pub(crate) fn run(line: &CommandLine<'_>) -> ! {
         Scenario::LieRecord => faults::lie_record(),
         Scenario::LieStatus => faults::lie_status(),
         Scenario::Stomp => faults::stomp(),
+        Scenario::Overflow => faults::overflow(),
     };
     let kstress = kstress.map(kstress::Kstress::stop);
     report.errors += kstress.as_ref().map_or(0, |tally| tally.errors);
     let nanos = time::nanos(time::now().wrapping_sub(started));
     let off_times = off_times::stop();
     let counters = Counters::read().since(&before);
+    report.errors += counters.differ_from(report.messages, kstress.as_ref());
     let stacks = service::check_all_stacks();
     let errors = report.errors + stacks.err().unwrap_or(0);
     failed("every stack's canary is whole", stacks.is_ok());
+    let errors = errors
+        + failed("no kernel page is writable and executable", paging::is_kernel_half_sound());
     if let Some(name) = FIRST_FAILED.get() {
         console::send(Record::CheckFailed { name });
     }
@@ -157,6 +163,17 @@ struct Counters {
 }
 
 impl Counters {
+    /// The kernel's totals against those of the workload and of what ran beside
+    /// it: the errors.
+    fn differ_from(&self, messages: Option<u64>, kstress: Option<&kstress::Tally>) -> u64 {
+        let beside = kstress.map_or(0, |tally| tally.messages);
+        let is_answered = self.sends == self.replies;
+        let agrees = messages.is_none_or(|messages| self.sends == messages + beside);
+        let covers = self.sends >= beside;
+        failed("every message is answered", is_answered)
+            + failed("the kernel's totals agree with the workload's", agrees && covers)
+    }
+
     fn read() -> Self {
         smp::inspect().iter().fold(Self::default(), |sum, hart: &HartInspect| Self {
             sends: sum.sends + hart.sends.load(Ordering::Relaxed),

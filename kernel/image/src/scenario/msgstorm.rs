@@ -83,6 +83,8 @@ pub(super) fn run(line: &CommandLine<'_>) -> Report {
         .collect();
     storm.servers.iter().chain(&threads).copied().for_each(lwkt::schedule);
     let mut report = storm.collect();
+    // Each watcher was made and is stopped.
+    report.messages = report.messages.map(|messages| messages + 2 * watchers.len() as u64);
     let blind = stop_watchers(watches, watchers);
     report.errors += blind + failed("every watcher watched", blind == 0);
     report
@@ -111,6 +113,9 @@ impl Storm {
             served += count;
             report.errors += errors;
         }
+        // Each thread was made, and a client tells its end, a server is stopped.
+        let threads = self.clients + self.servers.len() as u64;
+        report.messages = Some(served + 2 * threads);
         let asked = self.clients * self.servers.len() as u64 * self.rounds;
         report.errors += failed("the servers served every round", served == asked);
         report.errors += failed("the clients verified every round", report.verified == asked);

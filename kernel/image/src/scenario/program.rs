@@ -5,7 +5,10 @@
 
 use alloc::vec::Vec;
 
-use skimmer_abi::call::{Exit, ended};
+use skimmer_abi::{
+    call::{Exit, ended},
+    check::Check,
+};
 use skimmer_arch::{memory, println};
 use skimmer_core::{cmdline::CommandLine, ids::Priority};
 
@@ -48,12 +51,18 @@ fn judge(name: &str, exit: Exit, before: process::Frames) -> Report {
     if !is_good {
         println!("{name} ended: {exit:?}");
     }
-    let errors = reported.errors
+    // What a program missed comes first: the rest may follow from it.
+    let named = match Check::from_number(reported.failed) {
+        Some(check) => failed(check.name(), false),
+        None => failed("a program names a check that there is", reported.failed == 0),
+    };
+    let errors = reported.errors.max(named)
         + failed("the first program ends by itself, with status 0", is_good)
         + failed("every process is waited for", process::count() == 0)
+        + failed("every channel of the processes was freed", process::channels_left() == 0)
         + failed("every frame of the processes came back", process::frames() == before)
         + failed("the kernel's heap is as it was", is_heap_as_it_was());
-    Report { verified: reported.verified, errors }
+    Report { verified: reported.verified, errors, messages: None }
 }
 
 /// What harts keep in stock counts as in use, and the first program's own things

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `threads`: on every hart, threads of mixed priorities are born, run in
 //! strict order, first in first out among equals, and exit; names of the dead
-//! wake nobody, not even those who have their place now; a neighbour stops and is scheduled, re-ranked and aborted from
-//! elsewhere.
+//! wake nobody, not even those who have their place now; a neighbour stops and
+//! is scheduled, re-ranked and aborted from elsewhere.
 
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering;

@@ -27,7 +27,7 @@ use skimmer_rt::channel::{Channel, ChannelFlags, ChannelId};
 use skimmer_rt::digest::Digest;
 use skimmer_rt::process::{ExitStatus, Holdings, Program, holdings};
 use skimmer_rt::random::Random;
-use skimmer_rt::report::{Report, report};
+use skimmer_rt::report::{Check, Report, report};
 use skimmer_rt::{Args, Errno, env, thread};
 
 skimmer_rt::program!(main);
@@ -95,17 +95,14 @@ fn as_threads(sizes: Sizes) -> Result<(), String> {
     let mut sum = Report::default();
     for thread in threads {
         match thread.and_then(|thread| thread.join()) {
-            Ok(told) => {
-                sum.verified += told.verified;
-                sum.errors += told.errors;
-                sum.digest = sum.digest.wrapping_add(told.digest);
-            }
+            Ok(told) => sum.add(&told),
             Err(_) => sum.errors += 1,
         }
     }
     let after = holdings().map_err(|errno| errno.to_string())?;
     sum.errors += u64::from(sum.verified != sizes.threads * sizes.rounds * sizes.channels);
-    sum.errors += wrong_counts(&before, &after, sum.verified);
+    sum.check(Check::ChannelCounts, are_right(&before, &after, sum.verified));
+    sum.errors += u64::from(after.threads != before.threads);
     report(&sum).map_err(|errno| format!("the report: {errno}"))?;
     if sum.errors > 0 {
         return Err(format!("{} errors, {} channels verified", sum.errors, sum.verified));
@@ -113,15 +110,11 @@ fn as_threads(sizes: Sizes) -> Result<(), String> {
     Ok(())
 }
 
-/// How many of the kernel's counts are not what we did.
-fn wrong_counts(before: &Holdings, after: &Holdings, verified: u64) -> u64 {
-    let holds = [
-        after.channels_created.wrapping_sub(before.channels_created) == verified,
-        after.channels_destroyed.wrapping_sub(before.channels_destroyed) == verified,
-        after.channels == before.channels,
-        after.threads == before.threads,
-    ];
-    holds.iter().map(|holds| u64::from(!holds)).sum()
+/// Whether the kernel's counts are what we did.
+const fn are_right(before: &Holdings, after: &Holdings, verified: u64) -> bool {
+    after.channels_created.wrapping_sub(before.channels_created) == verified
+        && after.channels_destroyed.wrapping_sub(before.channels_destroyed) == verified
+        && after.channels == before.channels
 }
 
 /// What one thread does.
@@ -139,13 +132,14 @@ fn storm(sizes: Sizes, number: u64) -> Report {
                 Err(_) => told.errors += 1,
             }
         }
-        told.errors += before.iter().map(|id| u64::from(!is_refused(*id))).sum::<u64>();
+        before.iter().for_each(|id| told.check(Check::StaleChid, is_refused(*id)));
         random.shuffle(&mut order);
         for (number, id) in &order {
             digest.add(*number);
-            let is_good = id.destroy().is_ok() && is_refused(*id);
+            let is_good = id.destroy().is_ok();
             told.verified += u64::from(is_good);
             told.errors += u64::from(!is_good);
+            told.check(Check::StaleChid, is_refused(*id));
         }
         before.clear();
         before.extend(order.iter().map(|(_, id)| *id));

@@ -125,13 +125,20 @@ pub(crate) fn threads_keep_floats() -> i64 {
     i64::from(threads.map(is_right) != [true; 3])
 }
 
-/// A new thread finds nothing in its registers and on its stack; new memory
-/// holds nothing.
-pub(crate) fn threads_are_born_clean() -> i64 {
-    let Ok(dirt) = Mapping::new(64 * PAGE) else { return 2 };
-    if dirt.iter().any(|byte| *byte != 0) {
-        return 3;
+/// New memory holds nothing, also if others had it before.
+pub(crate) fn memory_is_zero() -> i64 {
+    for pages in [1, 64, 1] {
+        let Ok(mut memory) = Mapping::new(pages * PAGE) else { return 2 };
+        if memory.iter().any(|byte| *byte != 0) {
+            return 3;
+        }
+        memory.fill(0xa5);
     }
+    0
+}
+
+/// A new thread finds nothing in its registers and on its stack.
+pub(crate) fn threads_are_born_clean() -> i64 {
     let mut found = 0_u64;
     let new = NewThread {
         entry: faults_fresh as *const () as u64,

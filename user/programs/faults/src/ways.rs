@@ -3,13 +3,15 @@
 
 use core::arch::asm;
 use core::hint::black_box;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use alloc::boxed::Box;
 
 use skimmer_abi::call::Call;
 use skimmer_rt::memory::{Mapping, PAGE};
 use skimmer_rt::process::PANICKED;
-use skimmer_rt::{raw, thread};
+use skimmer_rt::report::Check;
+use skimmer_rt::{env, raw, thread};
 
 use crate::{calls, fresh};
 
@@ -21,6 +23,14 @@ pub(crate) struct Way {
     pub(crate) run: fn() -> i64,
     /// How it must end.
     pub(crate) ends: Ends,
+    /// What fails if it ends otherwise, where that has a name.
+    pub(crate) check: Option<Check>,
+}
+
+impl Way {
+    const fn of(self, check: Check) -> Self {
+        Self { check: Some(check), ..self }
+    }
 }
 
 /// How a process must end.
@@ -68,7 +78,7 @@ const fn store(at: u64) -> Ends {
 }
 
 const fn way(name: &'static str, run: fn() -> i64, ends: Ends) -> Way {
-    Way { name, run, ends }
+    Way { name, run, ends, check: None }
 }
 
 /// Runs one instruction that a program may not.
@@ -109,6 +119,7 @@ pub(crate) const WAYS: &[Way] = &[
     way("execute-stack", || jump(raw::address(&raw const *black_box(&RET.clone()))), FETCH),
     way("execute-mapping", execute_mapping, FETCH),
     way("unmapped", unmapped, LOAD),
+    way("unmapped-elsewhere", unmapped_elsewhere, LOAD).of(Check::Unmapped),
     way("stack-overflow", || overflow(0), STORE),
     way("stack-overflow-in-a-thread", overflow_in_a_thread, STORE),
     way("half-an-instruction", || jump(calls::half()), ILLEGAL),
@@ -132,6 +143,7 @@ pub(crate) const WAYS: &[Way] = &[
     way("registers", fresh::calls_keep_registers, Ends::With(0)),
     way("float", fresh::threads_keep_floats, Ends::With(0)),
     way("fresh", fresh::threads_are_born_clean, Ends::With(0)),
+    way("fresh-memory", fresh::memory_is_zero, Ends::With(0)).of(Check::FreshMemory),
 ];
 
 /// The one that behaves, and looks after its memory until it is killed.
@@ -173,6 +185,32 @@ fn unmapped() -> i64 {
     let address = raw::address(mapping.as_ptr());
     drop(mapping);
     read(address)
+}
+
+/// Reads memory that another thread gives back meanwhile: we do, on our parent's
+/// hart, which is the first; the reader is on the last.
+fn unmapped_elsewhere() -> i64 {
+    static READS: AtomicU64 = AtomicU64::new(0);
+    let Ok(mut mapping) = Mapping::new(PAGE) else { return 2 };
+    mapping.fill(1);
+    let address = raw::address(mapping.as_ptr());
+    let reader = thread::Builder::new().hart(env::harts() - 1).spawn(move || {
+        loop {
+            read(address);
+            READS.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    let Ok(_reader): skimmer_rt::Result<thread::JoinHandle<()>> = reader else { return 3 };
+    let wait = |reads| {
+        while READS.load(Ordering::Relaxed) < reads {
+            thread::yield_now();
+        }
+    };
+    wait(1);
+    drop(mapping);
+    // One read may have been made before; the second one was not.
+    wait(READS.load(Ordering::Relaxed) + 2);
+    SURVIVED
 }
 
 #[inline(never)]

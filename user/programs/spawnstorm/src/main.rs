@@ -80,10 +80,7 @@ fn main(args: Args) -> Result<(), String> {
     let mut sum = Report::default();
     for thread in started {
         match thread.and_then(|thread| thread.join()) {
-            Ok(told) => {
-                sum.verified += told.verified;
-                sum.errors += told.errors;
-            }
+            Ok(told) => sum.add(&told),
             Err(_) => sum.errors += 1,
         }
     }

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What programs check of the kernel and the host is told by name when it does
+//! not hold.
+
+/// Declares the checks once: the enum, the names, and the way back from a
+/// number.
+macro_rules! checks {
+    ($($name:ident = $number:literal, $words:literal;)*) => {
+        /// A check with a name. Its number is not 0.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u64)]
+        pub enum Check {
+            $(#[doc = $words] $name = $number,)*
+        }
+
+        impl Check {
+            /// Every one.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// What should have held.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$name => $words,)*
+                }
+            }
+
+            /// The check of that number.
+            #[must_use]
+            pub const fn from_number(number: u64) -> Option<Self> {
+                match number {
+                    $($number => Some(Self::$name),)*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+checks! {
+    StaleChid = 1, "ids-never-alias: the chid of a destroyed channel is refused";
+    ChannelCounts = 2, "the kernel counts the channels that the program created and destroyed";
+    FreshMemory = 3, "memory that a program is given is zero";
+    Unmapped = 4, "memory that was given back is out of reach on every hart";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_lead_back_to_their_checks() {
+        for &check in Check::ALL {
+            assert_eq!(Check::from_number(check as u64), Some(check));
+        }
+        assert_eq!(Check::from_number(0), None);
+    }
+}

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The threads of a process: joined, detached, ended, all of them at once.
+
+use skimmer_abi::{
+    call::{Exit, ended},
+    errno::Errno,
+};
+use skimmer_core::{
+    ids::ThreadId,
+    process::{Ended, Threads, Tid},
+};
+
+fn kernel(number: u64) -> ThreadId {
+    ThreadId::from_word(1 << 32 | number)
+}
+
+/// That many threads, running.
+fn running(count: u64) -> (Threads, Vec<Tid>) {
+    let mut threads = Threads::new(16);
+    let tids = (0..count).map(|number| {
+        let tid = threads.reserve(None).expect("below the limit");
+        assert!(!threads.born(tid, kernel(number)));
+        tid
+    });
+    let tids = tids.collect();
+    (threads, tids)
+}
+
+#[test]
+fn a_status_goes_to_who_joins_once() {
+    let (mut threads, tids) = running(3);
+    assert_eq!(threads.join(tids[0], kernel(0), tids[1]), Ok(None));
+    assert_eq!(threads.join(tids[2], kernel(2), tids[1]), Err(Errno::EBUSY));
+    assert_eq!(threads.ended(tids[1], 7), Ended { joiner: Some(kernel(0)), is_last: false });
+    assert_eq!(threads.join(tids[0], kernel(0), tids[1]), Ok(Some(7)));
+    assert_eq!(threads.join(tids[0], kernel(0), tids[1]), Err(Errno::ESRCH));
+    assert_eq!(threads.join(tids[0], kernel(0), tids[0]), Err(Errno::EDEADLK));
+    let new = threads.reserve(None).expect("there is room");
+    assert_ne!(new.to_word(), tids[1].to_word(), "a name is used once");
+}
+
+#[test]
+fn a_tid_is_not_used_again_before_it_was_joined() {
+    let (mut threads, tids) = running(16);
+    assert_eq!(threads.reserve(None), Err(Errno::EAGAIN));
+    threads.ended(tids[3], 0);
+    assert_eq!(threads.reserve(None), Err(Errno::EAGAIN), "it waits to be joined");
+    assert_eq!(threads.join(tids[0], kernel(0), tids[3]), Ok(Some(0)));
+    assert!(threads.reserve(None).is_ok());
+}
+
+#[test]
+fn who_waits_for_a_thread_that_is_detached_hears_of_it() {
+    let (mut threads, tids) = running(3);
+    assert_eq!(threads.join(tids[0], kernel(0), tids[1]), Ok(None));
+    assert_eq!(threads.detach(tids[1]), Ok(Some(kernel(0))));
+    assert_eq!(threads.join(tids[0], kernel(0), tids[1]), Err(Errno::EINVAL));
+    assert_eq!(threads.detach(tids[1]), Err(Errno::EINVAL));
+    assert_eq!(threads.ended(tids[1], 0), Ended { joiner: None, is_last: false });
+    assert_eq!(threads.detach(tids[1]), Err(Errno::ESRCH), "nothing is left of it");
+    // One that has ended already is gone with it.
+    threads.ended(tids[2], 0);
+    assert_eq!(threads.detach(tids[2]), Ok(None));
+    assert_eq!(threads.join(tids[0], kernel(0), tids[2]), Err(Errno::ESRCH));
+}
+
+#[test]
+fn who_stops_waiting_makes_room_for_another() {
+    let (mut threads, tids) = running(3);
+    assert_eq!(threads.join(tids[0], kernel(0), tids[1]), Ok(None));
+    threads.stop_joining(kernel(2), tids[1]);
+    assert_eq!(threads.join(tids[2], kernel(2), tids[1]), Err(Errno::EBUSY), "not its own");
+    threads.stop_joining(kernel(0), tids[1]);
+    assert_eq!(threads.join(tids[2], kernel(2), tids[1]), Ok(None));
+}
+
+#[test]
+fn the_last_to_end_ends_the_process() {
+    let (mut threads, tids) = running(2);
+    assert_eq!(threads.ended(tids[0], 1), Ended { joiner: None, is_last: false });
+    assert_eq!(threads.exit(), None);
+    assert_eq!(threads.ended(tids[1], 2), Ended { joiner: None, is_last: true });
+    assert_eq!(threads.exit(), Some(Exit::default()), "nobody said how: it exited with 0");
+}
+
+#[test]
+fn the_first_word_on_the_end_counts_and_all_are_condemned() {
+    let (mut threads, tids) = running(3);
+    let unborn = threads.reserve(None).expect("below the limit");
+    threads.ended(tids[1], 0);
+    let fault = Exit { how: ended::FAULTED, status: 13, ..Exit::default() };
+    assert!(threads.end(fault));
+    assert!(!threads.end(Exit { how: ended::KILLED, ..Exit::default() }));
+    assert_eq!(threads.exit(), Some(fault));
+    let living: Vec<ThreadId> = threads.living(0).map(|(_, thread)| thread).collect();
+    assert_eq!(living, [kernel(0), kernel(2)]);
+    let (place, _) = threads.living(0).next().expect("two live");
+    assert_eq!(threads.living(place + 1).map(|(_, it)| it).collect::<Vec<_>>(), [kernel(2)]);
+    assert_eq!(threads.reserve(None), Err(Errno::ESRCH), "it makes no more threads");
+    assert!(threads.born(unborn, kernel(9)), "one that was being made is condemned at birth");
+    assert_eq!(threads.live(), 3);
+}
+
+#[test]
+fn one_that_could_not_be_made_leaves_nothing() {
+    let (mut threads, tids) = running(1);
+    let tid = threads.reserve(None).expect("below the limit");
+    assert_eq!(threads.find(tid), Ok(None), "it has no thread yet");
+    assert_eq!(threads.unborn(tid), Ended { joiner: None, is_last: false });
+    assert_eq!(threads.find(tid), Err(Errno::ESRCH));
+    assert_eq!((threads.live(), threads.find(tids[0])), (1, Ok(Some(kernel(0)))));
+}
+
+#[test]
+fn any_word_is_a_name_and_most_name_nobody() {
+    let (mut threads, tids) = running(1);
+    for word in [0, 1, u64::MAX, tids[0].to_word() + 1, tids[0].to_word() + (1 << 24)] {
+        assert_eq!(threads.find(Tid::from_word(word)), Err(Errno::ESRCH), "{word:#x}");
+        let joined = threads.join(tids[0], kernel(0), Tid::from_word(word));
+        assert_eq!(joined, Err(Errno::ESRCH), "{word:#x}");
+    }
+    assert!(tids[0].to_word() > 0 && tids[0].to_word().cast_signed() > 0);
+}

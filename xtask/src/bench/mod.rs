@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `cargo xtask bench`: what calls cost, in guest instructions on a clock of
+//! instructions, and what gates them.
+//!
+//! The instructions come from the kernel that everything else boots; what lies
+//! beside them (fences, satp writes, locks, doorbells, firmware's instructions)
+//! from a second one that counts it (feature `bench`) and is slower.
+
+mod judge;
+mod table;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, ensure};
+use skimmer_abi::scenario::Scenario;
+
+use crate::boot::{Boot, boot};
+use crate::build::{self, Kernel, Profile};
+use crate::claim::Claim;
+use crate::cli::BenchArgs;
+use crate::lint::Tally;
+use crate::process;
+use crate::programs;
+use crate::record::{Counts, Record};
+use crate::schedule::Schedule;
+use crate::setup::{self, Tools};
+use crate::show;
+use crate::spec::{Machine, MemorySize, Workload};
+use crate::workspace::target_dir;
+
+use table::{Cost, Table};
+
+/// The kernel's feature that counts.
+pub const FEATURE: &str = "bench";
+
+/// The program in the boot package.
+const PROGRAM: &str = "bench";
+
+/// A boot, and the argument that the program gets.
+#[derive(Clone, Copy, Debug)]
+struct Case {
+    name: &'static str,
+    argument: &'static str,
+    harts: u32,
+    schedule: Schedule,
+}
+
+/// Both boots. On several harts an instruction is 128 ns, so that harts take
+/// turns every 781,250 instructions at the latest and get into each other's way.
+const CASES: &[Case] = &[
+    Case { name: "1-hart", argument: "one", harts: 1, schedule: Schedule::Rr(0) },
+    Case { name: "8-harts", argument: "harts", harts: 8, schedule: Schedule::Rr(7) },
+];
+
+/// A figure as the guest told it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Told {
+    name: String,
+    operations: u64,
+    instructions: u64,
+    counts: Option<Counts>,
+}
+
+/// Measures, shows, writes what is asked for. `true` if all is within bounds.
+///
+/// # Errors
+/// When it cannot be measured.
+pub fn bench(args: &BenchArgs) -> Result<bool> {
+    let tools = setup::ensure(&args.setup.wishes())?;
+    let measured = measure(&tools, args.command_line())?;
+    print!("{}", measured.text());
+    if let Some(file) = &args.json {
+        write(file, &measured.list()?)?;
+    }
+    if let Some(file) = &args.report {
+        write(file, &measured.markdown())?;
+    }
+    if args.update {
+        measured.commit()?;
+    }
+    let problems = judge::all(&measured, Table::committed()?.as_ref());
+    for problem in &problems {
+        println!("  {problem}");
+    }
+    match problems.len() {
+        0 => println!("{} figures: all within bounds", measured.figures.len()),
+        count => println!("{} figures: {count} problem(s)", measured.figures.len()),
+    }
+    Ok(problems.is_empty())
+}
+
+/// The same as a test.
+///
+/// # Errors
+/// When the user interrupts.
+pub fn as_test(tools: &Tools) -> Result<Tally> {
+    let result = measure(tools, String::new()).and_then(|measured| {
+        let problems = judge::all(&measured, Table::committed()?.as_ref());
+        ensure!(problems.is_empty(), "{}", problems.join("\n    "));
+        Ok(measured)
+    });
+    process::check_interrupt()?;
+    Ok(match result {
+        Ok(measured) => {
+            println!("bench: {} figures: ok, twice the same", measured.figures.len());
+            Tally { passed: measured.figures.len(), ..Tally::default() }
+        }
+        Err(error) => {
+            println!("bench: FAILED {error:#}");
+            Tally { failed: 1, ..Tally::default() }
+        }
+    })
+}
+
+fn write(file: &Path, text: &str) -> Result<()> {
+    std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))
+}
+
+/// Makes every boot, those of the plain kernel twice.
+fn measure(tools: &Tools, command: String) -> Result<Table> {
+    let claim = Claim::wait(&target_dir().join("bench"))?;
+    claim.clear()?;
+    let dir = claim.dir();
+    let counting = kernel(tools, &[FEATURE.to_owned()], &dir.join("counting"))?;
+    // Last, so that the plain one is what stays in the target directory.
+    let plain = kernel(tools, &[], &dir.join("plain"))?;
+    let package = dir.join(programs::PACKAGE);
+    std::fs::copy(programs::package(&tools.compiler)?.path, &package)?;
+    let mut figures = Vec::new();
+    let mut firmware = String::new();
+    for case in CASES {
+        let boot = |kernel: &Kernel, what: &str| {
+            process::check_interrupt()?;
+            let dir = dir.join(format!("{}-{what}", case.name));
+            one(case, tools, kernel, &package, &dir)
+                .with_context(|| format!("{} {what}", case.name))
+        };
+        let (told, sbi) = boot(&plain, "plain")?;
+        let (again, _) = boot(&plain, "again")?;
+        ensure!(told == again, "two boots differ: {told:?} and {again:?}");
+        let (counted, _) = boot(&counting, "counting")?;
+        figures.extend(join(&told, &counted)?);
+        firmware = sbi;
+    }
+    let (compiler, qemu) = (tools.compiler.version(), tools.qemu_version.clone());
+    Ok(Table { command, compiler, qemu, firmware, figures })
+}
+
+fn kernel(tools: &Tools, features: &[String], dir: &Path) -> Result<Kernel> {
+    std::fs::create_dir_all(dir)?;
+    let profile = Profile { debug: false, features: features.to_vec() };
+    build::kernel(&tools.compiler, &profile)?.keep_copy(dir)
+}
+
+/// Makes one boot: its figures and its firmware.
+fn one(
+    case: &Case,
+    tools: &Tools,
+    kernel: &Kernel,
+    package: &Path,
+    dir: &Path,
+) -> Result<(Vec<Told>, String)> {
+    let machine = Machine {
+        qemu: tools.qemu.clone(),
+        version: tools.qemu_release,
+        machine: "virt".to_owned(),
+        cpu: Some("rv64".to_owned()),
+        harts: case.harts,
+        memory: MemorySize { mib: 256 },
+        schedule: case.schedule,
+        dtb: None,
+        initrd: Some(PathBuf::from(package)),
+        extra: Vec::new(),
+    };
+    let workload = Workload {
+        scenario: Scenario::Program,
+        rounds: None,
+        seed: 1,
+        program: Some(PROGRAM.to_owned()),
+        arguments: vec![case.argument.to_owned()],
+        append: Vec::new(),
+    };
+    let spec = Boot {
+        machine: &machine,
+        elf: &kernel.elf,
+        gdb: &tools.gdb,
+        workload: &workload,
+        dir,
+        timeout: crate::watchdog::DEFAULT_TIMEOUT,
+        wait: false,
+        reproduce: &format!(
+            "cargo xtask run --program {PROGRAM} --harts {} --schedule {} -- {}",
+            case.harts, case.schedule, case.argument
+        ),
+    };
+    let booted = boot(&spec, &mut |_| {})?;
+    let problem = booted.verdict.problems.first();
+    ensure!(problem.is_none(), "{}", problem.map(ToString::to_string).unwrap_or_default());
+    let firmware = booted.records.iter().find_map(|record| match record {
+        Record::Boot { sbi, .. } => Some(show::firmware(*sbi)),
+        _ => None,
+    });
+    let told = booted.records.into_iter().filter_map(|record| match record {
+        Record::Figure { name, operations, instructions, counts } => {
+            Some(Told { name, operations, instructions, counts })
+        }
+        _ => None,
+    });
+    Ok((told.collect(), firmware.unwrap_or_default()))
+}
+
+/// Puts the counts beside the instructions, per operation.
+fn join(told: &[Told], counted: &[Told]) -> Result<Vec<Cost>> {
+    let names = |all: &[Told]| all.iter().map(|it| it.name.clone()).collect::<Vec<_>>();
+    ensure!(names(told) == names(counted), "the counting kernel measured something else");
+    told.iter().zip(counted).map(|(told, counted)| cost(told, counted)).collect()
+}
+
+fn cost(told: &Told, counted: &Told) -> Result<Cost> {
+    let name = &told.name;
+    ensure!(told.counts.is_none(), "{name}: the plain kernel counts");
+    let counts = counted.counts.with_context(|| format!("{name}: nothing was counted"))?;
+    ensure!(told.operations > 0 && told.operations == counted.operations, "{name}: operations");
+    let each = |count: u64| (count as f64 / told.operations as f64 * 100.0).round() / 100.0;
+    let own = told.instructions.checked_sub(counts.firmware);
+    let own = own.with_context(|| format!("{name}: firmware took more than all"))?;
+    let rounded = |count: u64| (count + told.operations / 2) / told.operations;
+    Ok(Cost {
+        name: name.clone(),
+        instructions: rounded(own),
+        operations: told.operations,
+        firmware: rounded(counts.firmware),
+        sfence_vma: each(counts.fences),
+        satp_writes: each(counts.satp_writes),
+        locks: each(counts.locks),
+        lock_waits: each(counts.lock_waits),
+        doorbells: each(counts.doorbells),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_put_beside_instructions() {
+        let plain = Told { name: "a".to_owned(), operations: 4, instructions: 410, counts: None };
+        let counts = Counts { locks: 6, firmware: 8, ..Counts::default() };
+        let counted = Told { counts: Some(counts), instructions: 999, ..plain.clone() };
+        let cost = cost(&plain, &counted).expect("good");
+        assert_eq!((cost.instructions, cost.firmware), (101, 2));
+        assert!((cost.locks - 1.5).abs() < 1e-9);
+        assert!(super::cost(&counted, &counted).is_err());
+        assert!(super::cost(&plain, &plain).is_err());
+        let other = Told { name: "b".to_owned(), ..counted };
+        assert!(join(&[plain], &[other]).is_err());
+    }
+}

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The table of costs: as it is measured, committed, and shown.
+
+use std::fmt::Write as _;
+
+use anyhow::{Context as _, Result};
+use serde::{Deserialize, Serialize};
+
+use super::judge::ceiling;
+use crate::workspace::root;
+
+/// The committed table, for machines and for people.
+const JSON: &str = "docs/costs.json";
+const MARKDOWN: &str = "docs/costs.md";
+
+/// What one operation costs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Cost {
+    /// Of what.
+    pub(super) name: String,
+    /// Instructions, firmware's not among them.
+    pub(super) instructions: u64,
+    /// Operations that were measured.
+    pub(super) operations: u64,
+    /// Instructions of firmware.
+    pub(super) firmware: u64,
+    /// `sfence.vma` instructions, satp writes, locks taken, locks waited for,
+    /// doorbells rung.
+    pub(super) sfence_vma: f64,
+    pub(super) satp_writes: f64,
+    pub(super) locks: f64,
+    pub(super) lock_waits: f64,
+    pub(super) doorbells: f64,
+}
+
+/// All costs, and what made them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Table {
+    pub(super) command: String,
+    pub(super) compiler: String,
+    pub(super) qemu: String,
+    pub(super) firmware: String,
+    pub(super) figures: Vec<Cost>,
+}
+
+/// What stands above the table.
+const PREFACE: &str = "\
+<!-- SPDX-License-Identifier: Apache-2.0 -->
+# What calls cost
+
+Written by `cargo xtask bench --update`; nothing is edited by hand. Guest instructions per operation, on
+one hart unless the name says otherwise, under `-icount` (`--schedule rr`): the same figure on every run.
+Firmware's instructions are apart. The instructions come from the kernel that everything else boots;
+the columns to the right from one that counts (feature `bench`). The timer is Sstc's, so that
+ticks have no firmware in them.
+
+`cargo xtask test` fails if a figure is above its ceiling (`xtask/src/bench/judge.rs`), if channels on
+eight harts cost 10 % more or less than on one, if two boots differ, and, with the same compiler, if a
+figure is more than 2 % from this table.
+";
+
+/// What stands below it.
+const NOTES: &str = "\
+- `null-call`: from `ecall` to the next instruction of the program, both calls of `channel-create-destroy`
+  likewise.
+- `thread-create-join`, `process-spawn-exit`: as a program sees them through `user/rt`; the process is
+  `bench` itself, loaded from the boot package.
+- `page-fault-death`: from the instruction that faults to the parent that has heard of it, the line
+  on the console included (firmware's part of it is under \"firmware\").
+- `timer-tick`: from the instruction that the timer interrupts to the next one of a thread of the same
+  priority, the switch included.
+- `switch-same-space`, `switch-other-space`: from the `ecall` of a yield to the next instruction of the other
+  thread.
+- `channel-create-destroy-8-harts`: eight threads on eight harts, 10,000 pairs each; instructions of all
+  harts while at least one is at it, idle harts execute none. Harts take turns (781,250 instructions at
+  most), so that a lock is seldom found taken: contention of harts that really run at once is not in it.
+";
+
+impl Table {
+    /// The committed one; none if there is none yet.
+    pub(super) fn committed() -> Result<Option<Self>> {
+        let path = root().join(JSON);
+        if !path.is_file() {
+            return Ok(None);
+        }
+        let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {JSON}"))?;
+        Ok(Some(serde_json::from_str(&text).with_context(|| format!("{JSON} makes no sense"))?))
+    }
+
+    /// Writes both files.
+    pub(super) fn commit(&self) -> Result<()> {
+        let text = serde_json::to_string_pretty(self)? + "\n";
+        super::write(&root().join(JSON), &text)?;
+        super::write(&root().join(MARKDOWN), &self.markdown())
+    }
+
+    /// The figures as a list in JSON.
+    pub(super) fn list(&self) -> Result<String> {
+        Ok(serde_json::to_string_pretty(&self.figures)? + "\n")
+    }
+
+    fn rows(&self) -> Vec<[String; 9]> {
+        let row = |cost: &Cost| {
+            [
+                cost.name.clone(),
+                cost.instructions.to_string(),
+                ceiling(&cost.name).map_or_else(|| "none".to_owned(), |most| most.to_string()),
+                cost.firmware.to_string(),
+                cost.sfence_vma.to_string(),
+                cost.satp_writes.to_string(),
+                cost.locks.to_string(),
+                cost.lock_waits.to_string(),
+                cost.doorbells.to_string(),
+            ]
+        };
+        self.figures.iter().map(row).collect()
+    }
+
+    /// For the terminal.
+    pub(super) fn text(&self) -> String {
+        let mut text = String::new();
+        for row in std::iter::once(HEAD.map(ToOwned::to_owned)).chain(self.rows()) {
+            let [name, rest @ ..] = row;
+            let _ = write!(text, "{name:<32}");
+            for (cell, head) in rest.iter().zip(&HEAD[1..]) {
+                let _ = write!(text, " {cell:>width$}", width = head.len().max(7));
+            }
+            text.push('\n');
+        }
+        text
+    }
+
+    /// For docs.
+    pub(super) fn markdown(&self) -> String {
+        let mut text = PREFACE.to_owned();
+        let Self { command, compiler, qemu, firmware, .. } = self;
+        let _ = write!(
+            text,
+            "\n- command: `{command}`\n- compiler: {compiler}\n- emulator: {qemu}\n- firmware: {firmware}\n\n"
+        );
+        let _ = writeln!(text, "| {} |", HEAD.join(" | "));
+        let _ = writeln!(text, "|---|{}", "---:|".repeat(HEAD.len() - 1));
+        for row in self.rows() {
+            let _ = writeln!(text, "| {} |", row.join(" | "));
+        }
+        text + "\n" + NOTES
+    }
+}
+
+const HEAD: [&str; 9] = [
+    "operation",
+    "instructions",
+    "ceiling",
+    "firmware",
+    "sfence.vma",
+    "satp writes",
+    "locks",
+    "waits",
+    "doorbells",
+];
