@@ -706,7 +706,7 @@ mod tests {
         assert!(refused(&["run", "--timeout", "0"]).contains("timeout"));
         assert!(refused(&["run", "--append", "a b"]).contains("key=value"));
         assert!(refused(&["run", "--features", "bug-nonsense"]).contains("bug-crit-switch"));
-        assert!(refused(&["run", "--program", "nonsense"]).contains("hello, init"));
+        assert!(refused(&["run", "--program", "nonsense"]).contains("hello, hostile, init"));
         assert!(refused(&["run", "--program", "hello", "--", "a b"]).contains("spaces"));
         assert!(refused(&["run", "--program", "hello", "--", "a,b"]).contains("commas"));
         assert!(
