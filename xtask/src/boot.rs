@@ -27,7 +27,7 @@ use crate::spec::{Machine, Workload};
 use crate::symbols;
 use crate::trace::rings::{self, Ring};
 use crate::verdict::{self, Ending, Expected, Seen, Verdict};
-use crate::watchdog::{Progress, SAMPLE_EVERY, Sample, Watchdog};
+use crate::watchdog::{Hang, Progress, SAMPLE_EVERY, Sample, Watchdog};
 
 /// How long the loop waits for the console before it looks around.
 const TURN: Duration = Duration::from_millis(20);
@@ -276,7 +276,12 @@ impl Running<'_> {
     fn look(&mut self) -> Result<Option<Ending>> {
         let limit = self.spec.timeout.saturating_mul(self.spec.machine.schedule.patience());
         if self.moved.elapsed() >= limit {
-            return Ok(Some(Ending::Timeout(limit.as_secs())));
+            let seconds = limit.as_secs();
+            // A workload that has begun, and of which the guest still tells,
+            // stands still; of another nothing is known.
+            let is_known = self.work().is_some() && !self.harts.is_empty();
+            let stalled = Ending::Hang(Hang::Stalled { seconds });
+            return Ok(Some(if is_known { stalled } else { Ending::Timeout(seconds) }));
         }
         let elapsed = self.sampled.elapsed();
         if elapsed < SAMPLE_EVERY {

@@ -47,8 +47,9 @@ pub enum Hang {
     /// The scenario has begun and none of its work gets done, while other
     /// things do.
     Stalled {
-        /// CPU seconds used without work.
-        cpu_seconds: u64,
+        /// Seconds without work: of CPU time, or by the wall clock if the
+        /// backstop ended it.
+        seconds: u64,
     },
     /// Every hart sleeps and nothing will wake it (deadlock, lost wake-up).
     Asleep {
@@ -63,8 +64,8 @@ impl fmt::Display for Hang {
             Self::Busy { cpu_seconds } => {
                 write!(f, "no progress in {cpu_seconds} s of CPU time: harts run and get nowhere")
             }
-            Self::Stalled { cpu_seconds } => {
-                write!(f, "no work in {cpu_seconds} s of CPU time: the workload stands still")
+            Self::Stalled { seconds } => {
+                write!(f, "no work in {seconds} s: the workload stands still, others go on")
             }
             Self::Asleep { seconds } => {
                 write!(f, "no progress in {seconds} s: every hart sleeps")
@@ -160,7 +161,7 @@ impl Watchdog {
             self.cpu_at_work = sample.cpu;
         }
         let without = sample.cpu.saturating_sub(self.cpu_at_work);
-        (without > self.busy_limit).then_some(Hang::Stalled { cpu_seconds: without.as_secs() })
+        (without > self.busy_limit).then_some(Hang::Stalled { seconds: without.as_secs() })
     }
 }
 

@@ -18,9 +18,10 @@ use core::{
 };
 
 #[cfg(feature = "bug-frame-dirty")]
-use alloc::alloc::alloc as alloc_zeroed;
-#[cfg(not(feature = "bug-frame-dirty"))]
+use alloc::alloc::alloc as alloc_for_programs;
 use alloc::alloc::alloc_zeroed;
+#[cfg(not(feature = "bug-frame-dirty"))]
+use alloc::alloc::alloc_zeroed as alloc_for_programs;
 
 use skimmer_core::{
     budget::Line,
@@ -112,7 +113,7 @@ impl TableMemory for LinearMemory {
             return None;
         }
         // SAFETY: the layout's size is not zero.
-        let Some(block) = NonNull::new(unsafe { alloc_zeroed(FRAME) }) else {
+        let Some(block) = NonNull::new(unsafe { alloc_for_programs(FRAME) }) else {
             self.0.give(1);
             return None;
         };

@@ -12,7 +12,6 @@ use crate::cli::{BuildArgs, MachineArgs, WorkloadArgs};
 use crate::schedule::{Plan, Schedule};
 use crate::setup::compiler::Choice;
 use crate::spec::MemorySize;
-use crate::watchdog::DEFAULT_TIMEOUT;
 
 /// What a kernel that has a bug built in says of it, before the bug's name:
 /// as a line at boot, and so as bytes in its ELF.
@@ -83,6 +82,9 @@ const BESIDE_KSTRESS: Bug = Bug { append: &["with=kstress"], ..USUAL };
 const fn program(name: &'static str) -> Bug {
     Bug { scenario: Scenario::Program, program: Some(name), ..USUAL }
 }
+
+/// Seconds without work after which a boot is over: these workloads need few.
+const PATIENCE: u64 = 30;
 
 /// Every bug.
 pub const BUGS: &[Bug] = &[
@@ -238,7 +240,7 @@ impl Bug {
             qemu_arg: Vec::new(),
             schedule: Plan::Always(self.schedule),
             dtb: None,
-            timeout: DEFAULT_TIMEOUT.as_secs(),
+            timeout: PATIENCE,
             compiler,
             no_install: true,
         }
