@@ -65,7 +65,7 @@ const fn program(
     Case { name, scenario: Scenario::Program, program: Some((program, arguments)), harts: 1 }
 }
 
-/// Every boot. (`preempt` on several harts does not end on QEMU 7.2 in turns.)
+/// Every boot.
 pub const CASES: &[Case] = &[
     scenario("off-times-msgstorm-1-hart", Scenario::Msgstorm, 1),
     scenario("off-times-threads-1-hart", Scenario::Threads, 1),
