@@ -4,11 +4,12 @@
 //! anything changes (law validate-then-commit).
 
 use alloc::vec::Vec;
+use core::fmt;
 
 use skimmer_abi::{
     call::{Call as Name, Counts, Exit, Figure, MOST_FIGURE_NAME, NewThread, Report, Spawn, ended},
     errno::Errno,
-    record::Record,
+    record::{MARK, Record},
 };
 use skimmer_arch::{console, irq::masked, println, stack, time, user::Call, user_copy};
 use skimmer_core::{
@@ -109,11 +110,23 @@ fn debug_write(from: UserAddr, length: u64) -> Result<u64, Errno> {
         for text in part.utf8_chunks() {
             let text = text.valid().trim_end_matches('\n');
             if !text.is_empty() {
-                println!("{text}");
+                println!("{}", Foreign(text));
             }
         }
     }
     Ok(shown as u64)
+}
+
+/// A program's text, in which nobody sees a record of the kernel's.
+struct Foreign<'a>(&'a str);
+
+impl fmt::Display for Foreign<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mark = str::from_utf8(MARK).map_err(|_| fmt::Error)?;
+        let mut pieces = self.0.split(mark);
+        pieces.next().map_or(Ok(()), |first| f.write_str(first))?;
+        pieces.try_for_each(|piece| write!(f, "~sk1;{piece}"))
+    }
 }
 
 /// What all programs have reported so far.
