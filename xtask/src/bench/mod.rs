@@ -76,6 +76,8 @@ pub fn bench(args: &BenchArgs) -> Result<bool> {
         write(file, &measured.markdown())?;
     }
     if args.update {
+        let too_much = judge::bounds(&measured);
+        ensure!(too_much.is_empty(), "not committed: {}", too_much.join("; "));
         measured.commit()?;
     }
     let problems = judge::all(&measured, Table::committed()?.as_ref());

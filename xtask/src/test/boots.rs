@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::interrupt;
@@ -96,7 +96,11 @@ pub fn all(tools: &Tools, only: Option<&str>) -> Result<Tally> {
             report(name, start, result.map_err(|error| format!("{error:#}")));
         }
     }
-    Ok(Tally { skipped, ..tally })
+    let tally = Tally { skipped, ..tally };
+    if let Some(name) = only.filter(|_| tally == Tally::default()) {
+        bail!("no boot has `{name}` in its name");
+    }
+    Ok(tally)
 }
 
 /// Makes one boot. `Ok(Err)`: it was not what it must be.

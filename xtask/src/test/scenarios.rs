@@ -67,7 +67,7 @@ const PORTS: Case = Case {
     machine: "virt",
     harts: 8,
     mib: 256,
-    cpu: Some("rv64"),
+    cpu: None,
     schedule: Schedule::Parallel,
     extra: &[],
     tree: None,
@@ -92,11 +92,7 @@ pub const CASES: &[Case] = &[
     Case { name: "ports-2-harts", harts: 2, ..PORTS },
     Case { name: "ports-3-harts", harts: 3, ..PORTS },
     Case { name: "ports-16-harts", harts: 16, ..PORTS },
-    // OpenSBI 1.5 (QEMU 9 and 10 bring it) gives each hart of a CPU with debug
-    // triggers (Sdtrig) some kilobytes of a heap that is too small for 64 of
-    // them: those that get none hang in the firmware (-1006, no memory). The
-    // kernel uses no triggers.
-    Case { name: "ports-64-harts", harts: 64, cpu: Some("rv64,debug=off"), ..PORTS },
+    Case { name: "ports-64-harts", harts: 64, ..PORTS },
     Case { name: "ports-100000", rounds: Some(100_000), ..PORTS },
     Case { name: "ports-rr", schedule: Schedule::Rr(0), ..PORTS },
     Case { name: "ports-rr-shift-3", schedule: Schedule::Rr(3), ..PORTS },
@@ -109,7 +105,6 @@ pub const CASES: &[Case] = &[
         name: "ports-sifive_u",
         machine: "sifive_u",
         harts: 5,
-        cpu: None,
         check: |booted| left_out(booted, 0) && up(booted) == 4,
         ..PORTS
     },
