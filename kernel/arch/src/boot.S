@@ -8,6 +8,13 @@
 
 .attribute arch, "rv64gc"
 
+# Whatever firmware left on in sstatus is off: interrupts, floating point,
+# vectors (VS), reaching into user memory. UXL stays: 0 is no legal value.
+.macro CLEAR_SSTATUS temporary
+    li      \temporary, ~(3 << 32)
+    csrc    sstatus, \temporary
+.endm
+
 # void _start(hartid, device_tree)
 .section .text.entry, "ax"
 .globl _start
@@ -15,6 +22,7 @@
 _start:
     csrw    sie, zero
     csrw    sip, zero
+    CLEAR_SSTATUS t0
     mv      s1, a0                  # law boot-args-first: in registers that
     mv      s2, a1                  # nothing below touches
     lla     t0, SKIMMER_BOOT_TAKEN
@@ -92,6 +100,7 @@ front_door:
 _start_secondary:
     csrw    sie, zero
     csrw    sip, zero
+    CLEAR_SSTATUS t0
     mv      s1, a0
     mv      s2, a1
     call    boot_enable_paging

@@ -37,16 +37,16 @@ pub(crate) const fn is_off(sstatus: u64) -> bool {
     sstatus & FS == 0
 }
 
-/// `sstatus` without floating point.
-pub(crate) const fn without(sstatus: u64) -> u64 {
-    sstatus & !FS
-}
-
 /// Gives the interrupted program zeroed registers; returns the `sstatus` that it
-/// goes on with.
-pub(crate) fn begin(sstatus: u64) -> u64 {
+/// goes on with. None: this hart has no such registers.
+pub(crate) fn begin(sstatus: u64) -> Option<u64> {
+    // SAFETY: nothing in the kernel uses them.
+    unsafe { asm!("csrs sstatus, {}", in(reg) FS_INITIAL) };
+    if !are_on() {
+        return None;
+    }
     load(&Registers::zero());
-    sstatus | FS_INITIAL
+    Some(sstatus | FS_INITIAL)
 }
 
 /// Whether the registers hold something of the current thread's.

@@ -63,16 +63,20 @@ const SSTATUS_SPP: u64 = 1 << 8;
 /// `sstatus.SPIE`: interrupts open with the return.
 const SSTATUS_SPIE: u64 = 1 << 5;
 
+/// `sstatus.UXL`: how wide U-mode's registers are.
+const SSTATUS_UXL: u64 = 0b11 << 32;
+
 impl TrapFrame {
     /// The frame from which the calling thread begins in U-mode, with interrupts
-    /// open and floating point off.
+    /// open and all else off, floating point and vectors (which nobody would
+    /// save) among it.
     pub(crate) fn to_user(registers: [u64; 32], entry: u64) -> Self {
         Self {
             registers,
             sepc: entry,
             scause: 0,
             stval: 0,
-            sstatus: fp::without(csr::sstatus()) & !SSTATUS_SPP | SSTATUS_SPIE,
+            sstatus: csr::sstatus() & SSTATUS_UXL | SSTATUS_SPIE,
             _link: [0; 2],
             kernel_tp: cpu::local_address(),
             _unused: 0,

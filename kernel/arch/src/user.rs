@@ -119,11 +119,13 @@ impl Fault {
 /// In a critical section, which nothing would end.
 pub fn enter(start: Start) -> ! {
     assert!(cpu::critical_depth() == 0, "a program runs outside of critical sections");
-    if stack::am_condemned() {
-        skimmer_condemned();
-    }
     csr::mask_interrupts();
     off_times::masking();
+    // Looked at as in `before_return`: who is condemned from here on is so by a
+    // trap from U-mode, which looks again.
+    if stack::am_condemned() {
+        with_interrupts_open(|| skimmer_condemned());
+    }
     let mut registers = [0; 32];
     registers[SP] = start.stack.get() as u64;
     registers[A0] = start.argument;
@@ -151,9 +153,10 @@ pub(crate) fn call(frame: &mut TrapFrame) {
 
 /// A program made a mistake.
 pub(crate) fn exception(frame: &mut TrapFrame) {
-    if frame.scause == ILLEGAL_INSTRUCTION && fp::is_off(frame.sstatus) {
-        // It may be the program's first use of floating point.
-        frame.sstatus = fp::begin(frame.sstatus);
+    // It may be the program's first use of floating point.
+    let is_first_use = frame.scause == ILLEGAL_INSTRUCTION && fp::is_off(frame.sstatus);
+    if let Some(sstatus) = is_first_use.then(|| fp::begin(frame.sstatus)).flatten() {
+        frame.sstatus = sstatus;
     } else {
         let fault = Fault {
             cause: frame.scause,

@@ -12,7 +12,7 @@ use core::arch::global_asm;
 use skimmer_abi::errno::Errno;
 use skimmer_core::user::UserAddr;
 
-use crate::{csr, trap::TrapFrame};
+use crate::{csr, paging, trap::TrapFrame};
 
 global_asm!(include_str!("user_copy.S"));
 
@@ -34,8 +34,10 @@ const STORE_PAGE_FAULT: u64 = 15;
 /// EFAULT when not all of it can be read; what is in `into` means nothing then.
 pub fn read(into: &mut [u8], from: UserAddr) -> Result<(), Errno> {
     judge(from, into.len())?;
-    let source = core::ptr::without_provenance(from.get());
-    copy(into.as_mut_ptr(), source, into.len())
+    whole(from, into.len(), |done, left| {
+        let source = core::ptr::without_provenance(from.get() + done);
+        copy(into[done..].as_mut_ptr(), source, left)
+    })
 }
 
 /// Copies to the program's memory.
@@ -44,7 +46,10 @@ pub fn read(into: &mut [u8], from: UserAddr) -> Result<(), Errno> {
 /// EFAULT when not all of it can be written; a part may have been.
 pub fn write(to: UserAddr, from: &[u8]) -> Result<(), Errno> {
     judge(to, from.len())?;
-    copy(core::ptr::without_provenance_mut(to.get()), from.as_ptr(), from.len())
+    whole(to, from.len(), |done, left| {
+        let target = core::ptr::without_provenance_mut(to.get() + done);
+        copy(target, from[done..].as_ptr(), left)
+    })
 }
 
 /// Reads a structure of words.
@@ -76,13 +81,36 @@ fn judge(start: UserAddr, bytes: usize) -> Result<(), Errno> {
     }
 }
 
-fn copy(to: *mut u8, from: *const u8, bytes: usize) -> Result<(), Errno> {
+/// Copies all of it, `some` at a time: what is done and what is left go in, what
+/// is left then comes out. Where a copy stopped a hart may remember a page that
+/// is there by now as missing (Privileged Architecture, "Supervisor
+/// Memory-Management Fence"), so it tries again as long as it gets on.
+fn whole(
+    user: UserAddr,
+    bytes: usize,
+    mut some: impl FnMut(usize, usize) -> usize,
+) -> Result<(), Errno> {
+    let mut left = some(0, bytes);
+    while left > 0 {
+        let done = bytes - left;
+        paging::look_again(UserAddr::new(user.get() + done));
+        let still = some(done, left);
+        if still == left {
+            return Err(Errno::EFAULT);
+        }
+        left = still;
+    }
+    Ok(())
+}
+
+/// Returns how many bytes were not copied.
+fn copy(to: *mut u8, from: *const u8, bytes: usize) -> usize {
     csr::open_user_memory();
     // SAFETY: one side is a slice of the kernel's, the other lies in the user
     // half, which holds nothing of the kernel's; a fault there ends the copy.
     let left = unsafe { skimmer_copy(to, from, bytes) };
     csr::close_user_memory();
-    if left == 0 { Ok(()) } else { Err(Errno::EFAULT) }
+    left
 }
 
 /// Where a trap in the kernel goes on, if it is a page fault of the copy.

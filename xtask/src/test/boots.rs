@@ -70,13 +70,11 @@ pub fn all(tools: &Tools, only: Option<&str>) -> Result<Tally> {
         process::check_interrupt()?;
         report(case.name, start, result.unwrap_or_else(|error| Err(format!("{error:#}"))));
     }
-    for (name, check) in gdb_test::CASES {
-        if wanted(name) {
-            process::check_interrupt()?;
-            let start = Instant::now();
-            let result = gdb_test::run(name, *check, tools, &kernel.elf);
-            report(name, start, result.map_err(|error| format!("{error:#}")));
-        }
+    for (name, check) in gdb_test::CASES.iter().filter(|(name, _)| wanted(name)) {
+        process::check_interrupt()?;
+        let start = Instant::now();
+        let result = gdb_test::run(name, *check, tools, &kernel.elf);
+        report(name, start, result.map_err(|error| format!("{error:#}")));
     }
     for (name, check) in traces::CASES.iter().filter(|(name, _)| wanted(name)) {
         process::check_interrupt()?;
@@ -88,19 +86,21 @@ pub fn all(tools: &Tools, only: Option<&str>) -> Result<Tally> {
         }
     }
     off_times::all(tools, claim.dir(), wanted, &mut report)?;
-    for (name, signal) in interrupt::CASES {
-        if wanted(name) {
-            process::check_interrupt()?;
-            let start = Instant::now();
-            let result = interrupt::leaves_nothing(*signal, &tools.qemu);
-            report(name, start, result.map_err(|error| format!("{error:#}")));
-        }
+    for (name, signal) in interrupt::CASES.iter().filter(|(name, _)| wanted(name)) {
+        process::check_interrupt()?;
+        let start = Instant::now();
+        let result = interrupt::leaves_nothing(*signal, &tools.qemu);
+        report(name, start, result.map_err(|error| format!("{error:#}")));
     }
-    let tally = Tally { skipped, ..tally };
-    if let Some(name) = only.filter(|_| tally == Tally::default()) {
-        bail!("no boot has `{name}` in its name");
+    some(Tally { skipped, ..tally }, only)
+}
+
+/// A name that no boot has is a mistake, and no boots are no pass.
+fn some(tally: Tally, only: Option<&str>) -> Result<Tally> {
+    match only {
+        Some(name) if tally == Tally::default() => bail!("no boot has `{name}` in its name"),
+        _ => Ok(tally),
     }
-    Ok(tally)
 }
 
 /// Makes one boot. `Ok(Err)`: it was not what it must be.

@@ -196,6 +196,22 @@ pub const CASES: &[Case] = &[
         ..PROGRAM
     },
     Case {
+        name: "program-faults-with-vectors",
+        program: Some(("faults", &[])),
+        cpu: Some("rv64,v=true"),
+        ..PROGRAM
+    },
+    Case { name: "program-hello-without-float", cpu: Some("rv64,d=off,f=off"), ..HELLO },
+    // Its `float` is refused like any instruction that this machine does not have.
+    Case {
+        name: "program-faults-without-float",
+        program: Some(("faults", &["float"])),
+        cpu: Some("rv64,d=off,f=off"),
+        expect: Some(Kind::GuestErrors),
+        evidence: &[(file::CONSOLE, "illegal instruction")],
+        ..PROGRAM
+    },
+    Case {
         name: "program-spawnstorm",
         program: Some(("spawnstorm", &["rounds=50"])),
         check: |booted| verified(booted) == Some(200),

@@ -134,6 +134,8 @@ pub(crate) const WAYS: &[Way] = &[
     way("sret", instruction!("sret"), ILLEGAL),
     way("mret", instruction!("mret"), ILLEGAL),
     way("sfence", instruction!("sfence.vma"), ILLEGAL),
+    // vsetvli: nobody saves vectors, so no program has them.
+    way("vector", instruction!(".word 0x0d0572d7"), ILLEGAL),
     way("break", instruction!("ebreak"), Ends::Fault { causes: &[3], at: None }),
     way("panic", || panic!("on purpose"), Ends::With(PANICKED)),
     way("panic-in-a-thread", panic_in_a_thread, Ends::With(PANICKED)),
