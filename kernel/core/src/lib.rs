@@ -33,4 +33,5 @@ pub mod space;
 pub mod table;
 pub mod thread;
 pub mod thread_port;
+pub mod turns;
 pub mod user;

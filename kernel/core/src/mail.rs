@@ -135,7 +135,7 @@ impl<M: Machine> Hart<M> {
                 let id = self.occupant(id);
                 drop(self.schedule(irq, id));
             }
-            Op::Condemn(id) => drop(self.condemn(irq, id)),
+            Op::Condemn(id, urgency) => drop(self.condemn(irq, id, urgency)),
             Op::SetPriority(id, priority) => drop(self.set_priority(irq, id, priority)),
             Op::Send(to, body) => self.deliver_request(irq, to, body),
             Op::Reply(body) => self.deliver_reply(irq, body),

@@ -34,8 +34,9 @@ pub const RING_SLOTS: usize = 2;
 pub(crate) enum Op<M: Machine> {
     /// Wake a stopped thread.
     Schedule(ThreadId),
-    /// Make a thread end before it runs a program's code again.
-    Condemn(ThreadId),
+    /// Make a thread end before it runs a program's code again, at that priority
+    /// at least.
+    Condemn(ThreadId, Priority),
     /// Change a thread's priority.
     SetPriority(ThreadId, Priority),
     /// Put a message to a thread's port.

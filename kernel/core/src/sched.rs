@@ -73,16 +73,26 @@ impl<M: Machine> Hart<M> {
     }
 
     /// Makes a thread end before it runs a program's code again, here or
-    /// elsewhere. If it is stopped it is woken, to look at why.
+    /// elsewhere. If it is stopped it is woken, to look at why. It ends at
+    /// `urgency` at least, so that whoever waits for its end does not wait for
+    /// all that is more urgent than it was.
     ///
     /// # Errors
     /// [`Full`] when it lives on another hart and the ring to it is full.
-    pub fn condemn(&mut self, irq: &IrqOff, id: ThreadId) -> Result<(), Full<()>> {
+    pub fn condemn(
+        &mut self,
+        irq: &IrqOff,
+        id: ThreadId,
+        urgency: Priority,
+    ) -> Result<(), Full<()>> {
         if self.is_elsewhere(id) {
-            return self.ask(irq, id.home(), Op::Condemn(id));
+            return self.ask(irq, id.home(), Op::Condemn(id, urgency));
         }
         if let Some(thread) = self.live_thread(id) {
             M::condemn(&thread.context);
+            if thread.priority < urgency {
+                self.set_priority(irq, id, urgency)?;
+            }
             return self.schedule(irq, id);
         }
         Ok(())

@@ -88,9 +88,16 @@ pub(crate) fn schedule(id: ThreadId) {
     until_sent((), |hart, irq, ()| hart.schedule(irq, id));
 }
 
-/// Makes a thread end before it runs a program's code again, wherever it lives.
+/// The calling thread's priority.
+pub(crate) fn priority() -> Priority {
+    enter(|hart, _| (hart.thread(hart.current()).map_or(Priority::IDLE, |me| me.priority()), None))
+}
+
+/// Makes a thread end before it runs a program's code again, wherever it lives,
+/// and no later than the caller would.
 pub(crate) fn condemn(id: ThreadId) {
-    until_sent((), |hart, irq, ()| hart.condemn(irq, id));
+    let urgency = priority();
+    until_sent((), |hart, irq, ()| hart.condemn(irq, id, urgency));
 }
 
 /// Changes a thread's priority, wherever it lives.

@@ -11,6 +11,7 @@ use skimmer_core::{
     thread_port::ThreadPort,
 };
 use skimmer_core_tests::{
+    bench::{Act, Bench},
     conformance::{Log, answer, check_reply, words},
     fake::{Fake, SLICE},
     script::{Me, breathe},
@@ -368,7 +369,7 @@ fn the_condemned_are_marked_and_woken() {
     let (busy, gone) = spinner(&world, 1, 10);
     let condemn = |id| {
         world.spawn(0, "condemner", 10, move |me| async move {
-            let told = me.section(|hart, irq| hart.condemn(irq, id)).await;
+            let told = me.section(|hart, irq| hart.condemn(irq, id, Priority::new(1))).await;
             assert!(told.is_ok(), "the ring has space");
         });
     };
@@ -389,4 +390,22 @@ fn the_condemned_are_marked_and_woken() {
     world.settle(&mut seed);
     condemn(asleep);
     world.finish(&mut seed);
+}
+
+/// Who is to end does not wait for what is more urgent than it was, but less so
+/// than who ends it; and none loses urgency by it.
+#[test]
+fn the_condemned_are_as_urgent_as_who_ends_them() {
+    let mut bench = Bench::new();
+    let (low, high) = (bench.ready(5), bench.ready(20));
+    let _between = bench.ready(10);
+    for thread in [low, high] {
+        bench.world.cpu(0).enter(|hart, irq| {
+            hart.condemn(irq, bench.id(thread), Priority::new(15)).expect("it is at home");
+        });
+    }
+    bench.act(Act::Preempt);
+    assert_eq!((bench.current(), bench.look(high)), (high, Some((20, State::Running))));
+    bench.act(Act::Exit);
+    assert_eq!((bench.current(), bench.look(low)), (low, Some((15, State::Running))));
 }

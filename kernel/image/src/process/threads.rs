@@ -66,20 +66,13 @@ pub(super) fn hart(wanted: u64) -> Result<HartIndex, Errno> {
 /// EINVAL: not from 1 to what the process may have.
 pub(super) fn priority(process: &Process, wanted: u64) -> Result<Priority, Errno> {
     if wanted == 0 {
-        return Ok(own_priority());
+        return Ok(lwkt::priority());
     }
     let level = u8::try_from(wanted).map_err(|_| Errno::EINVAL)?;
     if wanted > process.ceiling.load(Ordering::Relaxed) {
         return Err(Errno::EINVAL);
     }
     Ok(Priority::new(level))
-}
-
-pub(super) fn own_priority() -> Priority {
-    enter(|hart, _| {
-        let priority = hart.thread(hart.current()).map(|me| me.priority());
-        (priority.unwrap_or(Priority::new(1)), None)
-    })
 }
 
 /// A new thread of the calling process.
