@@ -14,7 +14,7 @@ use skimmer_abi::trace::Event;
 use skimmer_core::table::OutOfMemory;
 
 use crate::{
-    cpu, csr, fp, off_times, panic,
+    cpu, csr, off_times, panic,
     stack::{KernelStack, STACK_SIZE},
     stack_memory, user, user_copy,
 };

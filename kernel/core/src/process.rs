@@ -38,6 +38,8 @@ impl Tid {
 /// One thread, from before its birth until it is joined.
 #[derive(Debug)]
 struct Member {
+    /// It is to end if this is less than the process's.
+    era: u64,
     /// The kernel's thread, while it lives.
     thread: Option<ThreadId>,
     ended: Option<i64>,
@@ -59,6 +61,8 @@ pub struct Ended {
 #[derive(Debug)]
 pub struct Threads {
     members: Table<Member>,
+    /// Begins anew when all threads but one are to end.
+    era: u64,
     live: u32,
     limit: u32,
     exit: Option<Exit>,
@@ -70,7 +74,7 @@ impl Threads {
     #[must_use]
     pub fn new(limit: u32) -> Self {
         let limit = limit.min(SlotId::MAX);
-        Self { members: Table::new(limit), live: 0, limit, exit: None }
+        Self { members: Table::new(limit), era: 1, live: 0, limit, exit: None }
     }
 
     /// Threads that have not ended.
@@ -85,30 +89,66 @@ impl Threads {
         self.exit
     }
 
-    /// Makes room for a thread that is about to be made. It counts from now on.
+    /// Makes room for a thread that `maker` is about to make; none: the kernel.
+    /// It counts from now on.
     ///
     /// # Errors
-    /// EAGAIN at the limit, ENOMEM, ESRCH when the process is ending.
-    pub fn reserve(&mut self, stack: Option<UserPages>) -> Result<Tid, Errno> {
-        if self.exit.is_some() {
+    /// EAGAIN at the limit, ENOMEM, ESRCH when the process or the maker is to
+    /// end.
+    pub fn reserve(&mut self, maker: Option<Tid>, stack: Option<UserPages>) -> Result<Tid, Errno> {
+        if self.exit.is_some() || maker.is_some_and(|maker| self.is_to_end(maker)) {
             return Err(Errno::ESRCH);
         }
         if self.members.len() >= self.limit {
             return Err(Errno::EAGAIN);
         }
-        let member = Member { thread: None, ended: None, is_detached: false, joiner: None, stack };
+        let member = Member {
+            era: self.era,
+            thread: None,
+            ended: None,
+            is_detached: false,
+            joiner: None,
+            stack,
+        };
         let slot = self.members.insert(member).map_err(|(OutOfMemory, _)| Errno::ENOMEM)?;
         self.live += 1;
         Ok(Tid(slot))
     }
 
     /// The kernel's thread has been made, and is about to begin. Returns whether
-    /// it is to be condemned at once: the process has begun to end meanwhile.
+    /// it is to be condemned at once: the process has begun to end meanwhile, or
+    /// it has been destroyed.
     pub fn born(&mut self, tid: Tid, thread: ThreadId) -> bool {
         if let Some(member) = self.members.get_mut(tid.0) {
             member.thread = Some(thread);
         }
-        self.exit.is_some()
+        self.exit.is_some() || self.is_to_end(tid)
+    }
+
+    /// One thread is to end. Returns the kernel's, to be condemned; none while it
+    /// is being made, and then it is condemned at birth.
+    ///
+    /// # Errors
+    /// As [`Threads::find`].
+    pub fn doom(&mut self, tid: Tid) -> Result<Option<ThreadId>, Errno> {
+        let thread = self.find(tid)?;
+        if let Some(member) = self.members.get_mut(tid.0) {
+            member.era = 0;
+        }
+        Ok(thread)
+    }
+
+    /// Every thread but `me` is to end, those included that are being made, and
+    /// those that such threads would make. The others of [`Threads::living`] are
+    /// to be condemned then.
+    pub fn doom_others(&mut self, me: Tid) {
+        let me = self.members.get_mut(me.0).filter(|me| me.era == self.era);
+        self.era += 1;
+        me.into_iter().for_each(|me| me.era = self.era);
+    }
+
+    fn is_to_end(&self, tid: Tid) -> bool {
+        self.members.get(tid.0).is_some_and(|member| member.era < self.era)
     }
 
     /// The kernel's thread could not be made: an end of its own. Nobody is told,
@@ -140,7 +180,8 @@ impl Threads {
         member.ended = Some(status);
         member.thread = None;
         let joiner = member.joiner;
-        if member.is_detached {
+        // Who waits has yet to be told that it was detached.
+        if member.is_detached && joiner.is_none() {
             self.members.remove(tid.0);
         }
         self.live -= 1;
@@ -166,7 +207,7 @@ impl Threads {
             return Err(Errno::EBUSY);
         }
         if member.is_detached {
-            member.joiner = None;
+            self.stop_joining(thread, tid);
             return Err(Errno::EINVAL);
         }
         if let Some(status) = member.ended {
@@ -183,19 +224,26 @@ impl Threads {
             && member.joiner == Some(thread)
         {
             member.joiner = None;
+            if member.is_detached && member.ended.is_some() {
+                self.members.remove(tid.0);
+            }
         }
     }
 
     /// Nobody will join it. Returns who waits for it, to be woken and told.
     ///
     /// # Errors
-    /// ESRCH, EINVAL (it is detached).
+    /// ESRCH, EINVAL (it is detached, or has ended and somebody is about to hear
+    /// of it).
     pub fn detach(&mut self, tid: Tid) -> Result<Option<ThreadId>, Errno> {
         let member = self.members.get_mut(tid.0).ok_or(Errno::ESRCH)?;
         if member.is_detached {
             return Err(Errno::EINVAL);
         }
         if member.ended.is_some() {
+            if member.joiner.is_some() {
+                return Err(Errno::EINVAL);
+            }
             self.members.remove(tid.0);
             return Ok(None);
         }

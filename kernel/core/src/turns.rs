@@ -120,9 +120,8 @@ mod tests {
         let mut left = vec![3; threads as usize];
         let mut stray = 40;
         loop {
-            let can: Vec<usize> = (0..are.len())
-                .filter(|&at| matches!(are[at], Is::Awake | Is::Holder))
-                .collect();
+            let can: Vec<usize> =
+                (0..are.len()).filter(|&at| matches!(are[at], Is::Awake | Is::Holder)).collect();
             if can.is_empty() {
                 return are.iter().all(|is| *is == Is::Done);
             }

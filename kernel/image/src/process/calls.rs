@@ -77,12 +77,12 @@ fn perform(name: Name, call: &Call<'_>) -> Result<u64, Errno> {
         }
         Name::ProcessSelf => Ok(process.pid()),
         Name::ProcessHoldings => holdings(process, address(0)),
-        Name::ThreadCreate => thread_create(process, address(0)),
+        Name::ThreadCreate => thread_create(process, me, address(0)),
         Name::ThreadExit => death::end_thread(process, me, argument(0).cast_signed()),
         Name::ThreadJoin => thread_join(process, me, argument(0), argument(1)),
         Name::ThreadDetach => threads::detach(process, Tid::from_word(argument(0))).map(|()| 0),
         Name::ThreadDestroy if argument(0) == u64::MAX => {
-            threads::destroy_others(process);
+            threads::destroy_others(process, me);
             Ok(0)
         }
         Name::ThreadDestroy => {
@@ -217,6 +217,12 @@ impl Drop for Loan {
     }
 }
 
+/// Judges a place for a result before it is too late to say no, and changes
+/// nothing there.
+fn judge_words<const N: usize>(to: UserAddr) -> Result<(), Errno> {
+    user_copy::write_words(to, user_copy::read_words::<N>(to)?)
+}
+
 fn process_spawn(process: &'static Process, from: UserAddr) -> Result<u64, Errno> {
     let [
         name,
@@ -248,8 +254,7 @@ fn process_spawn(process: &'static Process, from: UserAddr) -> Result<u64, Errno
 }
 
 fn process_wait(process: &Process, pid: u64, to: UserAddr) -> Result<u64, Errno> {
-    // Judged before it is too late to say no.
-    user_copy::write_words(to, [0; size_of::<Exit>() / 8])?;
+    judge_words::<{ size_of::<Exit>() / 8 }>(to)?;
     let exit = list::wait(Some(process), pid, stack::am_condemned)?;
     let words = [exit.how, exit.status.cast_unsigned(), exit.address, exit.pc];
     user_copy::write_words(to, words).map(|()| 0)
@@ -270,17 +275,15 @@ fn holdings(process: &Process, to: UserAddr) -> Result<u64, Errno> {
     user_copy::write_words(to, words).map(|()| 0)
 }
 
-fn thread_create(process: &'static Process, from: UserAddr) -> Result<u64, Errno> {
+fn thread_create(process: &'static Process, me: Tid, from: UserAddr) -> Result<u64, Errno> {
     let [entry, argument, stack, priority, hart] =
         user_copy::read_words::<{ size_of::<NewThread>() / 8 }>(from)?;
-    threads::create(process, &NewThread { entry, argument, stack, priority, hart })
+    threads::create(process, me, &NewThread { entry, argument, stack, priority, hart })
 }
 
 fn thread_join(process: &'static Process, me: Tid, tid: u64, to: u64) -> Result<u64, Errno> {
     let place = (to != 0).then(|| UserAddr::new(to as usize));
-    if let Some(place) = place {
-        user_copy::write_words(place, [0])?;
-    }
+    place.map_or(Ok(()), judge_words::<1>)?;
     let status = threads::join(process, me, Tid::from_word(tid))?;
     place.map_or(Ok(()), |place| user_copy::write_words(place, [status.cast_unsigned()]))?;
     Ok(0)
@@ -303,10 +306,5 @@ fn memory_unmap(process: &'static Process, from: UserAddr, length: u64) -> Resul
     let length = usize::try_from(length).map_err(|_| Errno::EINVAL)?;
     let pages = UserPages::aligned(from, length).map_err(|error| error.errno())?;
     // Code and stacks are the kernel's to unmap.
-    process.space(|space| {
-        let mut touched = space.regions().filter(|region| region.pages().common(pages).is_some());
-        let is_own = touched.all(|region| region.holds() == Holds::Anonymous);
-        if is_own { Ok(()) } else { Err(Errno::EINVAL) }
-    })?;
-    threads::give_back(process, pages).map(|()| 0)
+    threads::give_back(process, pages, |holds| holds == Holds::Anonymous).map(|()| 0)
 }

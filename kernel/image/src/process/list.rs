@@ -89,9 +89,10 @@ pub(super) fn give_place(parent: Option<&Process>) {
     parent.map_or_else(all, Process::family).give(1);
 }
 
-/// Takes out a process that never began.
+/// Takes out a process that never began. Who guessed its pid may wait for it.
 pub(super) fn cancel(pid: u64) {
-    with(|list| list.entries.remove(SlotId::from_word(pid)));
+    let entry = with(|list| list.entries.remove(SlotId::from_word(pid)));
+    entry.and_then(|entry| entry.waiter).into_iter().for_each(lwkt::schedule);
 }
 
 /// The process of that pid, for one that wants to end it: it must be itself or

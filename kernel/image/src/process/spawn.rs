@@ -217,13 +217,13 @@ fn begin(room: &'static Process, first: FirstThread, birth: &Birth<'_>) -> Resul
     }
     let started = list::enter_process(room, birth.parent).and_then(|pid| {
         room.pid.store(pid, Ordering::Relaxed);
-        let tid = room.threads(|threads| threads.reserve(Some(first.stack)));
+        let tid = room.threads(|threads| threads.reserve(None, Some(first.stack)));
         let born = tid.and_then(|tid| {
             let thread = new_thread(room, tid, first.start, birth.priority)?;
             threads::settle(room, tid, thread, birth.hart)
         });
-        // A first thread that cannot begin ends its process, as one that was
-        // killed.
+        // A first thread that was made but cannot begin ends its process, as one
+        // that was killed (`settle`).
         born.map(|_| pid).inspect_err(|_| list::cancel(pid))
     });
     started.inspect_err(|_| room.line().give(limits::FRAMES_OF_THREAD))

@@ -4,7 +4,7 @@
 use core::sync::atomic::Ordering;
 
 use skimmer_abi::{
-    call::{NewThread as Wanted, USUAL_STACK},
+    call::{Exit, NewThread as Wanted, USUAL_STACK, ended},
     errno::Errno,
 };
 use skimmer_arch::{
@@ -14,7 +14,10 @@ use skimmer_arch::{
 use skimmer_core::{
     ids::{HartIndex, Priority, ThreadId},
     process::Tid,
-    space::pages::UserPages,
+    space::{
+        pages::UserPages,
+        regions::{Holds, Region},
+    },
     thread::NewThread,
     user::UserAddr,
 };
@@ -36,8 +39,14 @@ pub(super) fn settle(
     let id = service::spawn_on(smp::service_of(hart), thread).map_err(|_| Errno::ENOMEM)?;
     let is_good = channels::enrol(id).is_ok();
     if !is_good {
-        // Nobody will hear of it, so nobody joins it.
-        let _ = process.threads(|threads| threads.detach(tid));
+        let killed = Exit { how: ended::KILLED, ..Exit::default() };
+        process.threads(|threads| {
+            // Nobody will hear of it, so nobody joins it. A process has not
+            // begun without its first.
+            let _ = threads.detach(tid);
+            let is_first = threads.live() == 1;
+            is_first.then(|| threads.end(killed));
+        });
     }
     let is_over = process.threads(|threads| threads.born(tid, id));
     if is_over || !is_good {
@@ -76,7 +85,7 @@ pub(super) fn priority(process: &Process, wanted: u64) -> Result<Priority, Errno
 }
 
 /// A new thread of the calling process.
-pub(super) fn create(process: &'static Process, wanted: &Wanted) -> Result<u64, Errno> {
+pub(super) fn create(process: &'static Process, me: Tid, wanted: &Wanted) -> Result<u64, Errno> {
     let (hart, priority) = (hart(wanted.hart)?, priority(process, wanted.priority)?);
     let size = if wanted.stack == 0 { USUAL_STACK } else { wanted.stack };
     let size = usize::try_from(size).map_err(|_| Errno::EINVAL)?;
@@ -85,7 +94,7 @@ pub(super) fn create(process: &'static Process, wanted: &Wanted) -> Result<u64, 
         unmap(process, stack.all);
         return Err(Errno::ENOMEM);
     }
-    let tid = match process.threads(|threads| threads.reserve(Some(stack.all))) {
+    let tid = match process.threads(|threads| threads.reserve(Some(me), Some(stack.all))) {
         Ok(tid) => tid,
         Err(error) => {
             process.line().give(limits::FRAMES_OF_THREAD);
@@ -103,8 +112,10 @@ pub(super) fn create(process: &'static Process, wanted: &Wanted) -> Result<u64, 
         Ok(true) => Ok(tid.to_word()),
         Ok(false) => Err(Errno::ENOMEM),
         Err(error) => {
-            // The caller lives, so it was not the last.
-            let _ = process.threads(|threads| threads.unborn(tid));
+            // The caller lives, so it was not the last. Who guessed its name may
+            // wait for it.
+            let unborn = process.threads(|threads| threads.unborn(tid));
+            unborn.joiner.into_iter().for_each(lwkt::schedule);
             process.line().give(limits::FRAMES_OF_THREAD);
             unmap(process, stack.all);
             Err(error)
@@ -115,16 +126,27 @@ pub(super) fn create(process: &'static Process, wanted: &Wanted) -> Result<u64, 
 /// Unmaps pages that are the kernel's to unmap. If memory for it is out, they
 /// stay the process's until it ends.
 pub(super) fn unmap(process: &'static Process, pages: UserPages) {
-    let _ = give_back(process, pages);
+    let _ = give_back(process, pages, |_| true);
 }
 
-/// Unmaps pages of the calling process.
+/// Unmaps pages of the calling process, if it may have to do with all that is
+/// there.
 ///
 /// # Errors
-/// As `AddressSpace::unmap`; ENOMEM.
-pub(super) fn give_back(process: &'static Process, pages: UserPages) -> Result<(), Errno> {
+/// As `AddressSpace::unmap`; EINVAL: it may not. ENOMEM.
+pub(super) fn give_back(
+    process: &'static Process,
+    pages: UserPages,
+    may_go: impl Fn(Holds) -> bool,
+) -> Result<(), Errno> {
     let spare = tlb::spare()?;
-    let stale = process.space(|space| space.unmap(pages).map_err(|error| error.errno()))?;
+    let stale = process.space(|space| {
+        let is_there = |region: &&Region| region.pages().common(pages).is_some();
+        if space.regions().filter(is_there).any(|region| !may_go(region.holds())) {
+            return Err(Errno::EINVAL);
+        }
+        space.unmap(pages).map_err(|error| error.errno())
+    })?;
     let (forgotten, _) = tlb::forget(&process.loaded, stale, spare);
     process.space(|space| {
         space.release(forgotten);
@@ -169,13 +191,14 @@ pub(super) fn destroy(process: &'static Process, me: Tid, tid: Tid) -> Result<()
     if tid == me {
         death::end_thread(process, me, 0);
     }
-    let thread = process.threads(|threads| threads.find(tid))?;
+    let thread = process.threads(|threads| threads.doom(tid))?;
     thread.into_iter().for_each(lwkt::condemn);
     Ok(())
 }
 
 /// Ends every thread of the calling process but the caller.
-pub(super) fn destroy_others(process: &Process) {
+pub(super) fn destroy_others(process: &Process, me: Tid) {
+    process.threads(|threads| threads.doom_others(me));
     let me = lwkt::current();
     death::condemn_all(process, |thread| thread != me);
 }
@@ -202,5 +225,9 @@ pub(super) fn set_priority(process: &Process, tid: u64, level: u64) -> Result<u6
     }
     let (thread, priority) = (find(process, tid)?, priority(process, level)?);
     lwkt::set_priority(thread, priority);
+    if thread == lwkt::current() {
+        // Its place is behind its new equals.
+        lwkt::yield_now();
+    }
     Ok(0)
 }
