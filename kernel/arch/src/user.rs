@@ -119,11 +119,13 @@ impl Fault {
 /// In a critical section, which nothing would end.
 pub fn enter(start: Start) -> ! {
     assert!(cpu::critical_depth() == 0, "a program runs outside of critical sections");
+    #[cfg(feature = "bug-kill-entry")]
+    look_too_early();
     csr::mask_interrupts();
     off_times::masking();
     // Looked at as in `before_return`: who is condemned from here on is so by a
     // trap from U-mode, which looks again.
-    if stack::am_condemned() {
+    if cfg!(not(feature = "bug-kill-entry")) && stack::am_condemned() {
         with_interrupts_open(|| skimmer_condemned());
     }
     let mut registers = [0; 32];
@@ -142,6 +144,16 @@ pub fn enter(start: Start) -> ! {
             options(noreturn)
         )
     }
+}
+
+/// The named bug: looks while a doorbell can still come, and then takes its time.
+#[cfg(feature = "bug-kill-entry")]
+fn look_too_early() {
+    if stack::am_condemned() {
+        skimmer_condemned();
+    }
+    let end = csr::time() + crate::time::ticks_per_second() / 1_000;
+    while csr::time() < end {}
 }
 
 /// A program made a call. Of its registers the frame has those only that

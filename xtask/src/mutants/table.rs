@@ -163,6 +163,14 @@ pub const BUGS: &[Bug] = &[
         check: Check::Panic { text: "user-trap-on-kernel-stack" },
         ..program("hello")
     },
+    // One thread: nothing else reaches the hart on which the child spins, and
+    // goes on doing so while all others sleep.
+    Bug {
+        name: "kill-entry",
+        arguments: &["threads=1"],
+        check: Check::Hang { text: " program " },
+        ..program("spawnstorm")
+    },
 ];
 
 /// The bug of that name.

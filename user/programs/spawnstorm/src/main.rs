@@ -37,11 +37,8 @@ const GOOD: i32 = 7;
 /// What children do, by name.
 const LIVES: &[(&str, Life)] = &[
     ("ends", || GOOD),
-    ("spins", || {
-        loop {
-            core::hint::spin_loop();
-        }
-    }),
+    ("spins", || spin()),
+    ("teams", team),
     ("yields", || {
         loop {
             thread::yield_now();
@@ -146,6 +143,24 @@ fn one(random: &mut Random) -> Result<bool, Errno> {
         ExitStatus::Exited(status) => name == "ends" && status == i64::from(GOOD),
         _ => false,
     })
+}
+
+/// Makes no call: hears of its end only if the kernel does not miss it.
+fn spin() -> ! {
+    loop {
+        core::hint::spin_loop();
+    }
+}
+
+/// Threads that spin from their first instruction on, one a hart.
+fn team() -> i32 {
+    for hart in 0..env::harts() {
+        let made = thread::Builder::new().hart(hart).spawn::<(), _>(|| spin());
+        if made.map(core::mem::forget).is_err() {
+            return 1;
+        }
+    }
+    spin()
 }
 
 /// Holds ever other channels.
