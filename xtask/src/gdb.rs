@@ -123,7 +123,7 @@ pub fn save(dir: &Path, gdb: &Path, elf: &Path, socket: &Path) -> Vec<PathBuf> {
 /// When machine or debugger cannot be started.
 pub fn gdb(args: &GdbArgs) -> Result<bool> {
     args.machine.check()?;
-    let tools = setup::ensure(&args.machine.wishes())?;
+    let tools = setup::ensure(&args.machine.setup.wishes())?;
     if let Some(socket) = &args.attach {
         let elf = args.kernel.clone().or_else(|| kernel_of(socket));
         let elf = elf.context("which kernel does it run? say --kernel FILE")?;

@@ -28,7 +28,7 @@ const TAIL: usize = 25;
 /// When the boot could not be made.
 pub fn run(args: &RunArgs) -> Result<bool> {
     args.machine.check()?;
-    let tools = setup::ensure(&args.machine.wishes())?;
+    let tools = setup::ensure(&args.machine.setup.wishes())?;
     let kernel = build::kernel(&tools.compiler, &args.build.profile())?;
     let (workload, machine) = one_of(&args.workload, &args.machine, args.workload.seed);
     let mut machine = machine.machine(&tools, workload.seed);

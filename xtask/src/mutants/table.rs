@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use skimmer_abi::scenario::Scenario;
 
 use super::check::Check;
-use crate::cli::{BuildArgs, MachineArgs, WorkloadArgs};
+use crate::cli::{BuildArgs, MachineArgs, SetupArgs, WorkloadArgs};
 use crate::schedule::{Plan, Schedule};
 use crate::setup::compiler::Choice;
 use crate::spec::MemorySize;
@@ -236,13 +236,11 @@ impl Bug {
             memory: MemorySize { mib: 256 },
             cpu: None,
             machine: "virt".to_owned(),
-            qemu,
             qemu_arg: Vec::new(),
             schedule: Plan::Always(self.schedule),
             dtb: None,
             timeout: PATIENCE,
-            compiler,
-            no_install: true,
+            setup: SetupArgs { qemu, compiler, no_install: true },
         }
     }
 

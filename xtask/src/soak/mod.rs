@@ -60,7 +60,7 @@ struct Soak<'a> {
 /// When it could not begin.
 pub fn soak(args: &SoakArgs) -> Result<bool> {
     args.machine.check()?;
-    let tools = setup::ensure(&args.machine.wishes())?;
+    let tools = setup::ensure(&args.machine.setup.wishes())?;
     let kernel = build::kernel(&tools.compiler, &args.build.profile())?;
     let workload = args.workload.workload(args.workload.seed);
     let made = target_dir().join("soak");

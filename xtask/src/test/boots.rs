@@ -14,7 +14,7 @@ use super::traces;
 use crate::boot::{Boot, Booted, Event, boot};
 use crate::build::{self, Kernel, Profile};
 use crate::claim::Claim;
-use crate::cli::{BuildArgs, MachineArgs, WorkloadArgs, run_line};
+use crate::cli::{BuildArgs, MachineArgs, SetupArgs, WorkloadArgs, run_line};
 use crate::console::Line;
 use crate::gdb_test;
 use crate::lint::Tally;
@@ -142,13 +142,15 @@ fn machine_args(case: &Case, tools: &Tools, dir: &Path) -> Result<MachineArgs> {
         memory: MemorySize { mib: case.mib },
         cpu: case.cpu.map(ToOwned::to_owned),
         machine: case.machine.to_owned(),
-        qemu: tools.qemu_asked.clone(),
         qemu_arg: case.extra.iter().map(ToString::to_string).collect(),
         dtb: None,
         schedule: Plan::Always(case.schedule),
         timeout: DEFAULT_TIMEOUT.as_secs(),
-        compiler: Choice::Auto,
-        no_install: true,
+        setup: SetupArgs {
+            qemu: tools.qemu_asked.clone(),
+            compiler: Choice::Auto,
+            no_install: true,
+        },
     };
     if let Some(change) = case.tree {
         let mut tree = Tree::of(&args.machine(tools, SEED))?;

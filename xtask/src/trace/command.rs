@@ -21,7 +21,7 @@ use crate::workspace::{short, target_dir};
 /// When the boot could not be made, or there is no trace to write.
 pub fn trace(args: &TraceArgs) -> Result<bool> {
     args.machine.check()?;
-    let tools = setup::ensure(&args.machine.wishes())?;
+    let tools = setup::ensure(&args.machine.setup.wishes())?;
     let kernel = build::kernel(&tools.compiler, &args.build.profile())?;
     let (workload_args, machine) = one_of(&args.workload, &args.machine, args.workload.seed);
     let seed = workload_args.seed;
