@@ -82,6 +82,19 @@ pub struct Outcome {
     pub nanos: u64,
     /// Worst off-times; none unless the kernel was built with `off-times`.
     pub off_times: Option<OffTimes>,
+    /// What programs did; none where none was asked for.
+    pub programs: Option<Programs>,
+}
+
+/// What the programs of a boot did, all together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Programs {
+    /// The sum of the digests that they reported, wrapping.
+    pub digest: u64,
+    /// Channels that they created, as the kernel counts them.
+    pub channels_created: u64,
+    /// Of those, channels that were destroyed and whose slots were freed.
+    pub channels_destroyed: u64,
 }
 
 /// The worst off-times of all harts while the workload ran, in steps of the

@@ -40,6 +40,7 @@ fn good_outcome() -> Outcome {
         kstress: None,
         nanos: 1000,
         off_times: None,
+        programs: None,
     }
 }
 

@@ -49,6 +49,7 @@ pub(super) fn lie_record() -> ! {
         kstress: None,
         nanos: 0,
         off_times: None,
+        programs: None,
     }));
     power::exit(ExitStatus::Failure)
 }
