@@ -122,6 +122,7 @@ pub fn save(dir: &Path, gdb: &Path, elf: &Path, socket: &Path) -> Vec<PathBuf> {
 /// # Errors
 /// When machine or debugger cannot be started.
 pub fn gdb(args: &GdbArgs) -> Result<bool> {
+    args.workload.check()?;
     args.machine.check()?;
     let tools = setup::ensure(&args.machine.setup.wishes())?;
     if let Some(socket) = &args.attach {

@@ -27,6 +27,7 @@ const TAIL: usize = 25;
 /// # Errors
 /// When the boot could not be made.
 pub fn run(args: &RunArgs) -> Result<bool> {
+    args.workload.check()?;
     args.machine.check()?;
     let tools = setup::ensure(&args.machine.setup.wishes())?;
     let kernel = build::kernel(&tools.compiler, &args.build.profile())?;

@@ -4,7 +4,6 @@
 use super::{BuildArgs, MachineArgs, WorkloadArgs};
 use crate::process;
 use crate::schedule::Plan;
-use crate::spec::usual_rounds;
 
 /// Turns a plan into one boot: the same arguments with that seed, the schedule
 /// that it gives, and the rounds that are left where it cuts them.
@@ -17,9 +16,10 @@ pub fn one_of(
     let (mut workload, mut machine) = (workload.clone(), machine.clone());
     let plan = machine.schedule;
     workload.seed = seed;
-    if plan.part(seed) > 1 {
-        let usual = usual_rounds(workload.workload(seed).scenario, machine.harts);
-        workload.rounds = workload.rounds.or(usual).map(|rounds| (rounds / plan.part(seed)).max(1));
+    if plan.part(seed) > 1
+        && let Some(rounds) = workload.asked_rounds(machine.harts)
+    {
+        workload = workload.with_rounds((rounds / plan.part(seed)).max(1));
     }
     machine.schedule = Plan::Always(plan.schedule(seed));
     (workload, machine)

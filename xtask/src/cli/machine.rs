@@ -43,7 +43,9 @@ pub struct MachineArgs {
     /// How the harts take turns: parallel (a host thread each), rr (one after
     /// the other on a clock of instructions; the same seed gives the same
     /// run), rr-shift=N (with 2^N ns an instruction, N at most 7), one-insn
-    /// (parallel, an instruction at a time), mix (chosen by the seed).
+    /// (parallel, an instruction at a time), mix (chosen by the seed; the boots
+    /// that go by the instruction do a twentieth of the rounds; with all of
+    /// them chanstorm would take about a minute).
     #[arg(long, value_name = "SCHEDULE", default_value = "parallel", verbatim_doc_comment)]
     pub schedule: Plan,
     /// A device tree blob in place of QEMU's own.

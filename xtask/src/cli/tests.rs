@@ -34,7 +34,6 @@ fn bad_input_is_refused_with_a_reason() {
     assert!(refused(&["run", "--program", "hello", "--", "a b"]).contains("spaces"));
     assert!(refused(&["run", "--program", "hello", "--", "a,b"]).contains("commas"));
     assert!(refused(&["run", "--program", "init", "--scenario", "ports"]).contains("--scenario"));
-    assert!(refused(&["run", "--", "world"]).contains("--program"));
     assert!(refused(&["mutants", "nonsense"]).contains("crit-switch"));
     assert!(refused(&["mutants", "--boots", "0"]).contains("boots"));
 }
@@ -72,6 +71,51 @@ fn a_mix_becomes_one_schedule_and_its_rounds() {
     assert_eq!(cut(Some(7), Schedule::Rr(2)), Some(7));
     assert_eq!(cut(None, Schedule::OneInsn), Some(100));
     assert_eq!(cut(Some(7), Schedule::OneInsn), Some(1));
+}
+
+#[test]
+fn a_workload_that_is_a_program_goes_by_its_name() {
+    let by = |words: &str| {
+        let words = std::iter::once("cargo xtask").chain(words.split_whitespace());
+        match parse(words).expect("parses").command {
+            Command::Run(args) => *args,
+            other => panic!("{other:?}"),
+        }
+    };
+    for name in crate::workloads::NAMES {
+        let one = by(&format!("run --scenario {name} --seed 7"));
+        let other = by(&format!("run --program {name} --seed 7"));
+        assert_eq!(one.workload.workload(7), other.workload.workload(7));
+        assert_eq!(one.workload.name(), *name);
+        assert!(one.command_line().contains(&format!("--scenario {name} ")));
+    }
+    let args = by("run --scenario chanstorm -- rounds=3");
+    assert!(args.workload.check().is_ok());
+    assert!(args.command_line().ends_with(" -- rounds=3"));
+    let said = |words: &str| by(words).workload.check().expect_err("refused").to_string();
+    assert!(said("run -- world").contains("--program"));
+    assert!(said("run --scenario fault -- world").contains("`world`"));
+    assert!(said("run --scenario chanstorm -- round=3").contains("does not know `round=3`"));
+}
+
+#[test]
+fn a_mix_cuts_the_rounds_of_programs_too() {
+    let seed = (0..).find(|s| Plan::Mix.part(*s) > 1).expect("some seed");
+    let bootargs = |words: &str| {
+        let words = format!("cargo xtask run --schedule mix --seed {seed} {words}");
+        let words = std::iter::once("cargo xtask").chain(words.split_whitespace().skip(2));
+        let Command::Run(args) = parse(words).expect("parses").command else { panic!("run") };
+        let (workload, machine) = one_of(&args.workload, &args.machine, seed);
+        let line = run_line(&workload, &machine, &args.build, seed);
+        (workload.workload(seed).bootargs(), line)
+    };
+    let (told, line) = bootargs("--scenario chanstorm");
+    assert!(told.contains(",rounds=50,"), "{told}");
+    assert!(line.contains("--rounds 50 ") && line.contains("--schedule one-insn"), "{line}");
+    let (told, line) = bootargs("--program spawnstorm --rounds 5000 -- rounds=40 threads=2");
+    assert!(told.contains("threads=2,rounds=2,"), "{told}");
+    assert!(line.contains("--rounds 2 ") && line.ends_with(" -- threads=2"), "{line}");
+    assert!(!bootargs("--scenario faults").1.contains("--rounds"));
 }
 
 #[test]

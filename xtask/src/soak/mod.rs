@@ -59,6 +59,7 @@ struct Soak<'a> {
 /// # Errors
 /// When it could not begin.
 pub fn soak(args: &SoakArgs) -> Result<bool> {
+    args.workload.check()?;
     args.machine.check()?;
     let tools = setup::ensure(&args.machine.setup.wishes())?;
     let kernel = build::kernel(&tools.compiler, &args.build.profile())?;
@@ -195,7 +196,7 @@ fn collect(
 impl Soak<'_> {
     fn what(&self) -> String {
         let MachineArgs { machine, harts, memory, schedule, .. } = &self.args.machine;
-        let scenario = &self.args.workload.scenario;
+        let scenario = self.args.workload.name();
         format!("{scenario} on {machine}, {harts} hart(s), {memory}, schedule {schedule}")
     }
 
@@ -287,7 +288,7 @@ impl Soak<'_> {
             qemu: self.tools.qemu_version.clone(),
             compiler: self.tools.compiler.version(),
             machine: self.what(),
-            scenario: self.args.workload.scenario.clone(),
+            scenario: self.args.workload.name().to_owned(),
         };
         std::fs::write(path, summary.markdown(&about))
             .with_context(|| format!("cannot write the report {}", path.display()))?;

@@ -20,6 +20,7 @@ use crate::workspace::{short, target_dir};
 /// # Errors
 /// When the boot could not be made, or there is no trace to write.
 pub fn trace(args: &TraceArgs) -> Result<bool> {
+    args.workload.check()?;
     args.machine.check()?;
     let tools = setup::ensure(&args.machine.setup.wishes())?;
     let kernel = build::kernel(&tools.compiler, &args.build.profile())?;
