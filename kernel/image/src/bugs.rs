@@ -36,4 +36,6 @@ pub(crate) const BUILT_IN: &[&str] = &[
     "skimmer-bug:frame-dirty",
     #[cfg(feature = "bug-sscratch")]
     "skimmer-bug:sscratch",
+    #[cfg(feature = "bug-dear-call")]
+    "skimmer-bug:dear-call",
 ];

@@ -61,7 +61,7 @@ pub(super) fn all(measured: &Table, committed: Option<&Table>) -> Vec<String> {
 }
 
 /// What differs from the committed table. Another compiler makes other code.
-fn against(measured: &Table, committed: &Table) -> Vec<String> {
+pub(super) fn against(measured: &Table, committed: &Table) -> Vec<String> {
     let mut problems = Vec::new();
     for cost in &measured.figures {
         let (name, new) = (&cost.name, cost.instructions);

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use skimmer_abi::scenario::Scenario;
 
 use super::check::Check;
+use crate::bench;
 use crate::cli::{BuildArgs, MachineArgs, SetupArgs, WorkloadArgs};
 use crate::schedule::{Plan, Schedule};
 use crate::setup::compiler::Choice;
@@ -162,6 +163,14 @@ pub const BUGS: &[Bug] = &[
         name: "sscratch",
         check: Check::Panic { text: "user-trap-on-kernel-stack" },
         ..program("hello")
+    },
+    Bug {
+        name: "dear-call",
+        arguments: &["one"],
+        harts: 1,
+        schedule: Schedule::Rr(0),
+        check: Check::Cost { figure: "null-call" },
+        ..program(bench::PROGRAM)
     },
 ];
 
