@@ -86,6 +86,31 @@ pub struct Outcome {
     pub programs: Option<Programs>,
 }
 
+impl Outcome {
+    /// Of a scenario of which nothing has been counted yet.
+    #[must_use]
+    pub const fn of(scenario: Scenario) -> Self {
+        Self {
+            scenario,
+            harts: 0,
+            round_trips: 0,
+            errors: 0,
+            kernel_sends: 0,
+            kernel_replies: 0,
+            remote_ops: 0,
+            ring_waits: 0,
+            doorbells: 0,
+            switches: 0,
+            canaries: 0,
+            preemptions: 0,
+            kstress: None,
+            nanos: 0,
+            off_times: None,
+            programs: None,
+        }
+    }
+}
+
 /// What the programs of a boot did, all together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Programs {

@@ -159,22 +159,18 @@ mod tests {
     #[test]
     fn kstress_has_a_row_where_it_ran() {
         let outcome = Outcome {
-            scenario: Scenario::Msgstorm,
             harts: 8,
             round_trips: 64,
-            errors: 0,
             kernel_sends: 100,
             kernel_replies: 100,
             remote_ops: 200,
-            ring_waits: 0,
             doorbells: 10,
             switches: 100,
             canaries: 9,
             preemptions: 1,
             kstress: Some(31),
             nanos: 1000,
-            off_times: None,
-            programs: None,
+            ..Outcome::of(Scenario::Msgstorm)
         };
         let row = |outcome| outcome_rows(outcome).into_iter().find(|(name, _)| *name == "kstress");
         assert_eq!(row(&outcome), Some(("kstress", "31 round trips beside it".to_owned())));

@@ -84,15 +84,16 @@ pub fn unknown<'a>(program: &str, words: &'a [String]) -> Option<&'a str> {
 /// as for the guest.
 struct Words<'a>(&'a [String]);
 
-impl Words<'_> {
+impl<'a> Words<'a> {
     /// The number of that key, `usual` if there is none; `None` if it is none.
     fn number(&self, key: &str, usual: u64) -> Option<u64> {
-        let value = |word| parted(word).filter(|(k, _)| *k == key).map(|(_, value)| value);
+        let value =
+            |word: &'a String| parted(word).filter(|(k, _)| *k == key).map(|(_, value)| value);
         self.0.iter().rev().find_map(value).map_or(Some(usual), |value| value.parse().ok())
     }
 }
 
-fn parted(word: &String) -> Option<(&str, &str)> {
+fn parted(word: &str) -> Option<(&str, &str)> {
     word.split_once('=')
 }
 
@@ -107,7 +108,8 @@ impl Work {
             return words.is_empty().then_some(Self::Faults);
         }
         let usual_rounds = usual_rounds(program)?;
-        let is_known = |word| parted(word).is_some_and(|(key, _)| keys(program).contains(&key));
+        let is_known =
+            |word: &String| parted(word).is_some_and(|(key, _)| keys(program).contains(&key));
         if !words.iter().all(is_known) {
             return None;
         }

@@ -6,23 +6,17 @@ use std::path::PathBuf;
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 
-use super::line::{quoted, run_line};
-use super::{BuildArgs, MachineArgs, SetupArgs, WorkloadArgs};
+use super::boot::quoted;
+use super::{BootArgs, SetupArgs};
 use crate::mutants;
 use crate::mutants::table::BUGS;
 
 /// Options of `run`.
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    /// The workload.
+    /// What is booted.
     #[command(flatten)]
-    pub workload: WorkloadArgs,
-    /// The machine.
-    #[command(flatten)]
-    pub machine: MachineArgs,
-    /// The build.
-    #[command(flatten)]
-    pub build: BuildArgs,
+    pub boot: BootArgs,
     /// Wait for a debugger before the first instruction.
     #[arg(long)]
     pub gdb: bool,
@@ -35,22 +29,16 @@ impl RunArgs {
     /// The command that does the same again.
     #[must_use]
     pub fn command_line(&self) -> String {
-        run_line(&self.workload, &self.machine, &self.build, self.workload.seed)
+        self.boot.run_line()
     }
 }
 
 /// Options of `soak`.
 #[derive(Debug, Args)]
 pub struct SoakArgs {
-    /// The workload; its seed is the base of the boots' seeds.
+    /// What is booted.
     #[command(flatten)]
-    pub workload: WorkloadArgs,
-    /// The machine.
-    #[command(flatten)]
-    pub machine: MachineArgs,
-    /// The build.
-    #[command(flatten)]
-    pub build: BuildArgs,
+    pub boot: BootArgs,
     /// How many boots.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub boots: u32,
@@ -77,11 +65,7 @@ impl SoakArgs {
         let mut words = ["cargo", "xtask", "soak", "--boots"].map(ToOwned::to_owned).to_vec();
         words.extend([self.boots.to_string(), "--jobs".to_owned(), self.jobs.to_string()]);
         words.extend(self.repeats.then(|| "--repeats".to_owned()));
-        words.extend(self.workload.words(self.workload.seed));
-        words.extend(self.machine.words());
-        words.extend(self.build.words());
-        words.extend(self.workload.last_words());
-        quoted(&words)
+        self.boot.command(words)
     }
 }
 
@@ -124,15 +108,9 @@ impl MutantsArgs {
 /// Options of `trace`.
 #[derive(Debug, Args)]
 pub struct TraceArgs {
-    /// The workload.
+    /// What is booted.
     #[command(flatten)]
-    pub workload: WorkloadArgs,
-    /// The machine.
-    #[command(flatten)]
-    pub machine: MachineArgs,
-    /// The build.
-    #[command(flatten)]
-    pub build: BuildArgs,
+    pub boot: BootArgs,
     /// The file to write.
     #[arg(long, short, value_name = "FILE")]
     pub output: PathBuf,

@@ -3,9 +3,9 @@
 //! anything is started. Each room has the options of one subject; those that
 //! several commands share are flattened into them.
 
+mod boot;
 mod boots;
 mod build;
-mod line;
 mod machine;
 #[cfg(test)]
 mod tests;
@@ -22,9 +22,9 @@ use crate::gdb::GdbArgs;
 use crate::programs;
 use crate::setup;
 
+pub use boot::BootArgs;
 pub use boots::{MutantsArgs, RunArgs, SoakArgs, TraceArgs};
 pub use build::BuildArgs;
-pub use line::{one_of, run_line};
 pub use machine::{MachineArgs, usual_cpu};
 pub use tool::{BenchArgs, LintArgs, SetupArgs, TestArgs};
 pub use workload::WorkloadArgs;

@@ -58,11 +58,12 @@ fn a_mix_becomes_one_schedule_and_its_rounds() {
     let words = ["cargo xtask", "soak", "--boots", "1", "--schedule", "mix", "--harts", "2"];
     let Command::Soak(args) = parse(words).expect("parses").command else { panic!("soak") };
     let mut args = *args;
-    args.workload.scenario = "flood".to_owned();
+    args.boot.workload.scenario = "flood".to_owned();
     let cut = |rounds: Option<u64>, schedule: Schedule| {
-        let workload = WorkloadArgs { rounds, ..args.workload.clone() };
+        let workload = WorkloadArgs { rounds, ..args.boot.workload.clone() };
         let seed = (0..).find(|s| Plan::Mix.schedule(*s) == schedule).expect("some seed");
-        let (workload, machine) = one_of(&workload, &args.machine, seed);
+        let BootArgs { workload, machine, .. } =
+            BootArgs { workload, ..args.boot.clone() }.one_of(seed);
         assert_eq!(machine.schedule, Plan::Always(schedule));
         assert_eq!(workload.seed, seed);
         workload.rounds
@@ -85,14 +86,14 @@ fn a_workload_that_is_a_program_goes_by_its_name() {
     for name in crate::workloads::NAMES {
         let one = by(&format!("run --scenario {name} --seed 7"));
         let other = by(&format!("run --program {name} --seed 7"));
-        assert_eq!(one.workload.workload(7), other.workload.workload(7));
-        assert_eq!(one.workload.name(), *name);
+        assert_eq!(one.boot.workload.workload(7), other.boot.workload.workload(7));
+        assert_eq!(one.boot.workload.name(), *name);
         assert!(one.command_line().contains(&format!("--scenario {name} ")));
     }
     let args = by("run --scenario chanstorm -- rounds=3");
-    assert!(args.workload.check().is_ok());
+    assert!(args.boot.workload.check().is_ok());
     assert!(args.command_line().ends_with(" -- rounds=3"));
-    let said = |words: &str| by(words).workload.check().expect_err("refused").to_string();
+    let said = |words: &str| by(words).boot.check().expect_err("refused").to_string();
     assert!(said("run -- world").contains("--program"));
     assert!(said("run --scenario fault -- world").contains("`world`"));
     assert!(said("run --scenario chanstorm -- round=3").contains("does not know `round=3`"));
@@ -105,9 +106,8 @@ fn a_mix_cuts_the_rounds_of_programs_too() {
         let words = format!("cargo xtask run --schedule mix --seed {seed} {words}");
         let words = std::iter::once("cargo xtask").chain(words.split_whitespace().skip(2));
         let Command::Run(args) = parse(words).expect("parses").command else { panic!("run") };
-        let (workload, machine) = one_of(&args.workload, &args.machine, seed);
-        let line = run_line(&workload, &machine, &args.build, seed);
-        (workload.workload(seed).bootargs(), line)
+        let one = args.boot.one_of(seed);
+        (one.workload.workload(seed).bootargs(), one.run_line())
     };
     let (told, line) = bootargs("--scenario chanstorm");
     assert!(told.contains(",rounds=50,"), "{told}");

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::line::quoted;
+use super::boot::quoted;
 use crate::setup::Wishes;
 use crate::setup::compiler::Choice;
 use crate::test::Part;

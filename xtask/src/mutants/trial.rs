@@ -16,7 +16,7 @@ use super::check::{Catch, Check, one_line};
 use super::table::{Bug, DELAY_MARK, MARK, build_args, has_mark};
 use crate::boot::{Boot, Booted, boot};
 use crate::build::{self, Kernel};
-use crate::cli::run_line;
+use crate::cli::BootArgs;
 use crate::process;
 use crate::programs;
 use crate::record::Record;
@@ -252,12 +252,15 @@ impl Trials<'_> {
         let seed = derive_seed(self.seed, number);
         let which = features.first().map_or("default", String::as_str);
         let dir = self.dir.join(bug.name).join(format!("{which}-{}", name(number)));
-        let machine = bug.machine(self.tools.qemu_asked.clone(), self.compiler);
-        let workload = bug.workload(seed);
-        let reproduce = run_line(&workload, &machine, &build_args(features), seed);
-        let workload = workload.workload(seed);
+        let args = BootArgs {
+            workload: bug.workload(seed),
+            machine: bug.machine(self.tools.qemu_asked.clone(), self.compiler),
+            build: build_args(features),
+        };
+        let reproduce = args.run_line();
+        let workload = args.workload.workload(seed);
         std::fs::create_dir_all(&dir)?;
-        let mut machine_asked = machine.machine(self.tools, seed);
+        let mut machine_asked = args.machine.machine(self.tools, seed);
         machine_asked.initrd = programs::for_boot(&self.tools.compiler, &workload, &dir)?;
         let spec = Boot {
             machine: &machine_asked,
@@ -265,7 +268,7 @@ impl Trials<'_> {
             gdb: &self.tools.gdb,
             workload: &workload,
             dir: &dir,
-            timeout: machine.timeout(),
+            timeout: args.machine.timeout(),
             wait: false,
             reproduce: &reproduce,
         };

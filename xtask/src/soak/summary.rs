@@ -232,22 +232,15 @@ mod tests {
 
     fn outcome() -> Outcome {
         Outcome {
-            scenario: Scenario::Msgstorm,
             harts: 2,
             round_trips: 64,
-            errors: 0,
             kernel_sends: 100,
             kernel_replies: 100,
             remote_ops: 100,
-            ring_waits: 0,
-            doorbells: 0,
             switches: 100,
             canaries: 4,
-            preemptions: 0,
-            kstress: None,
             nanos: 1000,
-            off_times: None,
-            programs: None,
+            ..Outcome::of(Scenario::Msgstorm)
         }
     }
 

@@ -14,7 +14,7 @@ use super::traces;
 use crate::boot::{Boot, Booted, Event, boot};
 use crate::build::{self, Kernel, Profile};
 use crate::claim::Claim;
-use crate::cli::{BuildArgs, MachineArgs, SetupArgs, WorkloadArgs, run_line};
+use crate::cli::{BootArgs, BuildArgs, MachineArgs, SetupArgs, WorkloadArgs};
 use crate::console::Line;
 use crate::gdb_test;
 use crate::lint::Tally;
@@ -103,8 +103,8 @@ pub fn all(tools: &Tools, only: Option<&str>) -> Result<Tally> {
 fn one(case: &Case, tools: &Tools, kernel: &Kernel) -> Result<Result<String, String>> {
     let dir = target_dir().join("test").join(case.name);
     std::fs::create_dir_all(&dir)?;
-    let machine_args = machine_args(case, tools, &dir)?;
-    let workload_args = WorkloadArgs {
+    let machine = machine_args(case, tools, &dir)?;
+    let workload = WorkloadArgs {
         scenario: case.scenario.name().to_owned(),
         rounds: case.rounds,
         seed: SEED,
@@ -117,9 +117,10 @@ fn one(case: &Case, tools: &Tools, kernel: &Kernel) -> Result<Result<String, Str
             .collect(),
         append: case.append.iter().map(ToString::to_string).collect(),
     };
-    let build_args = BuildArgs { release: true, debug: false, features: Vec::new() };
-    let workload = workload_args.workload(SEED);
-    let mut machine = machine_args.machine(tools, SEED);
+    let build = BuildArgs { release: true, debug: false, features: Vec::new() };
+    let args = BootArgs { workload, machine, build };
+    let workload = args.workload.workload(SEED);
+    let mut machine = args.machine.machine(tools, SEED);
     machine.initrd = programs::for_boot(&tools.compiler, &workload, &dir)?;
     let spec = Boot {
         machine: &machine,
@@ -127,9 +128,9 @@ fn one(case: &Case, tools: &Tools, kernel: &Kernel) -> Result<Result<String, Str
         gdb: &tools.gdb,
         workload: &workload,
         dir: &dir,
-        timeout: machine_args.timeout(),
+        timeout: args.machine.timeout(),
         wait: false,
-        reproduce: &run_line(&workload_args, &machine_args, &build_args, SEED),
+        reproduce: &args.run_line(),
     };
     let mut killer = Killer { armed: case.kill, id: None };
     let booted = boot(&spec, &mut |event| killer.see(&event))?;
