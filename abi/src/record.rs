@@ -82,6 +82,44 @@ pub struct Outcome {
     pub nanos: u64,
     /// Worst off-times; none unless the kernel was built with `off-times`.
     pub off_times: Option<OffTimes>,
+    /// What programs did; none where none was asked for.
+    pub programs: Option<Programs>,
+}
+
+impl Outcome {
+    /// Of a scenario of which nothing has been counted yet.
+    #[must_use]
+    pub const fn of(scenario: Scenario) -> Self {
+        Self {
+            scenario,
+            harts: 0,
+            round_trips: 0,
+            errors: 0,
+            kernel_sends: 0,
+            kernel_replies: 0,
+            remote_ops: 0,
+            ring_waits: 0,
+            doorbells: 0,
+            switches: 0,
+            canaries: 0,
+            preemptions: 0,
+            kstress: None,
+            nanos: 0,
+            off_times: None,
+            programs: None,
+        }
+    }
+}
+
+/// What the programs of a boot did, all together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Programs {
+    /// The sum of the digests that they reported, wrapping.
+    pub digest: u64,
+    /// Channels that they created, as the kernel counts them.
+    pub channels_created: u64,
+    /// Of those, channels that were destroyed and whose slots were freed.
+    pub channels_destroyed: u64,
 }
 
 /// The worst off-times of all harts while the workload ran, in steps of the

@@ -7,7 +7,7 @@ use skimmer_abi::{
     call::Counts,
     record::{
         Damaged, END, Envelope, MARK, MAX_ENCODED, MAX_FRAMES, MAX_LINE, OffTimes, Outcome,
-        PanicInfo, Record, SkipReason, decode, encode,
+        PanicInfo, Programs, Record, SkipReason, decode, encode,
     },
     scenario::Scenario,
 };
@@ -52,6 +52,11 @@ fn numbers(n: &[u64; 12]) -> Outcome {
             set_apart: n[6],
             steps: n[7],
             nanos: n[8],
+        }),
+        programs: (n[5].is_multiple_of(2)).then_some(Programs {
+            digest: n[9],
+            channels_created: n[10],
+            channels_destroyed: n[11],
         }),
     }
 }

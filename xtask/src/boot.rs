@@ -376,6 +376,7 @@ impl Running<'_> {
         let expected = Expected {
             scenario: workload.scenario,
             rounds: workload.rounds(),
+            work: workload.work(),
             harts: machine.expected_harts(),
             exit_checked: machine.has_exit_device(),
             seed: workload.seed,

@@ -15,7 +15,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::boot::{self, Boot, Event};
 use crate::build;
 use crate::claim::Claim;
-use crate::cli::{BuildArgs, MachineArgs, WorkloadArgs, run_line};
+use crate::cli::BootArgs;
 use crate::process;
 use crate::programs;
 use crate::setup;
@@ -36,15 +36,9 @@ pub const FAILED: &str = "sk-failed.txt";
 /// Options of `gdb`.
 #[derive(Debug, Args)]
 pub struct GdbArgs {
-    /// The workload.
+    /// What is booted.
     #[command(flatten)]
-    pub workload: WorkloadArgs,
-    /// The machine.
-    #[command(flatten)]
-    pub machine: MachineArgs,
-    /// The build.
-    #[command(flatten)]
-    pub build: BuildArgs,
+    pub boot: BootArgs,
     /// A machine that runs (or hangs) already, by the socket of its debugger's
     /// stub; it stands in the boot's qemu-command.txt. It goes on when the
     /// debugger leaves.
@@ -122,20 +116,20 @@ pub fn save(dir: &Path, gdb: &Path, elf: &Path, socket: &Path) -> Vec<PathBuf> {
 /// # Errors
 /// When machine or debugger cannot be started.
 pub fn gdb(args: &GdbArgs) -> Result<bool> {
-    args.machine.check()?;
-    let tools = setup::ensure(&args.machine.wishes())?;
+    args.boot.check()?;
+    let tools = setup::ensure(&args.boot.machine.setup.wishes())?;
     if let Some(socket) = &args.attach {
         let elf = args.kernel.clone().or_else(|| kernel_of(socket));
         let elf = elf.context("which kernel does it run? say --kernel FILE")?;
         return talk(&tools.gdb, &elf, socket, &args.execute);
     }
-    let kernel = build::kernel(&tools.compiler, &args.build.profile())?;
+    let kernel = build::kernel(&tools.compiler, &args.boot.build.profile())?;
     let claim = Claim::first_free(&target_dir().join("gdb"))?;
     claim.clear()?;
     let kernel = kernel.keep_copy(claim.dir())?;
-    let seed = args.workload.seed;
-    let workload = args.workload.workload(seed);
-    let mut machine = args.machine.machine(&tools, seed);
+    let seed = args.boot.workload.seed;
+    let workload = args.boot.workload.workload(seed);
+    let mut machine = args.boot.machine.machine(&tools, seed);
     machine.initrd = programs::for_boot(&tools.compiler, &workload, claim.dir())?;
     let spec = Boot {
         machine: &machine,
@@ -143,9 +137,9 @@ pub fn gdb(args: &GdbArgs) -> Result<bool> {
         gdb: &tools.gdb,
         workload: &workload,
         dir: claim.dir(),
-        timeout: args.machine.timeout(),
+        timeout: args.boot.machine.timeout(),
         wait: true,
-        reproduce: &run_line(&args.workload, &args.machine, &args.build, seed),
+        reproduce: &args.boot.run_line(),
     };
     println!("the console goes to {}/console.log; `sk-help` lists commands", short(claim.dir()));
     boot_and_talk(&spec, &args.execute)

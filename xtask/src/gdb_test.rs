@@ -107,12 +107,12 @@ pub fn run(name: &str, case: Case, tools: &Tools, elf: &Path) -> Result<String> 
     let words = ["cargo xtask", "run", "--harts", "8"].iter().chain(case.words);
     let Command::Run(args) = Cli::try_parse_from(words)?.command else { bail!("no `run`") };
     let spec = Boot {
-        machine: &args.machine.machine(tools, args.workload.seed),
+        machine: &args.boot.machine.machine(tools, args.boot.workload.seed),
         elf,
         gdb: &tools.gdb,
-        workload: &args.workload.workload(args.workload.seed),
+        workload: &args.boot.workload.workload(args.boot.workload.seed),
         dir: &dir,
-        timeout: args.machine.timeout(),
+        timeout: args.boot.machine.timeout(),
         wait: false,
         reproduce: &args.command_line(),
     };

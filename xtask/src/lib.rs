@@ -43,4 +43,5 @@ pub mod trace;
 pub mod tree;
 pub mod verdict;
 pub mod watchdog;
+pub mod workloads;
 pub mod workspace;

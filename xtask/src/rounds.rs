@@ -57,8 +57,19 @@ pub struct Due {
     pub rounds: u64,
     /// Units that it verifies.
     pub verified: RangeInclusive<u64>,
-    /// Messages that its kernel counts, where the protocol says how many.
-    pub messages: Option<u64>,
+    /// Messages that its kernel counts, those of `kstress` apart.
+    pub messages: Messages,
+}
+
+/// How many messages some work makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Messages {
+    /// So many: the protocol says it.
+    Exactly(u64),
+    /// One for each unit of work, at the least.
+    EachUnit,
+    /// Who knows: the work is not messages.
+    Unknown,
 }
 
 impl Rounds {
@@ -78,8 +89,12 @@ impl Rounds {
     /// What is due on so many harts; `None` for scenarios that do no work.
     #[must_use]
     pub fn due(&self, scenario: Scenario, harts: u64) -> Option<Due> {
-        let exactly =
-            |clients, rounds| Due { clients, rounds, verified: rounds..=rounds, messages: None };
+        let exactly = |clients, rounds| Due {
+            clients,
+            rounds,
+            verified: rounds..=rounds,
+            messages: Messages::EachUnit,
+        };
         Some(match scenario {
             Scenario::Ports => {
                 let clients = if harts < 2 { 0 } else { self.clients.unwrap_or(harts - 1) };
@@ -100,7 +115,7 @@ impl Rounds {
                 // its end.
                 let threads = clients.saturating_add(servers).saturating_add(harts);
                 let messages = rounds.saturating_add(threads.saturating_mul(2));
-                Due { messages: Some(messages), ..exactly(clients, rounds) }
+                Due { messages: Messages::Exactly(messages), ..exactly(clients, rounds) }
             }
             Scenario::Threads => {
                 let rounds = self.total.unwrap_or(usual::THREADS);
@@ -205,7 +220,7 @@ mod tests {
     #[test]
     fn every_message_of_a_storm_is_known() {
         let due = Rounds::default().due(Scenario::Msgstorm, 4).expect("it works");
-        assert_eq!(due.messages, Some(8_192 + 2 * (8 + 8 + 4)));
+        assert_eq!(due.messages, Messages::Exactly(8_192 + 2 * (8 + 8 + 4)));
         assert_eq!((kstress_messages(None), kstress_messages(Some(3))), (0, 8));
     }
 

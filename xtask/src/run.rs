@@ -8,7 +8,7 @@ use anyhow::Result;
 use crate::boot::{self, Boot, Booted, Event};
 use crate::build;
 use crate::claim::Claim;
-use crate::cli::{RunArgs, one_of};
+use crate::cli::RunArgs;
 use crate::console::Line;
 use crate::evidence::file;
 use crate::off_times;
@@ -27,12 +27,13 @@ const TAIL: usize = 25;
 /// # Errors
 /// When the boot could not be made.
 pub fn run(args: &RunArgs) -> Result<bool> {
-    args.machine.check()?;
-    let tools = setup::ensure(&args.machine.wishes())?;
-    let kernel = build::kernel(&tools.compiler, &args.build.profile())?;
-    let (workload, machine) = one_of(&args.workload, &args.machine, args.workload.seed);
-    let mut machine = machine.machine(&tools, workload.seed);
-    let workload = workload.workload(workload.seed);
+    args.boot.check()?;
+    let tools = setup::ensure(&args.boot.machine.setup.wishes())?;
+    let kernel = build::kernel(&tools.compiler, &args.boot.build.profile())?;
+    let seed = args.boot.workload.seed;
+    let one = args.boot.one_of(seed);
+    let mut machine = one.machine.machine(&tools, seed);
+    let workload = one.workload.workload(seed);
     let claim = Claim::first_free(&target_dir().join("run").join(workload.scenario.name()))?;
     claim.clear()?;
     let dir = claim.dir();
@@ -45,7 +46,7 @@ pub fn run(args: &RunArgs) -> Result<bool> {
         gdb: &tools.gdb,
         workload: &workload,
         dir,
-        timeout: args.machine.timeout(),
+        timeout: args.boot.machine.timeout(),
         wait: args.gdb,
         reproduce: &args.command_line(),
     };

@@ -6,8 +6,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-
-use crate::soak::record::mix;
+use skimmer_abi::random::mix;
 
 /// The slowest instruction: 2 to this power nanoseconds of guest time. With
 /// slower ones the harts do not come up in time.

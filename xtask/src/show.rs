@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::boot::Booted;
-use crate::record::{Outcome, Record, SkipReason};
+use crate::record::{Outcome, Programs, Record, SkipReason};
 use crate::symbols::Symbols;
 use crate::trace::rings::digest;
 use crate::verdict::Ending;
@@ -117,6 +117,12 @@ fn outcome_rows(outcome: &Outcome) -> Vec<(&'static str, String)> {
         rows.push(("round trips", format!("{round_trips} verified, {errors} error(s)")));
     }
     rows.extend(outcome.kstress.map(|n| ("kstress", format!("{n} round trips beside it"))));
+    if let Some(Programs { digest, channels_created, channels_destroyed }) = outcome.programs
+        && channels_created > 0
+    {
+        let channels = format!("{channels_created} created, {channels_destroyed} destroyed");
+        rows.extend([("channels", channels), ("order", format!("digest {digest:016x}"))]);
+    }
     rows.extend([
         ("messages", format!("{} sent, {} replied", outcome.kernel_sends, outcome.kernel_replies)),
         ("ring operations", format!("{}, {} waits", outcome.remote_ops, outcome.ring_waits)),
@@ -153,21 +159,18 @@ mod tests {
     #[test]
     fn kstress_has_a_row_where_it_ran() {
         let outcome = Outcome {
-            scenario: Scenario::Msgstorm,
             harts: 8,
             round_trips: 64,
-            errors: 0,
             kernel_sends: 100,
             kernel_replies: 100,
             remote_ops: 200,
-            ring_waits: 0,
             doorbells: 10,
             switches: 100,
             canaries: 9,
             preemptions: 1,
             kstress: Some(31),
             nanos: 1000,
-            off_times: None,
+            ..Outcome::of(Scenario::Msgstorm)
         };
         let row = |outcome| outcome_rows(outcome).into_iter().find(|(name, _)| *name == "kstress");
         assert_eq!(row(&outcome), Some(("kstress", "31 round trips beside it".to_owned())));

@@ -13,6 +13,7 @@ use skimmer_abi::scenario::Scenario;
 use crate::rounds::Rounds;
 use crate::schedule::Schedule;
 use crate::tree::Tree;
+use crate::workloads::Work;
 
 /// Round trips of the `ports` scenario when nothing else is asked.
 pub const DEMO_ROUNDS: u64 = 14;
@@ -55,17 +56,27 @@ impl Workload {
         Rounds::of(self.rounds, &self.append)
     }
 
-    /// The guest's command line.
+    /// How much the program is asked for, if it is a workload.
+    #[must_use]
+    pub fn work(&self) -> Option<Work> {
+        Work::of(self.program.as_deref()?, &self.arguments, self.rounds, self.seed)
+    }
+
+    /// The guest's command line. What a workload is asked for stands there in
+    /// full, so that the guest's own defaults count nowhere.
     #[must_use]
     pub fn bootargs(&self) -> String {
         let mut words = vec![format!("scenario={}", self.scenario.name())];
         let demo = (self.scenario == Scenario::Ports && self.rounds().total.is_none())
             .then_some(DEMO_ROUNDS);
-        words.extend(self.rounds.or(demo).map(|rounds| format!("rounds={rounds}")));
+        let work = self.work();
+        let rounds = self.rounds.filter(|_| work.is_none()).or(demo);
+        words.extend(rounds.map(|rounds| format!("rounds={rounds}")));
         words.push(format!("seed={}", self.seed));
         words.extend(self.program.iter().map(|name| format!("init={name}")));
-        if !self.arguments.is_empty() {
-            words.push(format!("args={}", self.arguments.join(",")));
+        let arguments = work.map_or_else(|| self.arguments.clone(), |work| work.arguments());
+        if !arguments.is_empty() {
+            words.push(format!("args={}", arguments.join(",")));
         }
         words.extend(self.append.iter().cloned());
         words.join(" ")
@@ -199,5 +210,13 @@ mod tests {
         assert_eq!(workload.bootargs(), "scenario=program seed=7 init=hello x=1");
         workload.arguments = vec!["a".to_owned(), "k=v".to_owned()];
         assert_eq!(workload.bootargs(), "scenario=program seed=7 init=hello args=a,k=v x=1");
+        workload.program = Some("spawnstorm".to_owned());
+        workload.arguments = vec!["threads=2".to_owned()];
+        workload.rounds = Some(9);
+        let all = "args=threads=2,rounds=9,seed=7,plain=0";
+        assert_eq!(
+            workload.bootargs(),
+            format!("scenario=program seed=7 init=spawnstorm {all} x=1")
+        );
     }
 }

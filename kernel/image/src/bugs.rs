@@ -38,4 +38,6 @@ pub(crate) const BUILT_IN: &[&str] = &[
     "skimmer-bug:sscratch",
     #[cfg(feature = "bug-kill-entry")]
     "skimmer-bug:kill-entry",
+    #[cfg(feature = "bug-dear-call")]
+    "skimmer-bug:dear-call",
 ];

@@ -25,7 +25,6 @@ extern crate alloc;
 pub mod args;
 pub mod channel;
 mod console;
-pub mod digest;
 pub mod env;
 #[cfg(target_os = "none")]
 mod heap;
@@ -33,7 +32,6 @@ mod lock;
 pub mod measure;
 pub mod memory;
 pub mod process;
-pub mod random;
 pub mod raw;
 pub mod report;
 #[cfg(target_os = "none")]
@@ -46,6 +44,7 @@ pub use console::{eprint_line, print};
 pub use lock::Lock;
 pub use process::Ending;
 pub use skimmer_abi::errno::Errno;
+pub use skimmer_abi::{digest, random};
 
 /// What a call comes back with.
 pub type Result<T> = core::result::Result<T, Errno>;

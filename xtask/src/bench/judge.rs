@@ -67,7 +67,7 @@ pub(super) fn bounds(measured: &Table) -> Vec<String> {
 }
 
 /// What differs from the committed table. Another compiler makes other code.
-fn against(measured: &Table, committed: &Table) -> Vec<String> {
+pub(super) fn against(measured: &Table, committed: &Table) -> Vec<String> {
     let mut problems = Vec::new();
     for cost in &measured.figures {
         let (name, new) = (&cost.name, cost.instructions);

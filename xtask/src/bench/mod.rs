@@ -34,7 +34,7 @@ use table::{Cost, Table};
 pub const FEATURE: &str = "bench";
 
 /// The program in the boot package.
-const PROGRAM: &str = "bench";
+pub const PROGRAM: &str = "bench";
 
 /// A boot, and the argument that the program gets.
 #[derive(Clone, Copy, Debug)]
@@ -202,13 +202,39 @@ fn one(
         Record::Boot { sbi, .. } => Some(show::firmware(*sbi)),
         _ => None,
     });
-    let told = booted.records.into_iter().filter_map(|record| match record {
-        Record::Figure { name, operations, instructions, counts } => {
-            Some(Told { name, operations, instructions, counts })
-        }
+    Ok((told(&booted.records), firmware.unwrap_or_default()))
+}
+
+/// The figures that a boot told.
+fn told(records: &[Record]) -> Vec<Told> {
+    let told = records.iter().filter_map(|record| match record {
+        Record::Figure { name, operations, instructions, counts } => Some(Told {
+            name: name.clone(),
+            operations: *operations,
+            instructions: *instructions,
+            counts: *counts,
+        }),
         _ => None,
     });
-    Ok((told.collect(), firmware.unwrap_or_default()))
+    told.collect()
+}
+
+/// What the gate says of a boot if the other's figures were committed. Firmware's
+/// instructions are among the figures.
+#[must_use]
+pub fn against(records: &[Record], committed: &[Record]) -> Vec<String> {
+    let uncounted = |told: Told| {
+        let counted = Told { counts: Some(Counts::default()), ..told.clone() };
+        cost(&told, &counted).ok()
+    };
+    let table = |records| Table {
+        command: String::new(),
+        compiler: String::new(),
+        qemu: String::new(),
+        firmware: String::new(),
+        figures: told(records).into_iter().filter_map(uncounted).collect(),
+    };
+    judge::against(&table(records), &table(committed))
 }
 
 /// Puts the counts beside the instructions, per operation.

@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use crate::bench;
 use crate::boot::Booted;
 use crate::verdict::{Kind, failed_checks};
 
@@ -36,6 +37,12 @@ pub enum Check {
     },
     /// The host sees a line that the guest prints while its scenario runs.
     HotPrint,
+    /// `cargo xtask bench` finds this figure too far from the good kernel's, whose
+    /// boot counts as the committed table.
+    Cost {
+        /// The figure's name.
+        figure: &'static str,
+    },
 }
 
 impl fmt::Display for Check {
@@ -46,6 +53,7 @@ impl fmt::Display for Check {
             Self::BadInput { text } => write!(f, "bad input: {text}"),
             Self::Hang { text } => write!(f, "hang: {text}"),
             Self::HotPrint => f.write_str("hot print"),
+            Self::Cost { figure } => write!(f, "cost: {figure}"),
         }
     }
 }
@@ -76,6 +84,16 @@ impl Check {
                 diagnosis: one_line(&other(booted, &first.what)),
             },
         })
+    }
+
+    /// What this check has to say of a boot that passed, beside one of the good
+    /// kernel.
+    #[must_use]
+    pub fn catch_beside(&self, booted: &Booted, good: &Booted) -> Option<Catch> {
+        let Self::Cost { figure } = self else { return None };
+        let problems = bench::against(&booted.records, &good.records);
+        let said = problems.into_iter().find(|problem| problem.starts_with(figure))?;
+        Some(Catch { as_meant: true, by: self.to_string(), diagnosis: one_line(&said) })
     }
 
     /// What this check said of a boot whose verdict is `kind`, in the words
@@ -193,6 +211,26 @@ pub(super) mod tests {
         assert!(catch.as_meant, "{catch:?}");
         boot.verdict.problems[0].kind = Kind::NumbersWrong;
         assert!(!is_meant(check, &boot));
+    }
+
+    #[test]
+    fn a_cost_is_told_by_its_own_figure_beside_the_good_kernels() {
+        let told = |name: &str, instructions| Booted {
+            records: vec![Record::Figure {
+                name: name.to_owned(),
+                operations: 100,
+                instructions,
+                counts: None,
+            }],
+            ..booted(&[])
+        };
+        let check = Check::Cost { figure: "null-call" };
+        let good = told("null-call", 10_000);
+        assert_eq!(check.catch_beside(&told("null-call", 10_200), &good), None);
+        let catch = check.catch_beside(&told("null-call", 10_300), &good).expect("caught");
+        assert!(catch.as_meant && catch.diagnosis.contains("103 instructions, 100"), "{catch:?}");
+        assert_eq!(check.catch_beside(&told("other", 1), &told("other", 9)), None);
+        assert_eq!(Check::HotPrint.catch_beside(&told("null-call", 1), &good), None);
     }
 
     #[test]

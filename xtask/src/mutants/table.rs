@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use skimmer_abi::scenario::Scenario;
 
 use super::check::Check;
-use crate::cli::{BuildArgs, MachineArgs, WorkloadArgs};
+use crate::bench;
+use crate::cli::{BuildArgs, MachineArgs, SetupArgs, WorkloadArgs};
 use crate::schedule::{Plan, Schedule};
 use crate::setup::compiler::Choice;
 use crate::spec::MemorySize;
@@ -171,6 +172,14 @@ pub const BUGS: &[Bug] = &[
         check: Check::Hang { text: " program " },
         ..program("spawnstorm")
     },
+    Bug {
+        name: "dear-call",
+        arguments: &["one"],
+        harts: 1,
+        schedule: Schedule::Rr(0),
+        check: Check::Cost { figure: "null-call" },
+        ..program(bench::PROGRAM)
+    },
 ];
 
 /// The bug of that name.
@@ -244,13 +253,11 @@ impl Bug {
             memory: MemorySize { mib: 256 },
             cpu: None,
             machine: "virt".to_owned(),
-            qemu,
             qemu_arg: Vec::new(),
             schedule: Plan::Always(self.schedule),
             dtb: None,
             timeout: PATIENCE,
-            compiler,
-            no_install: true,
+            setup: SetupArgs { qemu, compiler, no_install: true },
         }
     }
 

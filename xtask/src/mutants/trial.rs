@@ -12,11 +12,11 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
-use super::check::{Catch, one_line};
+use super::check::{Catch, Check, one_line};
 use super::table::{Bug, DELAY_MARK, MARK, build_args, has_mark};
 use crate::boot::{Boot, Booted, boot};
 use crate::build::{self, Kernel};
-use crate::cli::run_line;
+use crate::cli::BootArgs;
 use crate::process;
 use crate::programs;
 use crate::record::Record;
@@ -145,7 +145,7 @@ impl Trials<'_> {
     }
 
     /// Boots the kernel with the bug until a boot fails.
-    fn hunt(&self, row: &mut Row, kernel: &Kernel) -> Result<()> {
+    fn hunt(&mut self, row: &mut Row, kernel: &Kernel) -> Result<()> {
         let bug = row.bug;
         for number in 0..self.boots {
             let seed = derive_seed(self.seed, number);
@@ -153,7 +153,10 @@ impl Trials<'_> {
             row.seeds.push(seed);
             row.took += made.booted.took;
             row.firmware = row.firmware.or_else(|| firmware(&made.booted.records));
-            row.catch = bug.check.catch(&made.booted);
+            row.catch = match bug.check.catch(&made.booted) {
+                None => self.beside(row, &made.booted, number)?,
+                caught => caught,
+            };
             if let Some(catch) = &row.catch {
                 row.reproduce = Some(made.reproduce);
                 if !catch.as_meant {
@@ -170,6 +173,23 @@ impl Trials<'_> {
         }
         row.wrong.push(format!("not caught in {} boots", self.boots));
         Ok(())
+    }
+
+    /// What is seen of a bug only beside the good kernel: the boot passed.
+    fn beside(&mut self, row: &mut Row, booted: &Booted, number: u32) -> Result<Option<Catch>> {
+        if !matches!(row.bug.check, Check::Cost { .. }) {
+            return Ok(None);
+        }
+        match self.good_kernel(row.bug)? {
+            Ok(kernel) => {
+                let good = self.boot(row.bug, &kernel, Vec::new(), number)?;
+                Ok(row.bug.check.catch_beside(booted, &good.booted))
+            }
+            Err(why) => {
+                row.wrong.push(why);
+                Ok(None)
+            }
+        }
     }
 
     /// Boots the good kernel with the seeds of the other, and with all of them
@@ -232,12 +252,15 @@ impl Trials<'_> {
         let seed = derive_seed(self.seed, number);
         let which = features.first().map_or("default", String::as_str);
         let dir = self.dir.join(bug.name).join(format!("{which}-{}", name(number)));
-        let machine = bug.machine(self.tools.qemu_asked.clone(), self.compiler);
-        let workload = bug.workload(seed);
-        let reproduce = run_line(&workload, &machine, &build_args(features), seed);
-        let workload = workload.workload(seed);
+        let args = BootArgs {
+            workload: bug.workload(seed),
+            machine: bug.machine(self.tools.qemu_asked.clone(), self.compiler),
+            build: build_args(features),
+        };
+        let reproduce = args.run_line();
+        let workload = args.workload.workload(seed);
         std::fs::create_dir_all(&dir)?;
-        let mut machine_asked = machine.machine(self.tools, seed);
+        let mut machine_asked = args.machine.machine(self.tools, seed);
         machine_asked.initrd = programs::for_boot(&self.tools.compiler, &workload, &dir)?;
         let spec = Boot {
             machine: &machine_asked,
@@ -245,7 +268,7 @@ impl Trials<'_> {
             gdb: &self.tools.gdb,
             workload: &workload,
             dir: &dir,
-            timeout: machine.timeout(),
+            timeout: args.machine.timeout(),
             wait: false,
             reproduce: &reproduce,
         };

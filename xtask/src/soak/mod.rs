@@ -24,7 +24,7 @@ use sha2::{Digest as _, Sha256};
 use crate::boot::{Boot, boot};
 use crate::build::{self, Kernel};
 use crate::claim::Claim;
-use crate::cli::{MachineArgs, SoakArgs, one_of, run_line};
+use crate::cli::{MachineArgs, SoakArgs};
 use crate::evidence::file;
 use crate::process;
 use crate::programs;
@@ -59,10 +59,10 @@ struct Soak<'a> {
 /// # Errors
 /// When it could not begin.
 pub fn soak(args: &SoakArgs) -> Result<bool> {
-    args.machine.check()?;
-    let tools = setup::ensure(&args.machine.wishes())?;
-    let kernel = build::kernel(&tools.compiler, &args.build.profile())?;
-    let workload = args.workload.workload(args.workload.seed);
+    args.boot.check()?;
+    let tools = setup::ensure(&args.boot.machine.setup.wishes())?;
+    let kernel = build::kernel(&tools.compiler, &args.boot.build.profile())?;
+    let workload = args.boot.workload.workload(args.boot.workload.seed);
     let made = target_dir().join("soak");
     std::fs::create_dir_all(&made)?;
     // Kept apart from the next build until the directory is known.
@@ -103,10 +103,10 @@ pub fn soak(args: &SoakArgs) -> Result<bool> {
 
 /// Every argument that changes what a boot does, and the build, in words.
 fn identity(args: &SoakArgs, tools: &Tools, kernel: &Kernel, package: Option<&Path>) -> String {
-    let mut words = args.workload.words(args.workload.seed);
-    words.extend(args.machine.words());
-    words.extend(args.workload.last_words());
-    let dtb = args.machine.dtb.as_ref().and_then(|path| build::identity(path).ok());
+    let mut words = args.boot.workload.words(args.boot.workload.seed);
+    words.extend(args.boot.machine.words());
+    words.extend(args.boot.workload.last_words());
+    let dtb = args.boot.machine.dtb.as_ref().and_then(|path| build::identity(path).ok());
     format!(
         "arguments: {}\nkernel: {}\nprograms: {}\ndevice tree: {}\nQEMU: {} {}\nhost tool: {}\n",
         words.join(" "),
@@ -194,8 +194,8 @@ fn collect(
 
 impl Soak<'_> {
     fn what(&self) -> String {
-        let MachineArgs { machine, harts, memory, schedule, .. } = &self.args.machine;
-        let scenario = &self.args.workload.scenario;
+        let MachineArgs { machine, harts, memory, schedule, .. } = &self.args.boot.machine;
+        let scenario = self.args.boot.workload.name();
         format!("{scenario} on {machine}, {harts} hart(s), {memory}, schedule {schedule}")
     }
 
@@ -239,7 +239,7 @@ impl Soak<'_> {
                 Err(_) if process::interrupted() => break,
                 Err(why) => {
                     locked().give_up();
-                    let seed = derive_seed(self.args.workload.seed, number);
+                    let seed = derive_seed(self.args.boot.workload.seed, number);
                     BootRecord::not_made(number, seed, &self.kernel.identity, &why)
                 }
             };
@@ -250,15 +250,14 @@ impl Soak<'_> {
     }
 
     fn one_boot(&self, number: u32) -> Result<BootRecord> {
-        let seed = derive_seed(self.args.workload.seed, number);
-        let (workload_args, machine) = one_of(&self.args.workload, &self.args.machine, seed);
-        let reproduce = run_line(&workload_args, &machine, &self.args.build, seed);
-        let workload = workload_args.workload(seed);
+        let seed = derive_seed(self.args.boot.workload.seed, number);
+        let one = self.args.boot.one_of(seed);
+        let workload = one.workload.workload(seed);
         let dir = self.dir.join(name(number));
         if dir.exists() {
             std::fs::remove_dir_all(&dir)?;
         }
-        let mut machine_asked = machine.machine(self.tools, seed);
+        let mut machine_asked = one.machine.machine(self.tools, seed);
         machine_asked.initrd.clone_from(&self.package);
         let spec = Boot {
             machine: &machine_asked,
@@ -266,9 +265,9 @@ impl Soak<'_> {
             gdb: &self.tools.gdb,
             workload: &workload,
             dir: &dir,
-            timeout: self.args.machine.timeout(),
+            timeout: self.args.boot.machine.timeout(),
             wait: false,
-            reproduce: &reproduce,
+            reproduce: &one.run_line(),
         };
         let booted = boot(&spec, &mut |_| {}).with_context(|| format!("boot {number}"))?;
         if booted.verdict.passed() {
@@ -287,7 +286,7 @@ impl Soak<'_> {
             qemu: self.tools.qemu_version.clone(),
             compiler: self.tools.compiler.version(),
             machine: self.what(),
-            scenario: self.args.workload.scenario.clone(),
+            scenario: self.args.boot.workload.name().to_owned(),
         };
         std::fs::write(path, summary.markdown(&about))
             .with_context(|| format!("cannot write the report {}", path.display()))?;

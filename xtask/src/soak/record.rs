@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
+use skimmer_abi::random::mix;
 
 use crate::boot::{Boot, Booted};
 use crate::inspect::HartCounters;
@@ -40,6 +41,8 @@ pub struct BootRecord {
     pub totals: Totals,
     /// What the guest vouched for.
     pub outcome: Option<Outcome>,
+    /// How the workload's threads were spread, where there is a choice.
+    pub shape: Option<String>,
     /// The firmware's SBI implementation id and version.
     pub firmware: Option<(u64, u64)>,
     /// The command that does the same again.
@@ -106,6 +109,7 @@ impl BootRecord {
             duplicate: false,
             totals: Totals::of(&booted.harts),
             outcome,
+            shape: spec.workload.work().and_then(|work| work.shape()),
             firmware,
             reproduce: spec.reproduce.to_owned(),
         }
@@ -128,6 +132,7 @@ impl BootRecord {
             duplicate: false,
             totals: Totals::default(),
             outcome: None,
+            shape: None,
             firmware: None,
             reproduce: String::new(),
         }
@@ -195,14 +200,6 @@ pub const fn derive_seed(seed: u64, boot: u32) -> u64 {
     mix(seed ^ mix(boot as u64 + 1))
 }
 
-/// The finisher of SplitMix64: a permutation that spreads every bit.
-pub const fn mix(seed: u64) -> u64 {
-    let mut z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
-}
-
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
@@ -222,6 +219,7 @@ pub(super) mod tests {
             duplicate: false,
             totals: Totals { switches: 10, doorbells: 2, preemptions: 1 },
             outcome: None,
+            shape: None,
             firmware: Some((1, 0x1_0001)),
             reproduce: "cargo xtask run".to_owned(),
         }

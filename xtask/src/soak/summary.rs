@@ -43,6 +43,9 @@ pub struct Summary {
     pub digests: usize,
     /// Boots that count, by schedule.
     pub schedules: BTreeMap<Schedule, usize>,
+    /// Boots that count, by how their workload's threads were spread, where that
+    /// differs.
+    pub shapes: BTreeMap<String, usize>,
     /// What the harts counted, in all boots that count.
     pub totals: Totals,
     /// Failures by kind.
@@ -64,14 +67,6 @@ impl Summary {
     pub fn of(all: &[BootRecord]) -> Self {
         let records: Vec<&BootRecord> = all.iter().filter(|r| !r.duplicate).collect();
         let digests: BTreeSet<&str> = all.iter().filter_map(|r| r.digest.as_deref()).collect();
-        let mut schedules = BTreeMap::new();
-        for record in &records {
-            *schedules.entry(record.schedule).or_insert(0) += 1;
-        }
-        let mut kinds = BTreeMap::new();
-        for kind in records.iter().filter_map(|r| r.verdict.kind()) {
-            *kinds.entry(kind).or_insert(0) += 1;
-        }
         let mut times: Vec<Duration> = records.iter().map(|r| r.took()).collect();
         times.sort_unstable();
         let passing = || records.iter().filter(|r| r.verdict.passed());
@@ -80,9 +75,10 @@ impl Summary {
             passed: passing().count(),
             duplicates: all.len() - records.len(),
             digests: digests.len(),
-            schedules,
+            schedules: counted(records.iter().map(|r| r.schedule)),
+            shapes: counted(records.iter().filter_map(|r| r.shape.clone())),
             totals: records.iter().fold(Totals::default(), |sum, r| sum + r.totals),
-            kinds,
+            kinds: counted(records.iter().filter_map(|r| r.verdict.kind())),
             times: median(&times).and_then(|m| Some((*times.first()?, m, *times.last()?))),
             round_trips: passing().filter_map(|r| Some(r.outcome?.round_trips)).sum(),
             kstress: passing().filter_map(|r| r.outcome?.kstress).fold(None, |sum, n| {
@@ -116,15 +112,11 @@ impl Summary {
     }
 
     fn kinds_in_words(&self) -> String {
-        let kinds: Vec<String> =
-            self.kinds.iter().map(|(kind, n)| format!("{n} {}", kind.name())).collect();
-        if kinds.is_empty() { "none".to_owned() } else { kinds.join(", ") }
+        in_words(&self.kinds, |kind, n| format!("{n} {}", kind.name()))
     }
 
     fn schedules_in_words(&self) -> String {
-        let schedules: Vec<String> =
-            self.schedules.iter().map(|(schedule, n)| format!("{n} {schedule}")).collect();
-        if schedules.is_empty() { "none".to_owned() } else { schedules.join(", ") }
+        in_words(&self.schedules, |schedule, n| format!("{n} {schedule}"))
     }
 
     fn traces_in_words(&self) -> String {
@@ -151,6 +143,10 @@ impl Summary {
             ("round trips", format!("{} verified", self.round_trips)),
         ];
         rows.extend(kstress.map(|kstress| ("kstress", kstress)));
+        if !self.shapes.is_empty() {
+            let shapes = in_words(&self.shapes, |shape, n| format!("{n} boot(s) of {shape}"));
+            rows.push(("shapes", shapes));
+        }
         rows.extend([
             ("thread switches", switches.to_string()),
             ("doorbells", doorbells.to_string()),
@@ -207,6 +203,19 @@ pub fn markdown_cell(text: &str) -> String {
     text.replace('|', "\\|")
 }
 
+/// How many there are of each.
+fn counted<T: Ord>(things: impl Iterator<Item = T>) -> BTreeMap<T, usize> {
+    things.fold(BTreeMap::new(), |mut counts, thing| {
+        *counts.entry(thing).or_insert(0) += 1;
+        counts
+    })
+}
+
+fn in_words<T>(counts: &BTreeMap<T, usize>, word: impl Fn(&T, usize) -> String) -> String {
+    let words: Vec<String> = counts.iter().map(|(thing, n)| word(thing, *n)).collect();
+    if words.is_empty() { "none".to_owned() } else { words.join(", ") }
+}
+
 /// The middle of sorted times; of two middles the mean.
 fn median(times: &[Duration]) -> Option<Duration> {
     let last = times.len().checked_sub(1)?;
@@ -223,21 +232,15 @@ mod tests {
 
     fn outcome() -> Outcome {
         Outcome {
-            scenario: Scenario::Msgstorm,
             harts: 2,
             round_trips: 64,
-            errors: 0,
             kernel_sends: 100,
             kernel_replies: 100,
             remote_ops: 100,
-            ring_waits: 0,
-            doorbells: 0,
             switches: 100,
             canaries: 4,
-            preemptions: 0,
-            kstress: None,
             nanos: 1000,
-            off_times: None,
+            ..Outcome::of(Scenario::Msgstorm)
         }
     }
 
@@ -286,6 +289,18 @@ mod tests {
         assert!(summary.text().contains(said), "{}", summary.text());
         assert_eq!(Summary::of(&records[2..]).kstress, None);
         assert!(!Summary::of(&records[2..]).text().contains("kstress"));
+    }
+
+    #[test]
+    fn boots_are_counted_by_shape_where_there_are_several() {
+        let with = |boot, shape: &str| {
+            let shape = Some(shape.to_owned());
+            BootRecord { shape, ..sample(boot, 100, None) }
+        };
+        let records = [with(0, "one"), with(1, "other"), with(2, "one")];
+        let said = Summary::of(&records).text();
+        assert!(said.contains("2 boot(s) of one, 1 boot(s) of other"), "{said}");
+        assert!(!Summary::of(&[sample(0, 100, None)]).text().contains("shapes"));
     }
 
     #[test]

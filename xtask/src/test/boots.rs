@@ -14,7 +14,7 @@ use super::traces;
 use crate::boot::{Boot, Booted, Event, boot};
 use crate::build::{self, Kernel, Profile};
 use crate::claim::Claim;
-use crate::cli::{BuildArgs, MachineArgs, WorkloadArgs, run_line};
+use crate::cli::{BootArgs, BuildArgs, MachineArgs, SetupArgs, WorkloadArgs};
 use crate::console::Line;
 use crate::gdb_test;
 use crate::lint::Tally;
@@ -107,8 +107,8 @@ fn some(tally: Tally, only: Option<&str>) -> Result<Tally> {
 fn one(case: &Case, tools: &Tools, kernel: &Kernel) -> Result<Result<String, String>> {
     let dir = target_dir().join("test").join(case.name);
     std::fs::create_dir_all(&dir)?;
-    let machine_args = machine_args(case, tools, &dir)?;
-    let workload_args = WorkloadArgs {
+    let machine = machine_args(case, tools, &dir)?;
+    let workload = WorkloadArgs {
         scenario: case.scenario.name().to_owned(),
         rounds: case.rounds,
         seed: SEED,
@@ -121,9 +121,10 @@ fn one(case: &Case, tools: &Tools, kernel: &Kernel) -> Result<Result<String, Str
             .collect(),
         append: case.append.iter().map(ToString::to_string).collect(),
     };
-    let build_args = BuildArgs { release: true, debug: false, features: Vec::new() };
-    let workload = workload_args.workload(SEED);
-    let mut machine = machine_args.machine(tools, SEED);
+    let build = BuildArgs { release: true, debug: false, features: Vec::new() };
+    let args = BootArgs { workload, machine, build };
+    let workload = args.workload.workload(SEED);
+    let mut machine = args.machine.machine(tools, SEED);
     machine.initrd = programs::for_boot(&tools.compiler, &workload, &dir)?;
     let spec = Boot {
         machine: &machine,
@@ -131,9 +132,9 @@ fn one(case: &Case, tools: &Tools, kernel: &Kernel) -> Result<Result<String, Str
         gdb: &tools.gdb,
         workload: &workload,
         dir: &dir,
-        timeout: machine_args.timeout(),
+        timeout: args.machine.timeout(),
         wait: false,
-        reproduce: &run_line(&workload_args, &machine_args, &build_args, SEED),
+        reproduce: &args.run_line(),
     };
     let mut killer = Killer { armed: case.kill, id: None };
     let booted = boot(&spec, &mut |event| killer.see(&event))?;
@@ -146,13 +147,15 @@ fn machine_args(case: &Case, tools: &Tools, dir: &Path) -> Result<MachineArgs> {
         memory: MemorySize { mib: case.mib },
         cpu: case.cpu.map(ToOwned::to_owned),
         machine: case.machine.to_owned(),
-        qemu: tools.qemu_asked.clone(),
         qemu_arg: case.extra.iter().map(ToString::to_string).collect(),
         dtb: None,
         schedule: Plan::Always(case.schedule),
         timeout: DEFAULT_TIMEOUT.as_secs(),
-        compiler: Choice::Auto,
-        no_install: true,
+        setup: SetupArgs {
+            qemu: tools.qemu_asked.clone(),
+            compiler: Choice::Auto,
+            no_install: true,
+        },
     };
     if let Some(change) = case.tree {
         let mut tree = Tree::of(&args.machine(tools, SEED))?;

@@ -9,7 +9,7 @@ use super::rings::Ring;
 use crate::boot::{self, Boot};
 use crate::build;
 use crate::claim::Claim;
-use crate::cli::{TraceArgs, one_of, run_line};
+use crate::cli::TraceArgs;
 use crate::programs;
 use crate::setup;
 use crate::show;
@@ -20,17 +20,17 @@ use crate::workspace::{short, target_dir};
 /// # Errors
 /// When the boot could not be made, or there is no trace to write.
 pub fn trace(args: &TraceArgs) -> Result<bool> {
-    args.machine.check()?;
-    let tools = setup::ensure(&args.machine.wishes())?;
-    let kernel = build::kernel(&tools.compiler, &args.build.profile())?;
-    let (workload_args, machine) = one_of(&args.workload, &args.machine, args.workload.seed);
-    let seed = workload_args.seed;
-    let workload = workload_args.workload(seed);
+    args.boot.check()?;
+    let tools = setup::ensure(&args.boot.machine.setup.wishes())?;
+    let kernel = build::kernel(&tools.compiler, &args.boot.build.profile())?;
+    let seed = args.boot.workload.seed;
+    let one = args.boot.one_of(seed);
+    let workload = one.workload.workload(seed);
     let claim = Claim::first_free(&target_dir().join("trace").join(workload.scenario.name()))?;
     claim.clear()?;
     let dir = claim.dir();
     let kernel = kernel.keep_copy(dir)?;
-    let mut asked = machine.machine(&tools, seed);
+    let mut asked = one.machine.machine(&tools, seed);
     asked.initrd = programs::for_boot(&tools.compiler, &workload, dir)?;
     let spec = Boot {
         machine: &asked,
@@ -38,9 +38,9 @@ pub fn trace(args: &TraceArgs) -> Result<bool> {
         gdb: &tools.gdb,
         workload: &workload,
         dir,
-        timeout: machine.timeout(),
+        timeout: one.machine.timeout(),
         wait: false,
-        reproduce: &run_line(&workload_args, &machine, &args.build, seed),
+        reproduce: &one.run_line(),
     };
     let booted = boot::boot(&spec, &mut |_| {})?;
     println!("{}", show::summary(&booted, Vec::new()));

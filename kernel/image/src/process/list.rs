@@ -235,13 +235,16 @@ pub(crate) fn count() -> u32 {
     with(|list| list.entries.len())
 }
 
-/// Channels that processes have left behind in their rooms.
-pub(crate) fn channels_left() -> u64 {
+/// Channels that were created and destroyed in the rooms that no process has
+/// now: in all, once every process is gone.
+pub(crate) fn channel_totals() -> (u64, u64) {
     let mut next = with(|list| list.free);
-    let mut left = 0;
+    let (mut created, mut destroyed) = (0, 0);
     while let Some(room) = next {
-        left += channels::counts(room).live();
+        let counts = channels::counts(room);
+        created += counts.created;
+        destroyed += counts.destroyed;
         next = masked(|irq| *room.next_free.lock(irq));
     }
-    left
+    (created, destroyed)
 }

@@ -39,7 +39,7 @@ use skimmer_sync::{boxed::try_box, lock::SpinLock};
 use crate::{lwkt, mutex::Mutex};
 
 pub(crate) use calls::reported;
-pub(crate) use list::{channels_left, count, ends, wait};
+pub(crate) use list::{channel_totals, count, ends, wait};
 pub(crate) use spawn::{Birth, set_package, spawn};
 
 /// Frames that all processes together have.

@@ -34,21 +34,8 @@ pub(super) fn hang() -> Report {
 /// Says that all is well and means it, but leaves with a failure.
 pub(super) fn lie_record() -> ! {
     console::send(Record::End(Outcome {
-        scenario: Scenario::LieRecord,
         harts: super::harts(),
-        round_trips: 0,
-        errors: 0,
-        kernel_sends: 0,
-        kernel_replies: 0,
-        remote_ops: 0,
-        ring_waits: 0,
-        doorbells: 0,
-        switches: 0,
-        canaries: 0,
-        preemptions: 0,
-        kstress: None,
-        nanos: 0,
-        off_times: None,
+        ..Outcome::of(Scenario::LieRecord)
     }));
     power::exit(ExitStatus::Failure)
 }

@@ -19,7 +19,8 @@ use core::sync::atomic::Ordering;
 use skimmer_abi::{
     exit::ExitStatus,
     inspect::HartInspect,
-    record::{Outcome, Record},
+    random::mix,
+    record::{Outcome, Programs, Record},
     scenario::Scenario,
 };
 use skimmer_arch::{console, paging, power, time};
@@ -37,6 +38,8 @@ pub(crate) struct Report {
     pub(crate) errors: u64,
     /// Messages that were sent and answered for it, where its threads know.
     pub(crate) messages: Option<u64>,
+    /// What programs did.
+    pub(crate) programs: Option<Programs>,
 }
 
 /// Runs what the command line asks for, and ends the machine.
@@ -90,6 +93,7 @@ pub(crate) fn run(line: &CommandLine<'_>) -> ! {
         kstress: kstress.map(|tally| tally.rounds),
         nanos,
         off_times,
+        programs: report.programs,
     }));
     power::exit(if errors == 0 { ExitStatus::Success } else { ExitStatus::Failure })
 }
@@ -139,15 +143,6 @@ fn spawn(
         Ok(id) => id,
         Err(_) => crate::refuse(&"not enough memory for the threads of the scenario"),
     }
-}
-
-/// SplitMix64: one number from another, well mixed. What a server computes and
-/// its client checks, and where perturbation comes from.
-const fn mix(number: u64) -> u64 {
-    let mut z = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ z >> 31
 }
 
 /// The kernel's counters, summed over all harts.

@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use skimmer_abi::{
     call::{Exit, ended},
     check::Check,
+    record::Programs,
 };
 use skimmer_arch::{memory, println};
 use skimmer_core::{cmdline::CommandLine, ids::Priority};
@@ -56,13 +57,19 @@ fn judge(name: &str, exit: Exit, before: process::Frames) -> Report {
         Some(check) => failed(check.name(), false),
         None => failed("a program names a check that there is", reported.failed == 0),
     };
+    let (created, destroyed) = process::channel_totals();
     let errors = reported.errors.max(named)
         + failed("the first program ends by itself, with status 0", is_good)
         + failed("every process is waited for", process::count() == 0)
-        + failed("every channel of the processes was freed", process::channels_left() == 0)
+        + failed("every channel of the processes was freed", created == destroyed)
         + failed("every frame of the processes came back", process::frames() == before)
         + failed("the kernel's heap is as it was", is_heap_as_it_was());
-    Report { verified: reported.verified, errors, messages: None }
+    let programs = Programs {
+        digest: reported.digest,
+        channels_created: created,
+        channels_destroyed: destroyed,
+    };
+    Report { verified: reported.verified, errors, programs: Some(programs), ..Report::default() }
 }
 
 /// What harts keep in stock counts as in use, and the first program's own things

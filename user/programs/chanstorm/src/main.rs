@@ -9,10 +9,13 @@
 //! 0, the threads are so many processes of one thread. `first` is theirs: the
 //! number of the first thread, from which its order is drawn.
 //!
+//! Places are taken again by force: a process has memory for 512 channels, gets
+//! more only when all of them are taken, and 8,192 are the most.
+//!
 //! Reports the channels that were created, verified and destroyed, and the sum
 //! of the threads' digests of their orders; the same for the same seed, however
-//! the threads are spread. Ends with 0 only if nothing was wrong, the kernel's
-//! counts among it.
+//! the threads are spread. The host draws the orders again and compares. Ends
+//! with 0 only if nothing was wrong, the kernel's counts among it.
 #![no_std]
 #![no_main]
 #![deny(unsafe_code)]

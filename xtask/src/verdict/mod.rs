@@ -6,6 +6,8 @@
 //! success gives *and* numbers that the host checked again; whatever is
 //! missing, doubled, damaged or different is a failure with a kind.
 
+mod numbers;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -14,9 +16,10 @@ use skimmer_abi::scenario::Scenario;
 
 use crate::console::{Gap, Text};
 use crate::record::{Outcome, Record};
-use crate::rounds::{Due, Rounds, kstress_messages};
+use crate::rounds::Rounds;
 use crate::show;
 use crate::watchdog::Hang;
+use crate::workloads::Work;
 
 /// How the machine came to its end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +48,8 @@ pub struct Expected {
     pub scenario: Scenario,
     /// How much work: the units that must be verified are reckoned from it.
     pub rounds: Rounds,
+    /// The same, of a program.
+    pub work: Option<Work>,
     /// Harts that must come up, where the number is known.
     pub harts: Option<u32>,
     /// Whether the machine can tell an exit status.
@@ -269,7 +274,7 @@ fn check_outcome(expected: &Expected, seen: &Seen<'_>, add: &mut impl FnMut(Kind
         add(Kind::GuestErrors, format!("the guest counted {} errors", outcome.errors));
     }
     check_beginning(expected, &seen.records[..at], add);
-    check_numbers(expected, outcome, seen.records, add);
+    numbers::check(expected, outcome, seen.records, add);
 }
 
 /// The first line of the console between the start of the scenario and its
@@ -328,122 +333,5 @@ fn check_beginning(expected: &Expected, before: &[Record], add: &mut impl FnMut(
     }
 }
 
-fn check_numbers(
-    expected: &Expected,
-    outcome: &Outcome,
-    records: &[Record],
-    add: &mut impl FnMut(Kind, String),
-) {
-    let mut check = |holds: bool, what: String| {
-        if !holds {
-            add(Kind::NumbersWrong, what);
-        }
-    };
-    let up = count(records, |r| matches!(r, Record::HartUp { .. }));
-    let failed = count(records, |r| matches!(r, Record::HartFailed { .. }));
-    let mut ids: Vec<u64> = records
-        .iter()
-        .filter_map(|r| if let Record::HartUp { hartid, .. } = r { Some(*hartid) } else { None })
-        .collect();
-    ids.sort_unstable();
-    ids.dedup();
-    check(ids.len() as u64 == up, "a hart came up twice".to_owned());
-    for record in records {
-        if let Record::Boot { harts, .. } = record {
-            let told = up + failed == u64::from(*harts);
-            check(told, format!("{harts} harts found, {up} came up, {failed} failed"));
-        }
-    }
-    match expected.harts {
-        Some(due) => {
-            let due = u64::from(due) + u64::from(boots_on_a_skipped_hart(records));
-            check(up == due, format!("{up} harts came up, {due} were due"));
-        }
-        None => {
-            check(up > 0, "no hart came up".to_owned());
-            check(up > 1 || failed < 2, format!("all {failed} other harts failed to start"));
-        }
-    }
-    let told = outcome.kstress;
-    check(
-        expected.rounds.kstress_is_right(told),
-        match told {
-            _ if !expected.rounds.kstress => "kstress ran and was not asked for".to_owned(),
-            None => "kstress was asked for and did not run".to_owned(),
-            Some(count) => format!("kstress made {count} round trips: it did not go on"),
-        },
-    );
-    let Some(due) = expected.rounds.due(expected.scenario, up) else { return };
-    let harts = u64::from(outcome.harts);
-    check(harts == up, format!("{harts} harts took part, {up} came up"));
-    check_announced(&due, up, records, &mut check);
-    check_work(expected.scenario, &due, outcome, &mut check);
-}
-
-/// Whether the machine booted on a hart that its tree calls unusable: firmware
-/// chooses, and the kernel uses the hart that it runs on.
-fn boots_on_a_skipped_hart(records: &[Record]) -> bool {
-    records.iter().any(|record| match record {
-        Record::Boot { boot_hart, .. } => records.iter().any(
-            |other| matches!(other, Record::HartSkipped { hartid, .. } if hartid == boot_hart),
-        ),
-        _ => false,
-    })
-}
-
-/// What the guest announced must be what it was asked for.
-fn check_announced(due: &Due, up: u64, records: &[Record], check: &mut impl FnMut(bool, String)) {
-    for record in records {
-        let Record::Start { harts, clients, rounds, .. } = *record else { continue };
-        let (asked, wanted) = (due.rounds, due.clients);
-        check(rounds == asked, format!("{rounds} rounds were begun, {asked} were asked for"));
-        let clients = u64::from(clients);
-        check(clients == wanted, format!("{clients} clients were begun, {wanted} were due"));
-        check(u64::from(harts) == up, format!("begun on {harts} harts, {up} came up"));
-    }
-}
-
-/// The work that was done, against what was asked for and against the kernel's
-/// own counters.
-fn check_work(
-    scenario: Scenario,
-    due: &Due,
-    outcome: &Outcome,
-    check: &mut impl FnMut(bool, String),
-) {
-    let Outcome { round_trips, kernel_sends: sends, kernel_replies: replies, .. } = *outcome;
-    let (least, most) = (*due.verified.start(), *due.verified.end());
-    let in_words = match least {
-        _ if least == most => format!("{least} were due"),
-        _ if most == u64::MAX => format!("at least {least} were due"),
-        _ => format!("{least} to {most} were due"),
-    };
-    let is_due = due.verified.contains(&round_trips);
-    check(is_due, format!("{round_trips} verified, {in_words}"));
-    let is_alone = scenario == Scenario::Ports && outcome.harts == 1;
-    check(is_alone || round_trips > 0, "nothing was done".to_owned());
-    check(outcome.canaries > 0, "no stack canary was checked".to_owned());
-    // Every message is answered in the end, if only because nobody is there.
-    check(sends == replies, format!("{sends} sends, {replies} replies"));
-    let all =
-        due.messages.map(|messages| messages.saturating_add(kstress_messages(outcome.kstress)));
-    let fewest = all.unwrap_or(round_trips.saturating_add(outcome.kstress.unwrap_or(0)));
-    let covers = |n: u64| n == fewest || all.is_none() && n > fewest;
-    check(covers(sends), format!("{sends} sends, the work makes {fewest}"));
-    check(covers(replies), format!("{replies} replies, the work makes {fewest}"));
-    if scenario == Scenario::Ports {
-        let ops = outcome.remote_ops;
-        check(
-            ops >= round_trips,
-            format!("{ops} ring operations for {round_trips} round trips between harts"),
-        );
-    }
-}
-
-fn count(records: &[Record], which: impl Fn(&Record) -> bool) -> u64 {
-    records.iter().filter(|r| which(r)).count() as u64
-}
-
 #[cfg(test)]
-#[path = "verdict_tests.rs"]
 mod tests;

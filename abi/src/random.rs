@@ -57,9 +57,11 @@ pub const fn mix(number: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
+
     use super::*;
-    use alloc::vec::Vec;
     use proptest::prelude::*;
+    use std::vec::Vec;
 
     #[test]
     fn the_numbers_are_splitmix64s() {

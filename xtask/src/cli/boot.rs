@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What a boot is made of: the options that every command has which boots
+//! something of the user's choice, and the command that does it again.
+
+use anyhow::Result;
+use clap::Args;
+
+use super::{BuildArgs, MachineArgs, WorkloadArgs};
+use crate::process;
+use crate::schedule::Plan;
+
+/// A workload on a machine with a kernel.
+#[derive(Clone, Debug, Args)]
+pub struct BootArgs {
+    /// The workload. Its seed is the boot's; of a soak, what the boots' seeds are
+    /// derived from.
+    #[command(flatten)]
+    pub workload: WorkloadArgs,
+    /// The machine.
+    #[command(flatten)]
+    pub machine: MachineArgs,
+    /// The build.
+    #[command(flatten)]
+    pub build: BuildArgs,
+}
+
+impl BootArgs {
+    /// Refuses what can be seen to be wrong before anything starts.
+    ///
+    /// # Errors
+    /// When the workload or the machine cannot be what is asked for.
+    pub fn check(&self) -> Result<()> {
+        self.workload.check()?;
+        self.machine.check()
+    }
+
+    /// Turns a plan into one boot: the same arguments with that seed, the schedule
+    /// that it gives, and the rounds that are left where it cuts them.
+    #[must_use]
+    pub fn one_of(&self, seed: u64) -> Self {
+        let mut boot = self.clone();
+        let plan = self.machine.schedule;
+        boot.workload.seed = seed;
+        if plan.part(seed) > 1
+            && let Some(rounds) = boot.workload.asked_rounds(self.machine.harts)
+        {
+            boot.workload = boot.workload.with_rounds((rounds / plan.part(seed)).max(1));
+        }
+        boot.machine.schedule = Plan::Always(plan.schedule(seed));
+        boot
+    }
+
+    /// The words that ask for it, in a command line that begins with `words`.
+    pub(super) fn command(&self, mut words: Vec<String>) -> String {
+        words.extend(self.workload.words(self.workload.seed));
+        words.extend(self.machine.words());
+        words.extend(self.build.words());
+        words.extend(self.workload.last_words());
+        quoted(&words)
+    }
+
+    /// The `run` command that makes it.
+    #[must_use]
+    pub fn run_line(&self) -> String {
+        self.command(["cargo", "xtask", "run"].map(ToOwned::to_owned).to_vec())
+    }
+}
+
+pub(super) fn quoted(words: &[String]) -> String {
+    words.iter().map(|w| process::quote(w)).collect::<Vec<_>>().join(" ")
+}

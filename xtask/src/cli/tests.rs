@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Tests of the command line.
+
+use skimmer_abi::scenario::Scenario;
+
+use super::*;
+use crate::schedule::{Plan, Schedule};
+
+fn refused(words: &[&str]) -> String {
+    let all = ["cargo xtask"].iter().chain(words).copied();
+    parse(all).map(|_| ()).expect_err("must be refused").to_string()
+}
+
+#[test]
+fn the_command_line_is_consistent() {
+    use clap::CommandFactory as _;
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn bad_input_is_refused_with_a_reason() {
+    let said = refused(&["run", "--scenario", "nonsense"]);
+    for scenario in Scenario::ALL {
+        assert!(said.contains(scenario.name()), "{said}");
+    }
+    assert!(refused(&["run", "--harts", "0"]).contains("at least one hart"));
+    assert!(refused(&["run", "--harts", "many"]).contains("not a number"));
+    assert!(refused(&["run", "--memory", "12Q"]).contains("no unit"));
+    assert!(refused(&["run", "--rounds", "ten"]).contains("invalid digit"));
+    assert!(refused(&["run", "--timeout", "0"]).contains("timeout"));
+    assert!(refused(&["run", "--append", "a b"]).contains("key=value"));
+    assert!(refused(&["run", "--features", "bug-nonsense"]).contains("bug-crit-switch"));
+    assert!(refused(&["run", "--program", "nonsense"]).contains("hello, hostile, init"));
+    assert!(refused(&["run", "--program", "hello", "--", "a b"]).contains("spaces"));
+    assert!(refused(&["run", "--program", "hello", "--", "a,b"]).contains("commas"));
+    assert!(refused(&["run", "--program", "init", "--scenario", "ports"]).contains("--scenario"));
+    assert!(refused(&["mutants", "nonsense"]).contains("crit-switch"));
+    assert!(refused(&["mutants", "--boots", "0"]).contains("boots"));
+}
+
+#[test]
+fn the_command_of_the_mutants_parses_to_the_same() {
+    let parse_mutants = |line: &str| {
+        let words = std::iter::once("cargo xtask").chain(line.split_whitespace());
+        match parse(words).expect("parses").command {
+            Command::Mutants(args) => args,
+            other => panic!("{other:?}"),
+        }
+    };
+    let line = parse_mutants("mutants crit-switch bss-args --seed 7 --qemu /q").command_line();
+    let again = line.strip_prefix("cargo xtask ").expect("prefix");
+    assert_eq!(parse_mutants(again).command_line(), line);
+    assert!(line.contains("crit-switch bss-args --boots 20 --seed 7 --qemu /q"), "{line}");
+}
+
+#[test]
+fn a_mix_becomes_one_schedule_and_its_rounds() {
+    let words = ["cargo xtask", "soak", "--boots", "1", "--schedule", "mix", "--harts", "2"];
+    let Command::Soak(args) = parse(words).expect("parses").command else { panic!("soak") };
+    let mut args = *args;
+    args.boot.workload.scenario = "flood".to_owned();
+    let cut = |rounds: Option<u64>, schedule: Schedule| {
+        let workload = WorkloadArgs { rounds, ..args.boot.workload.clone() };
+        let seed = (0..).find(|s| Plan::Mix.schedule(*s) == schedule).expect("some seed");
+        let BootArgs { workload, machine, .. } =
+            BootArgs { workload, ..args.boot.clone() }.one_of(seed);
+        assert_eq!(machine.schedule, Plan::Always(schedule));
+        assert_eq!(workload.seed, seed);
+        workload.rounds
+    };
+    assert_eq!(cut(None, Schedule::Parallel), None);
+    assert_eq!(cut(Some(7), Schedule::Rr(2)), Some(7));
+    assert_eq!(cut(None, Schedule::OneInsn), Some(100));
+    assert_eq!(cut(Some(7), Schedule::OneInsn), Some(1));
+}
+
+#[test]
+fn a_workload_that_is_a_program_goes_by_its_name() {
+    let by = |words: &str| {
+        let words = std::iter::once("cargo xtask").chain(words.split_whitespace());
+        match parse(words).expect("parses").command {
+            Command::Run(args) => *args,
+            other => panic!("{other:?}"),
+        }
+    };
+    for name in crate::workloads::NAMES {
+        let one = by(&format!("run --scenario {name} --seed 7"));
+        let other = by(&format!("run --program {name} --seed 7"));
+        assert_eq!(one.boot.workload.workload(7), other.boot.workload.workload(7));
+        assert_eq!(one.boot.workload.name(), *name);
+        assert!(one.command_line().contains(&format!("--scenario {name} ")));
+    }
+    let args = by("run --scenario chanstorm -- rounds=3");
+    assert!(args.boot.workload.check().is_ok());
+    assert!(args.command_line().ends_with(" -- rounds=3"));
+    let said = |words: &str| by(words).boot.check().expect_err("refused").to_string();
+    assert!(said("run -- world").contains("--program"));
+    assert!(said("run --scenario fault -- world").contains("`world`"));
+    assert!(said("run --scenario chanstorm -- round=3").contains("does not know `round=3`"));
+}
+
+#[test]
+fn a_mix_cuts_the_rounds_of_programs_too() {
+    let seed = (0..).find(|s| Plan::Mix.part(*s) > 1).expect("some seed");
+    let bootargs = |words: &str| {
+        let words = format!("cargo xtask run --schedule mix --seed {seed} {words}");
+        let words = std::iter::once("cargo xtask").chain(words.split_whitespace().skip(2));
+        let Command::Run(args) = parse(words).expect("parses").command else { panic!("run") };
+        let one = args.boot.one_of(seed);
+        (one.workload.workload(seed).bootargs(), one.run_line())
+    };
+    let (told, line) = bootargs("--scenario chanstorm");
+    assert!(told.contains(",rounds=50,"), "{told}");
+    assert!(line.contains("--rounds 50 ") && line.contains("--schedule one-insn"), "{line}");
+    let (told, line) = bootargs("--program spawnstorm --rounds 5000 -- rounds=40 threads=2");
+    assert!(told.contains("threads=2,rounds=2,"), "{told}");
+    assert!(line.contains("--rounds 2 ") && line.ends_with(" -- threads=2"), "{line}");
+    assert!(!bootargs("--scenario faults").1.contains("--rounds"));
+}
+
+#[test]
+fn the_command_to_reproduce_parses_to_the_same() {
+    let words = "run --scenario flood --rounds 5 --seed 7 --harts 3 --memory 1G --schedule rr-shift=2 \
+                 --qemu-arg=-icount --qemu-arg shift=0 --append x=1 --debug";
+    let parse_run = |line: &str| {
+        let words = std::iter::once("cargo xtask").chain(line.split_whitespace());
+        match parse(words).expect("parses").command {
+            Command::Run(args) => args,
+            other => panic!("{other:?}"),
+        }
+    };
+    for program in
+        ["run --program hello --seed 7 -- world rounds=3", "run --program init --harts 2 --debug"]
+    {
+        let line = parse_run(program).command_line();
+        let again = line.strip_prefix("cargo xtask ").expect("prefix");
+        assert_eq!(parse_run(again).command_line(), line);
+        assert!(!line.contains("--scenario"), "{line}");
+    }
+    let line = parse_run(words).command_line();
+    let again = line.strip_prefix("cargo xtask ").expect("prefix");
+    assert_eq!(parse_run(again).command_line(), line);
+    assert!(line.contains("--schedule rr-shift=2"), "{line}");
+    assert!(line.contains("--seed 7") && line.contains("--qemu-arg=-icount"), "{line}");
+}

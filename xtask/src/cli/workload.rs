@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What the guest is asked to do.
+
+use anyhow::{Result, ensure};
+use clap::Args;
+use clap::builder::PossibleValuesParser;
+use skimmer_abi::scenario::Scenario;
+
+use crate::programs;
+use crate::spec::{Workload, usual_rounds};
+use crate::workloads;
+
+/// What the guest is asked to do.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Workload")]
+pub struct WorkloadArgs {
+    /// The scenario to run. chanstorm, faults and spawnstorm are programs: the
+    /// same as --program NAME.
+    #[arg(long, value_name = "NAME", default_value = "ports", value_parser = scenario_names())]
+    pub scenario: String,
+    /// Run this program of the boot package (a folder of user/programs). What
+    /// follows `--` are its arguments: docs/writing-a-program.md.
+    #[arg(long, value_name = "NAME", conflicts_with = "scenario", value_parser = program)]
+    pub program: Option<String>,
+    /// The program's arguments. The kernel's command line has no way to say
+    /// spaces and commas.
+    #[arg(last = true, value_name = "ARGUMENT", value_parser = argument)]
+    pub arguments: Vec<String>,
+    /// How much of it: of ports round trips (14 unless told), of chanstorm
+    /// rounds of each thread (1000), of spawnstorm processes of each thread
+    /// (100).
+    #[arg(long, value_name = "N")]
+    pub rounds: Option<u64>,
+    /// What the data, the priorities and the order of the workload are drawn
+    /// from. (It delays nothing.) chanstorm is one process of 16 threads if it
+    /// is odd, and 16 processes if it is even, unless `processes=` says.
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub seed: u64,
+    /// One more `key=value` for the kernel's command line (repeatable).
+    #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
+    pub append: Vec<String>,
+}
+
+impl WorkloadArgs {
+    /// Refuses arguments that nobody reads.
+    ///
+    /// # Errors
+    /// When there is no program, or it has no such setting.
+    pub fn check(&self) -> Result<()> {
+        let Some(program) = self.program() else {
+            let unread = self.arguments.first();
+            ensure!(
+                unread.is_none(),
+                "`{}`: only a program takes arguments: --program NAME",
+                unread.map_or("", String::as_str)
+            );
+            return Ok(());
+        };
+        if let Some(word) = workloads::unknown(program, &self.arguments) {
+            anyhow::bail!("{program} does not know `{word}`");
+        }
+        Ok(())
+    }
+
+    /// The program, whichever way it was asked for.
+    #[must_use]
+    pub fn program(&self) -> Option<&str> {
+        let by_scenario = Some(self.scenario.as_str()).filter(|n| workloads::NAMES.contains(n));
+        self.program.as_deref().or(by_scenario)
+    }
+
+    /// What it is called in reports.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.program().unwrap_or(&self.scenario)
+    }
+
+    /// How many rounds are asked for, if it has any.
+    #[must_use]
+    pub fn asked_rounds(&self, harts: u32) -> Option<u64> {
+        let workload = self.workload(self.seed);
+        match workload.work() {
+            Some(work) => work.rounds(),
+            None => self.rounds.or(usual_rounds(workload.scenario, harts)),
+        }
+    }
+
+    /// The same with so many.
+    #[must_use]
+    pub fn with_rounds(mut self, rounds: u64) -> Self {
+        self.rounds = Some(rounds);
+        self.arguments.retain(|word| !word.starts_with("rounds="));
+        self
+    }
+
+    /// The scenario.
+    #[must_use]
+    pub fn scenario(&self) -> Scenario {
+        match self.program() {
+            Some(_) => Scenario::Program,
+            // The parser admits the names of scenarios only.
+            None => Scenario::from_name(&self.scenario).unwrap_or(Scenario::Ports),
+        }
+    }
+
+    /// The words of the program's arguments, which come after all others.
+    #[must_use]
+    pub fn last_words(&self) -> Vec<String> {
+        let dashes = (!self.arguments.is_empty()).then(|| "--".to_owned());
+        dashes.into_iter().chain(self.arguments.iter().cloned()).collect()
+    }
+
+    /// The workload with that seed.
+    #[must_use]
+    pub fn workload(&self, seed: u64) -> Workload {
+        Workload {
+            scenario: self.scenario(),
+            rounds: self.rounds,
+            seed,
+            program: self.program().map(ToOwned::to_owned),
+            arguments: self.arguments.clone(),
+            append: self.append.clone(),
+        }
+    }
+
+    /// The words that ask for it with that seed.
+    #[must_use]
+    pub fn words(&self, seed: u64) -> Vec<String> {
+        let mut words = match &self.program {
+            Some(program) => vec!["--program".to_owned(), program.clone()],
+            None => vec!["--scenario".to_owned(), self.scenario.clone()],
+        };
+        if let Some(rounds) = self.rounds {
+            words.extend(["--rounds".to_owned(), rounds.to_string()]);
+        }
+        words.extend(["--seed".to_owned(), seed.to_string()]);
+        for more in &self.append {
+            words.extend(["--append".to_owned(), more.clone()]);
+        }
+        words
+    }
+}
+
+fn scenario_names() -> PossibleValuesParser {
+    let kernel = Scenario::ALL.iter().map(|s| s.name());
+    PossibleValuesParser::new(kernel.chain(workloads::NAMES.iter().copied()))
+}
+
+fn program(text: &str) -> Result<String, String> {
+    let names = programs::names().map_err(|error| format!("{error:#}"))?;
+    if names.iter().any(|name| name == text) {
+        return Ok(text.to_owned());
+    }
+    Err(format!("there is none of that name, only {}", names.join(", ")))
+}
+
+fn argument(text: &str) -> Result<String, String> {
+    if text.is_empty() || text.contains(|c: char| c == ',' || c.is_whitespace() || c.is_control()) {
+        return Err("a program's argument cannot be empty or have spaces or commas".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+fn key_value(text: &str) -> Result<String, String> {
+    match text.split_once('=') {
+        Some((key, _)) if !key.is_empty() && !text.contains(char::is_whitespace) => {
+            Ok(text.to_owned())
+        }
+        _ => Err("write it as key=value, without spaces".to_owned()),
+    }
+}

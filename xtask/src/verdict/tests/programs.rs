@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What programs report, against what was asked of them.
+
+use super::*;
+use crate::record::Programs;
+
+/// 3 threads, 2 rounds, 4 channels.
+const CHANNELS: u64 = 24;
+
+fn work(program: &str, words: &[&str]) -> Work {
+    let words: Vec<String> = words.iter().map(ToString::to_string).collect();
+    Work::of(program, &words, None, 7).expect("a workload")
+}
+
+fn chanstorm() -> Work {
+    work("chanstorm", &["threads=3", "rounds=2", "channels=4"])
+}
+
+/// The sum of its threads' digests, as a guest told it.
+const DIGEST: u64 = 0xac8e_bade_f9be_edaf;
+
+fn programs() -> Programs {
+    Programs { digest: DIGEST, channels_created: CHANNELS, channels_destroyed: CHANNELS }
+}
+
+/// What is wrong with a boot of that work which told that.
+fn wrong(work: Option<Work>, change: impl FnOnce(&mut Outcome)) -> String {
+    let scenario = Scenario::Program;
+    let mut records = with(|o| {
+        o.scenario = scenario;
+        o.programs = Some(programs());
+        (o.round_trips, o.kernel_sends, o.kernel_replies) = (CHANNELS, 4, 4);
+        change(o);
+    });
+    records[3] = Record::Start { scenario, harts: 2, clients: 1, rounds: 0 };
+    let expected = Expected { scenario, work, ..expected() };
+    let seen =
+        Seen { records: &records, texts: &[], damaged: 0, silent: false, gaps: &[], ending: &OK };
+    let problems = judge(&expected, &seen).problems;
+    assert!(problems.iter().all(|p| p.kind == Kind::NumbersWrong), "{problems:?}");
+    problems.iter().map(|p| format!("{}\n", p.what)).collect()
+}
+
+#[test]
+fn a_chanstorm_that_does_what_was_asked_passes() {
+    assert_eq!(wrong(Some(chanstorm()), |_| {}), "");
+}
+
+#[test]
+fn a_program_verifies_what_was_asked() {
+    let chanstorm = Some(chanstorm());
+    for wrong_count in [0, CHANNELS - 1, CHANNELS + 1] {
+        let said = wrong(chanstorm, |o| o.round_trips = wrong_count);
+        assert!(said.contains(&format!("{wrong_count} verified, 24 were due")), "{said}");
+    }
+    let spawnstorm = Some(work("spawnstorm", &["rounds=3"]));
+    let none = Some(Programs::default());
+    assert_eq!(wrong(spawnstorm, |o| (o.round_trips, o.programs) = (12, none)), "");
+    let said = wrong(spawnstorm, |o| (o.round_trips, o.programs) = (11, none));
+    assert_eq!(said, "11 verified, 12 were due\n");
+    let faults = Some(work("faults", &[]));
+    assert_eq!(wrong(faults, |o| (o.round_trips, o.programs) = (51, none)), "");
+    let said = wrong(faults, |o| (o.round_trips, o.programs) = (50, none));
+    assert_eq!(said, "50 verified, 51 were due\n");
+}
+
+#[test]
+fn the_order_of_the_destroys_is_the_seeds() {
+    let said = wrong(Some(chanstorm()), |o| {
+        o.programs = Some(Programs { digest: DIGEST ^ 1, ..programs() });
+    });
+    assert!(said.starts_with("the digest is ") && said.ends_with(" was due\n"), "{said}");
+}
+
+#[test]
+fn the_kernel_counts_the_channels_that_were_asked_for() {
+    let counted = |created, destroyed| {
+        let counts =
+            Programs { channels_created: created, channels_destroyed: destroyed, ..programs() };
+        wrong(Some(chanstorm()), |o| o.programs = Some(counts))
+    };
+    assert_eq!(counted(24, 23), "the kernel counts 24 channels created and 23 destroyed\n");
+    assert_eq!(counted(25, 25), "25 channels were created, 24 were due\n");
+}
+
+#[test]
+fn every_program_is_told_of_and_leaves_no_channel() {
+    assert_eq!(wrong(None, |o| o.programs = None), "nothing was told of programs\n");
+    let left = Programs { channels_created: 2, channels_destroyed: 1, digest: 5 };
+    let said = wrong(None, |o| o.programs = Some(left));
+    assert_eq!(said, "the kernel counts 2 channels created and 1 destroyed\n");
+}

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What kernel scenarios do, against what was asked of them.
+
+use super::harts::announce_nothing;
+use super::*;
+use crate::rounds::kstress_messages;
+
+#[test]
+fn what_was_begun_must_be_done() {
+    let mut records = good();
+    announce_nothing(&mut records);
+    assert_eq!(kind(&records, OK), Some(Kind::NumbersWrong));
+}
+
+#[test]
+fn every_number_is_checked_again() {
+    type Change = fn(&mut Outcome);
+    let changes: &[Change] = &[
+        |o| o.round_trips = 13,
+        |o| o.round_trips = 15,
+        |o| o.round_trips = 0,
+        |o| o.kernel_sends = 13,
+        |o| o.kernel_replies = 13,
+        |o| o.remote_ops = 0,
+        |o| o.harts = 1,
+        |o| o.harts = 3,
+        |o| o.canaries = 0,
+    ];
+    for (at, change) in changes.iter().enumerate() {
+        assert_eq!(kind(&with(change), OK), Some(Kind::NumbersWrong), "change {at}");
+    }
+}
+
+#[test]
+fn no_rounds_asked_is_nothing_done() {
+    let mut records = with(|o| o.round_trips = 0);
+    if let Record::Start { rounds, .. } = &mut records[3] {
+        *rounds = 0;
+    }
+    let rounds = Rounds { total: Some(0), ..Rounds::default() };
+    let expected = Expected { rounds, ..expected() };
+    let seen =
+        Seen { records: &records, texts: &[], damaged: 0, silent: false, gaps: &[], ending: &OK };
+    let verdict = judge(&expected, &seen);
+    assert_eq!(verdict.problems.len(), 1);
+    assert_eq!(verdict.problems[0].to_string(), "numbers-wrong: nothing was done");
+}
+
+/// What eight clients and eight servers on two harts must tell, who were asked
+/// for one round each, with a ping-pong beside them.
+fn storm() -> Outcome {
+    let round_trips = 64;
+    // Threads of the storm and its watchers, then what belongs to `kstress`.
+    let messages = round_trips + 2 * (8 + 8 + 2) + (100 + 5);
+    Outcome {
+        scenario: Scenario::Msgstorm,
+        round_trips,
+        kernel_sends: messages,
+        kernel_replies: messages,
+        kstress: Some(100),
+        ..outcome()
+    }
+}
+
+/// The kinds of the problems of a boot that began like this and told that,
+/// which was asked for `rounds` of a storm beside `kstress`.
+fn storm_problems(begun: (u32, u32, u64), outcome: Outcome) -> Vec<Problem> {
+    let (harts, clients, rounds) = begun;
+    let mut records = good();
+    records[3] = Record::Start { scenario: Scenario::Msgstorm, harts, clients, rounds };
+    records[4] = Record::End(outcome);
+    let rounds = Rounds { total: Some(64), kstress: true, ..Rounds::default() };
+    let expected = Expected { scenario: Scenario::Msgstorm, rounds, ..expected() };
+    let seen =
+        Seen { records: &records, texts: &[], damaged: 0, silent: false, gaps: &[], ending: &OK };
+    judge(&expected, &seen).problems
+}
+
+/// The same, of a storm that began as asked.
+fn changed_storm(change: impl FnOnce(&mut Outcome)) -> String {
+    let mut outcome = storm();
+    change(&mut outcome);
+    let problems = storm_problems((2, 8, 64), outcome);
+    assert!(problems.iter().all(|p| p.kind == Kind::NumbersWrong), "{problems:?}");
+    problems.iter().map(|p| format!("{}\n", p.what)).collect()
+}
+
+#[test]
+fn a_storm_that_does_what_was_asked_passes() {
+    assert_eq!(changed_storm(|_| {}), "");
+}
+
+#[test]
+fn less_work_than_was_asked_fails_whatever_the_guest_announces() {
+    let mut little = storm();
+    (little.round_trips, little.kernel_sends, little.kernel_replies) = (1, 142, 142);
+    let said = storm_problems((2, 8, 1), little).iter().map(|p| p.what.clone()).collect::<String>();
+    assert!(said.contains("1 rounds were begun, 64 were asked for"), "{said}");
+    assert!(said.contains("1 verified, 64 were due"), "{said}");
+    assert!(changed_storm(|o| o.round_trips = 65).contains("65 verified, 64 were due"));
+}
+
+#[test]
+fn what_is_announced_must_be_what_was_asked() {
+    for (begun, what) in [
+        ((2, 8, 65), "65 rounds were begun"),
+        ((2, 7, 64), "7 clients were begun, 8 were due"),
+        ((1, 8, 64), "begun on 1 harts, 2 came up"),
+    ] {
+        let problems = storm_problems(begun, storm());
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems[0].what.contains(what), "{problems:?}");
+    }
+}
+
+#[test]
+fn the_kernel_counts_every_message_of_a_storm() {
+    let all = storm().kernel_sends;
+    for wrong in [3, all - 1, all + 1] {
+        let said = changed_storm(|o| o.kernel_sends = wrong);
+        assert!(said.contains(&format!("{wrong} sends, the work makes {all}")), "{said}");
+        let said = changed_storm(|o| o.kernel_replies = wrong);
+        assert!(said.contains(&format!("{wrong} replies, the work makes {all}")), "{said}");
+    }
+    assert!(changed_storm(|o| o.kernel_replies = 0).contains("sends, 0 replies"));
+    // More pings than the kernel counted messages.
+    assert!(changed_storm(|o| o.kstress = Some(101)).contains("the work makes"));
+}
+
+#[test]
+fn a_kstress_that_was_asked_for_must_tell_its_count() {
+    let quiet = |o: &mut Outcome, told| {
+        o.kstress = told;
+        o.kernel_sends = 64 + 36 + kstress_messages(told);
+        o.kernel_replies = o.kernel_sends;
+    };
+    assert_eq!(changed_storm(|o| quiet(o, Some(2))), "");
+    assert!(changed_storm(|o| quiet(o, None)).contains("asked for and did not run"));
+    assert!(changed_storm(|o| quiet(o, Some(1))).contains("did not go on"));
+    let problems =
+        verdict(&with(|o| (o.kstress, o.kernel_sends, o.kernel_replies) = (Some(9), 99, 99)), OK)
+            .problems;
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert_eq!(problems[0].to_string(), "numbers-wrong: kstress ran and was not asked for");
+}
+
+#[test]
+fn messages_and_answers_are_as_many() {
+    let problems = verdict(&with(|o| o.kernel_sends = 20), OK).problems;
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert_eq!(problems[0].what, "20 sends, 14 replies");
+    assert_eq!(kind(&with(|o| (o.kernel_sends, o.kernel_replies) = (20, 20)), OK), None);
+}
+
+#[test]
+fn a_bound_is_a_bound() {
+    let kind = |scenario, verified| {
+        let mut records = good();
+        records[3] = Record::Start { scenario, harts: 2, clients: 2, rounds: 2 };
+        records[4] = Record::End(Outcome {
+            scenario,
+            round_trips: verified,
+            kernel_sends: 500,
+            kernel_replies: 500,
+            ..outcome()
+        });
+        let rounds = Rounds { total: Some(2), ..Rounds::default() };
+        let seen = Seen {
+            records: &records,
+            texts: &[],
+            damaged: 0,
+            silent: false,
+            gaps: &[],
+            ending: &OK,
+        };
+        judge(&Expected { scenario, rounds, ..expected() }, &seen).kind()
+    };
+    // Two harts, two rounds: 25 checks each time, and of 16 and 32 dead.
+    assert_eq!(kind(Scenario::Threads, 195), Some(Kind::NumbersWrong));
+    assert_eq!(kind(Scenario::Threads, 196), None);
+    assert_eq!(kind(Scenario::Threads, 200), None);
+    assert_eq!(kind(Scenario::Preempt, 0), Some(Kind::NumbersWrong));
+    assert_eq!(kind(Scenario::Preempt, 1), Some(Kind::NumbersWrong));
+    assert_eq!(kind(Scenario::Preempt, 2), None);
+    assert_eq!(kind(Scenario::Preempt, 3), Some(Kind::NumbersWrong));
+}
