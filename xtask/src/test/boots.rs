@@ -173,7 +173,7 @@ fn judge(case: &Case, booted: &Booted, dir: &Path) -> Result<String, String> {
     }
     for (name, part) in case.evidence {
         let text = std::fs::read(dir.join(name)).unwrap_or_default();
-        if !String::from_utf8_lossy(&text).contains(part) {
+        if !says(&String::from_utf8_lossy(&text), part) {
             wrong.push(format!("{name} does not say `{part}`"));
         }
     }
@@ -185,6 +185,15 @@ fn judge(case: &Case, booted: &Booted, dir: &Path) -> Result<String, String> {
         None => "passed".to_owned(),
         Some(kind) => format!("failed as it must: {}", kind.name()),
     })
+}
+
+/// Whether the text has all that is between the `…` of `parts`, in that order.
+fn says(text: &str, parts: &str) -> bool {
+    let mut rest = Some(text);
+    for part in parts.split(" … ") {
+        rest = rest.and_then(|rest| rest.split_once(part)).map(|(_, rest)| rest);
+    }
+    rest.is_some()
 }
 
 /// Kills the emulator when the first hart is up.
@@ -206,6 +215,21 @@ impl Killer {
                 }
             }
             _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn evidence_has_its_parts_in_order() {
+        for good in ["b", "a … c", "a … b … c"] {
+            assert!(says("a b c", good), "{good}");
+        }
+        for bad in ["d", "c … a", "a … a", "a … d … c"] {
+            assert!(!says("a b c", bad), "{bad}");
         }
     }
 }
