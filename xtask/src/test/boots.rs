@@ -10,6 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::interrupt;
 use super::off_times;
 use super::scenarios::{CASES, Case};
+use super::tour;
 use super::traces;
 use crate::boot::{Boot, Booted, Event, boot};
 use crate::build::{self, Kernel, Profile};
@@ -88,6 +89,11 @@ pub fn all(tools: &Tools, only: Option<&str>) -> Result<Tally> {
         }
     }
     off_times::all(tools, claim.dir(), wanted, &mut report)?;
+    if wanted(tour::NAME) {
+        process::check_interrupt()?;
+        let start = Instant::now();
+        report(tour::NAME, start, tour::check().map_err(|error| format!("{error:#}")));
+    }
     for (name, signal) in interrupt::CASES {
         if wanted(name) {
             process::check_interrupt()?;
