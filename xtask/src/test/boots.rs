@@ -71,13 +71,8 @@ pub fn all(tools: &Tools, only: Option<&str>) -> Result<Tally> {
         process::check_interrupt()?;
         report(case.name, start, result.unwrap_or_else(|error| Err(format!("{error:#}"))));
     }
-    for (name, check) in gdb_test::CASES {
-        if wanted(name) {
-            process::check_interrupt()?;
-            let start = Instant::now();
-            let result = gdb_test::run(name, *check, tools, &kernel.elf);
-            report(name, start, result.map_err(|error| format!("{error:#}")));
-        }
+    for (name, check) in gdb_test::CASES.iter().filter(|(name, _)| wanted(name)) {
+        plain(name, &mut report, || gdb_test::run(name, *check, tools, &kernel.elf))?;
     }
     for (name, check) in traces::CASES.iter().filter(|(name, _)| wanted(name)) {
         process::check_interrupt()?;
@@ -90,19 +85,24 @@ pub fn all(tools: &Tools, only: Option<&str>) -> Result<Tally> {
     }
     off_times::all(tools, claim.dir(), wanted, &mut report)?;
     if wanted(tour::NAME) {
-        process::check_interrupt()?;
-        let start = Instant::now();
-        report(tour::NAME, start, tour::check().map_err(|error| format!("{error:#}")));
+        plain(tour::NAME, &mut report, tour::check)?;
     }
-    for (name, signal) in interrupt::CASES {
-        if wanted(name) {
-            process::check_interrupt()?;
-            let start = Instant::now();
-            let result = interrupt::leaves_nothing(*signal, &tools.qemu);
-            report(name, start, result.map_err(|error| format!("{error:#}")));
-        }
+    for (name, signal) in interrupt::CASES.iter().filter(|(name, _)| wanted(name)) {
+        plain(name, &mut report, || interrupt::leaves_nothing(*signal, &tools.qemu))?;
     }
     Ok(Tally { skipped, ..tally })
+}
+
+/// Makes a check that is no boot of the table.
+fn plain(
+    name: &str,
+    report: &mut impl FnMut(&str, Instant, Result<String, String>),
+    check: impl FnOnce() -> Result<String>,
+) -> Result<()> {
+    process::check_interrupt()?;
+    let start = Instant::now();
+    report(name, start, check().map_err(|error| format!("{error:#}")));
+    Ok(())
 }
 
 /// Makes one boot. `Ok(Err)`: it was not what it must be.
