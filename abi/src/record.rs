@@ -27,6 +27,12 @@ pub const MAX_LINE: usize = MARK.len() + 2 * MAX_ENCODED + 1;
 /// The most frames a panic's backtrace carries.
 pub const MAX_FRAMES: usize = 24;
 
+/// The most frames the backtrace of a program's fault carries.
+pub const MAX_FAULT_FRAMES: usize = 16;
+
+/// The most bytes of a program's name in a record.
+pub const MAX_PROGRAM: usize = 64;
+
 /// A record with its place in the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Envelope<'a> {
@@ -172,6 +178,35 @@ pub struct PanicInfo<'a> {
     pub depth: u8,
 }
 
+/// A fault of a program, which ended its process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FaultInfo<'a> {
+    /// The process.
+    pub pid: u64,
+    /// The thread, as its process knows it.
+    pub thread: u64,
+    /// The program's name in the boot package, at most [`MAX_PROGRAM`] bytes.
+    pub program: &'a str,
+    /// What was added to the addresses of the program's file.
+    pub base: u64,
+    /// `scause`.
+    pub scause: u64,
+    /// Where it happened.
+    pub pc: u64,
+    /// `stval`.
+    pub stval: u64,
+    /// The stack pointer.
+    pub sp: u64,
+    /// The return address in its register, less `base`: the caller, or what an
+    /// earlier call has left there.
+    pub ra: u64,
+    /// Return addresses from the stack, innermost first, each less `base`; only
+    /// the first `depth` count. The program can have put anything there.
+    pub frames: [u64; MAX_FAULT_FRAMES],
+    /// How many of `frames` count.
+    pub depth: u8,
+}
+
 /// What the guest tells the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Record<'a> {
@@ -235,6 +270,8 @@ pub enum Record<'a> {
         /// What the kernel counted meanwhile, if it was built to count.
         counts: Option<Counts>,
     },
+    /// A program's process ended by a fault.
+    Fault(FaultInfo<'a>),
     /// The first check of the scenario that failed.
     CheckFailed {
         /// What should have held.

@@ -6,8 +6,9 @@ use proptest::prelude::*;
 use skimmer_abi::{
     call::Counts,
     record::{
-        Damaged, END, Envelope, MARK, MAX_ENCODED, MAX_FRAMES, MAX_LINE, OffTimes, Outcome,
-        PanicInfo, Programs, Record, SkipReason, decode, encode,
+        Damaged, END, Envelope, FaultInfo, MARK, MAX_ENCODED, MAX_FAULT_FRAMES, MAX_FRAMES,
+        MAX_LINE, MAX_PROGRAM, OffTimes, Outcome, PanicInfo, Programs, Record, SkipReason, decode,
+        encode,
     },
     scenario::Scenario,
 };
@@ -102,6 +103,51 @@ fn panic() -> impl Strategy<Value = Record<'static>> {
     )
 }
 
+fn fault() -> impl Strategy<Value = Record<'static>> {
+    let frames = (any::<[u64; MAX_FAULT_FRAMES]>(), 0..=MAX_FAULT_FRAMES as u8);
+    (any::<[u64; 8]>(), text(), frames).prop_map(|(numbers, program, (frames, depth))| {
+        let [pid, thread, base, scause, pc, stval, sp, ra] = numbers;
+        let place = (pid, thread, base);
+        fault_of(program, place, [scause, pc, stval, sp, ra], (frames, depth))
+    })
+}
+
+fn of_programs() -> impl Strategy<Value = Record<'static>> {
+    prop_oneof![figure(), fault()]
+}
+
+fn fault_of(
+    program: &'static str,
+    (pid, thread, base): (u64, u64, u64),
+    [scause, pc, stval, sp, ra]: [u64; 5],
+    (frames, depth): ([u64; MAX_FAULT_FRAMES], u8),
+) -> Record<'static> {
+    Record::Fault(FaultInfo {
+        pid,
+        thread,
+        program,
+        base,
+        scause,
+        pc,
+        stval,
+        sp,
+        ra,
+        frames,
+        depth,
+    })
+}
+
+#[test]
+fn the_longest_fault_fits() {
+    const NAME: &str = "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn";
+    assert_eq!(NAME.len(), MAX_PROGRAM);
+    let all = (u64::MAX, u64::MAX, u64::MAX);
+    let frames = ([u64::MAX; MAX_FAULT_FRAMES], u8::MAX);
+    let record = fault_of(NAME, all, [u64::MAX; 5], frames);
+    let sent = Envelope { seq: u32::MAX, record };
+    assert_eq!(read(&line_of(&sent), &sent), Some(Ok(true)));
+}
+
 fn of_harts() -> impl Strategy<Value = Record<'static>> {
     let reason =
         prop::sample::select(&[SkipReason::Disabled, SkipReason::NoMmu, SkipReason::BadId][..]);
@@ -137,6 +183,7 @@ fn envelope() -> impl Strategy<Value = Envelope<'static>> {
         | Record::HartUp { .. }
         | Record::Start { .. }
         | Record::Figure { .. }
+        | Record::Fault(_)
         | Record::CheckFailed { .. }
         | Record::End(_)
         | Record::BadInput { .. }
@@ -144,8 +191,16 @@ fn envelope() -> impl Strategy<Value = Envelope<'static>> {
     }
     let bad_input = text().prop_map(|message| Record::BadInput { message });
     let check = text().prop_map(|name| Record::CheckFailed { name });
-    let record =
-        prop_oneof![boot(), of_harts(), start(), figure(), check, outcome(), bad_input, panic()];
+    let record = prop_oneof![
+        boot(),
+        of_harts(),
+        start(),
+        of_programs(),
+        check,
+        outcome(),
+        bad_input,
+        panic()
+    ];
     (any::<u32>(), record).prop_map(|(seq, record)| Envelope { seq, record })
 }
 

@@ -18,6 +18,7 @@ use skimmer_abi::inspect::ROOT_SYMBOL;
 
 use crate::console::{Console, Line, Text};
 use crate::evidence::{self, file};
+use crate::faults::{self, Programs};
 use crate::inspect::{self, HartCounters};
 use crate::process;
 use crate::qemu::{Qemu, qmp::Qmp};
@@ -358,6 +359,7 @@ impl Running<'_> {
             *text = if said.is_empty() { "it ended without a word".to_owned() } else { said };
         }
         let verdict = self.judge(&ending);
+        self.save_faults()?;
         self.save_rest(&verdict)?;
         Ok(Booted {
             verdict,
@@ -385,6 +387,21 @@ impl Running<'_> {
         let silent = *bytes == 0;
         let seen = Seen { records, texts, damaged: *damaged, silent, gaps, ending };
         verdict::judge(&expected, &seen)
+    }
+
+    /// Programs may die in a boot that passes, too.
+    fn save_faults(&mut self) -> Result<()> {
+        let mut programs = Programs::of(self.spec.machine.initrd.as_deref());
+        let mut text = String::new();
+        for record in &self.console.records {
+            if let Record::Fault(fault) = record {
+                text += &faults::report(fault, programs.symbols(&fault.program));
+            }
+        }
+        if !text.is_empty() {
+            self.evidence.push(evidence::write(self.spec.dir, file::FAULTS, &text)?);
+        }
+        Ok(())
     }
 
     fn save_rest(&mut self, verdict: &Verdict) -> Result<()> {

@@ -39,6 +39,8 @@ pub mod file {
     pub const COUNTERS: &str = "counters.txt";
     /// A panic in full.
     pub const PANIC: &str = "panic.txt";
+    /// Programs' faults in full.
+    pub const FAULTS: &str = "faults.txt";
     /// What QEMU said on its standard error.
     pub const QEMU_ERRORS: &str = "qemu-errors.txt";
 }
@@ -154,37 +156,36 @@ pub fn panic_report(panic: &PanicInfo, symbols: Option<&Symbols>) -> String {
             panic.stval
         );
     }
-    let known = |places: Vec<Place>| {
-        let lines = places.into_iter().map(|p| match p.at {
-            Some(at) => format!("{} at {at}", p.function),
-            None => p.function,
-        });
-        lines.collect::<Vec<_>>()
-    };
-    let mut frame = |number: usize, address: u64, places: Vec<Place>| {
-        let lines = known(places);
-        let first = lines.first().map_or("?", String::as_str);
-        let _ = writeln!(text, "  {number:>2}: {address:#018x}  {first}");
-        for line in lines.iter().skip(1) {
-            let _ = writeln!(text, "      {:18}  inlined in {line}", "");
-        }
-    };
     let at = |address, call: bool| match symbols {
         Some(symbols) if call => symbols.caller_places(address),
         Some(symbols) => symbols.places(address),
         None => vec![],
     };
-    frame(0, panic.pc, at(panic.pc, panic.scause.is_none()));
+    add_frame(&mut text, 0, panic.pc, &at(panic.pc, panic.scause.is_none()));
     // An assertion's own place is its first return address.
     let known = usize::from(panic.frames.first() == Some(&panic.pc));
     for (number, &address) in (1..).zip(panic.frames.iter().skip(known)) {
-        frame(number, address, at(address, true));
+        add_frame(&mut text, number, address, &at(address, true));
     }
     text
 }
 
+/// Adds a line for an address of a backtrace, and one for each call that was
+/// inlined there.
+pub(crate) fn add_frame(text: &mut String, number: usize, address: u64, places: &[Place]) {
+    let mut lines = places.iter().map(|place| match &place.at {
+        Some(at) => format!("{} at {at}", place.function),
+        None => place.function.clone(),
+    });
+    let first = lines.next().unwrap_or_else(|| "?".to_owned());
+    let _ = writeln!(text, "  {number:>2}: {address:#018x}  {first}");
+    for line in lines {
+        let _ = writeln!(text, "      {:18}  inlined in {line}", "");
+    }
+}
+
 /// What a trap's cause means.
-const fn cause_in_words(scause: u64) -> &'static str {
+pub(crate) const fn cause_in_words(scause: u64) -> &'static str {
     if scause >> 63 != 0 {
         return "interrupt";
     }

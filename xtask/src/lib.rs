@@ -19,6 +19,7 @@ pub mod claim;
 pub mod cli;
 pub mod console;
 pub mod evidence;
+pub mod faults;
 pub mod gdb;
 pub mod gdb_test;
 pub mod inspect;

@@ -29,6 +29,31 @@ pub struct PanicInfo {
     pub frames: Vec<u64>,
 }
 
+/// A fault that ended a program's process.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FaultInfo {
+    /// The process.
+    pub pid: u64,
+    /// The thread, as its process knows it.
+    pub thread: u64,
+    /// The program's name.
+    pub program: String,
+    /// What was added to the addresses of the program's file.
+    pub base: u64,
+    /// `scause`.
+    pub scause: u64,
+    /// Where it happened.
+    pub pc: u64,
+    /// `stval`.
+    pub stval: u64,
+    /// The stack pointer.
+    pub sp: u64,
+    /// The register with the return address, less `base`.
+    pub ra: u64,
+    /// Return addresses, innermost first, less `base`.
+    pub frames: Vec<u64>,
+}
+
 /// What the guest told the host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Record {
@@ -92,6 +117,8 @@ pub enum Record {
         /// What the kernel counted meanwhile.
         counts: Option<Counts>,
     },
+    /// A program's process ended by a fault.
+    Fault(FaultInfo),
     /// The first check of the scenario that failed.
     CheckFailed {
         /// What should have held.
@@ -124,6 +151,24 @@ impl From<&abi::PanicInfo<'_>> for PanicInfo {
     }
 }
 
+impl From<&abi::FaultInfo<'_>> for FaultInfo {
+    fn from(info: &abi::FaultInfo<'_>) -> Self {
+        let depth = usize::from(info.depth).min(info.frames.len());
+        Self {
+            pid: info.pid,
+            thread: info.thread,
+            program: info.program.to_owned(),
+            base: info.base,
+            scause: info.scause,
+            pc: info.pc,
+            stval: info.stval,
+            sp: info.sp,
+            ra: info.ra,
+            frames: info.frames[..depth].to_vec(),
+        }
+    }
+}
+
 impl From<&abi::Record<'_>> for Record {
     fn from(record: &abi::Record<'_>) -> Self {
         match *record {
@@ -140,6 +185,7 @@ impl From<&abi::Record<'_>> for Record {
             abi::Record::Figure { name, operations, instructions, counts } => {
                 Self::Figure { name: name.to_owned(), operations, instructions, counts }
             }
+            abi::Record::Fault(ref info) => Self::Fault(info.into()),
             abi::Record::CheckFailed { name } => Self::CheckFailed { name: name.to_owned() },
             abi::Record::End(outcome) => Self::End(outcome),
             abi::Record::BadInput { message } => Self::BadInput { message: message.to_owned() },

@@ -11,6 +11,7 @@ use crate::claim::Claim;
 use crate::cli::RunArgs;
 use crate::console::Line;
 use crate::evidence::file;
+use crate::faults::Programs;
 use crate::off_times;
 use crate::programs;
 use crate::record::Record;
@@ -57,7 +58,8 @@ pub fn run(args: &RunArgs) -> Result<bool> {
         machine.schedule,
         workload.bootargs()
     );
-    let mut viewer = Viewer { all: args.verbose, kernel_speaks: false, symbols };
+    let programs = Programs::of(machine.initrd.as_deref());
+    let mut viewer = Viewer { all: args.verbose, kernel_speaks: false, symbols, programs };
     let booted = boot::boot(&spec, &mut |event| viewer.see(&event))?;
     let more = off_times::rows(&booted, machine.schedule, viewer.symbols.as_ref());
     report(&booted, dir, viewer.kernel_speaks || args.verbose, more);
@@ -70,6 +72,7 @@ struct Viewer {
     all: bool,
     kernel_speaks: bool,
     symbols: Option<Symbols>,
+    programs: Programs,
 }
 
 impl Viewer {
@@ -79,7 +82,11 @@ impl Viewer {
             Event::Waiting(command) => println!("waiting for a debugger:\n  {command}"),
             Event::Line(Line::Record(record)) => {
                 self.kernel_speaks |= matches!(record, Record::Boot { .. });
-                println!("  {}", show::record(record, self.symbols.as_ref()).replace('\n', "\n  "));
+                let symbols = match record {
+                    Record::Fault(fault) => self.programs.symbols(&fault.program),
+                    _ => self.symbols.as_ref(),
+                };
+                println!("  {}", show::record(record, symbols).replace('\n', "\n  "));
             }
             Event::Line(Line::Text(text)) => {
                 if (self.kernel_speaks || self.all) && !text.trim().is_empty() {

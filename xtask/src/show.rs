@@ -10,7 +10,8 @@ use crate::symbols::Symbols;
 use crate::trace::rings::digest;
 use crate::verdict::Ending;
 
-/// A record as a line (a panic: as several).
+/// A record as a line (a panic or a fault: as several), with the symbols of the
+/// kernel or, of a fault, the program's.
 #[must_use]
 pub fn record(record: &Record, symbols: Option<&Symbols>) -> String {
     match record {
@@ -40,6 +41,7 @@ pub fn record(record: &Record, symbols: Option<&Symbols>) -> String {
         Record::Figure { name, operations, instructions, .. } => {
             format!("figure: {name}, {instructions} instructions for {operations} operation(s)")
         }
+        Record::Fault(fault) => crate::faults::report(fault, symbols).trim_end().to_owned(),
         Record::CheckFailed { name } => format!("failed check: {name}"),
         Record::End(outcome) => end(outcome),
         Record::BadInput { message } => format!("bad input: {message}"),

@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The kernel's ELF seen from the host: addresses into functions, files and
+//! An ELF file, the kernel's or a program's, seen from the host: addresses into functions, files and
 //! lines, and symbols into physical addresses.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
 use object::read::elf::{ElfFile64, ProgramHeader as _};
-use object::{Endianness, Object as _, ObjectSymbol as _};
+use object::{Endianness, Object as _, ObjectSection as _, ObjectSymbol as _};
 
-/// The symbols of one kernel image.
+/// The symbols of one image.
 pub struct Symbols {
     loader: addr2line::Loader,
     /// Address and name of every symbol that people wrote, by address.
     names: Vec<(u64, String)>,
+    /// Where its code is.
+    code: Vec<Range<u64>>,
     path: PathBuf,
 }
 
@@ -49,7 +52,17 @@ impl Symbols {
             .filter(|(_, name)| !name.starts_with(['.', '$']) && !name.is_empty())
             .collect();
         names.sort();
-        Ok(Self { loader, names, path: path.to_owned() })
+        let is_code = |s: &object::Section<'_, '_>| s.kind() == object::SectionKind::Text;
+        let range = |s: object::Section<'_, '_>| s.address()..s.address().saturating_add(s.size());
+        let code = elf.sections().filter(is_code).map(range).collect();
+        Ok(Self { loader, names, code, path: path.to_owned() })
+    }
+
+    /// The function, not inlined, that the code at `address` is of.
+    #[must_use]
+    pub fn function(&self, address: u64) -> Option<String> {
+        let is_code = self.code.iter().any(|code| code.contains(&address));
+        is_code.then(|| self.symbol(address)).flatten()
     }
 
     /// The last symbol at or before `address`.

@@ -10,10 +10,7 @@ use core::arch::asm;
 
 use skimmer_core::{space::entry::Access, user::UserAddr};
 
-use crate::{
-    cpu, csr, fp, off_times, stack,
-    trap::{TrapFrame, cause_name},
-};
+use crate::{cpu, csr, fp, off_times, stack, trap::TrapFrame};
 
 const ILLEGAL_INSTRUCTION: u64 = 2;
 
@@ -104,12 +101,6 @@ impl Fault {
             _ => return None,
         };
         Some((UserAddr::new(self.address as usize), access))
-    }
-
-    /// The cause by its name.
-    #[must_use]
-    pub const fn name(&self) -> &'static str {
-        cause_name(self.cause)
     }
 }
 

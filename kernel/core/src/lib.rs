@@ -11,6 +11,7 @@
 
 extern crate alloc;
 
+pub mod backtrace;
 pub mod budget;
 pub mod channel;
 pub mod chores;

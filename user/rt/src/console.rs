@@ -35,7 +35,7 @@ pub fn print(text: fmt::Arguments<'_>) {
 /// A line about the program itself, with the number of its process.
 pub fn eprint_line(text: fmt::Arguments<'_>) {
     match crate::process::id() {
-        Ok(pid) => print(format_args!("process {pid}: {text}\n")),
+        Ok(pid) => print(format_args!("process {:#x}: {text}\n", pid.number())),
         Err(_) => print(format_args!("{text}\n")),
     }
 }

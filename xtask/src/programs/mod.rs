@@ -38,6 +38,9 @@ const PROFILE: &str = "program";
 /// The name of the package.
 pub const PACKAGE: &str = "boot-package.cpio";
 
+/// Where the programs' ELF files lie beside a package that was copied.
+const ELVES: &str = "programs";
+
 /// A program that was built.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Program {
@@ -171,7 +174,20 @@ pub fn for_boot(compiler: &Compiler, workload: &Workload, dir: &Path) -> Result<
     }
     let copy = dir.join(PACKAGE);
     std::fs::copy(&package.path, &copy).context("cannot keep a copy of the boot package")?;
+    std::fs::create_dir_all(dir.join(ELVES))?;
+    for program in &package.programs {
+        std::fs::copy(&program.elf, dir.join(ELVES).join(&program.name))
+            .with_context(|| format!("cannot keep a copy of {}", program.name))?;
+    }
     Ok(Some(copy))
+}
+
+/// The file with all that a debugger can ask for, of a program in a package that
+/// [`for_boot`] has copied.
+#[must_use]
+pub fn elf_beside(package: &Path, name: &str) -> Option<PathBuf> {
+    template::check_name(name).ok()?;
+    Some(package.with_file_name(ELVES).join(name))
 }
 
 /// What tells one package from another; empty if there is none.

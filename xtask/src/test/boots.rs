@@ -10,6 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::interrupt;
 use super::off_times;
 use super::scenarios::{CASES, Case};
+use super::tour;
 use super::traces;
 use crate::boot::{Boot, Booted, Event, boot};
 use crate::build::{self, Kernel, Profile};
@@ -71,10 +72,7 @@ pub fn all(tools: &Tools, only: Option<&str>) -> Result<Tally> {
         report(case.name, start, result.unwrap_or_else(|error| Err(format!("{error:#}"))));
     }
     for (name, check) in gdb_test::CASES.iter().filter(|(name, _)| wanted(name)) {
-        process::check_interrupt()?;
-        let start = Instant::now();
-        let result = gdb_test::run(name, *check, tools, &kernel.elf);
-        report(name, start, result.map_err(|error| format!("{error:#}")));
+        plain(name, &mut report, || gdb_test::run(name, *check, tools, &kernel.elf))?;
     }
     for (name, check) in traces::CASES.iter().filter(|(name, _)| wanted(name)) {
         process::check_interrupt()?;
@@ -86,11 +84,11 @@ pub fn all(tools: &Tools, only: Option<&str>) -> Result<Tally> {
         }
     }
     off_times::all(tools, claim.dir(), wanted, &mut report)?;
+    if wanted(tour::NAME) {
+        plain(tour::NAME, &mut report, tour::check)?;
+    }
     for (name, signal) in interrupt::CASES.iter().filter(|(name, _)| wanted(name)) {
-        process::check_interrupt()?;
-        let start = Instant::now();
-        let result = interrupt::leaves_nothing(*signal, &tools.qemu);
-        report(name, start, result.map_err(|error| format!("{error:#}")));
+        plain(name, &mut report, || interrupt::leaves_nothing(*signal, &tools.qemu))?;
     }
     some(Tally { skipped, ..tally }, only)
 }
@@ -101,6 +99,18 @@ fn some(tally: Tally, only: Option<&str>) -> Result<Tally> {
         Some(name) if tally == Tally::default() => bail!("no boot has `{name}` in its name"),
         _ => Ok(tally),
     }
+}
+
+/// Makes a check that is no boot of the table.
+fn plain(
+    name: &str,
+    report: &mut impl FnMut(&str, Instant, Result<String, String>),
+    check: impl FnOnce() -> Result<String>,
+) -> Result<()> {
+    process::check_interrupt()?;
+    let start = Instant::now();
+    report(name, start, check().map_err(|error| format!("{error:#}")));
+    Ok(())
 }
 
 /// Makes one boot. `Ok(Err)`: it was not what it must be.
@@ -180,7 +190,7 @@ fn judge(case: &Case, booted: &Booted, dir: &Path) -> Result<String, String> {
     }
     for (name, part) in case.evidence {
         let text = std::fs::read(dir.join(name)).unwrap_or_default();
-        if !String::from_utf8_lossy(&text).contains(part) {
+        if !says(&String::from_utf8_lossy(&text), part) {
             wrong.push(format!("{name} does not say `{part}`"));
         }
     }
@@ -192,6 +202,15 @@ fn judge(case: &Case, booted: &Booted, dir: &Path) -> Result<String, String> {
         None => "passed".to_owned(),
         Some(kind) => format!("failed as it must: {}", kind.name()),
     })
+}
+
+/// Whether the text has all that is between the `…` of `parts`, in that order.
+fn says(text: &str, parts: &str) -> bool {
+    let mut rest = Some(text);
+    for part in parts.split(" … ") {
+        rest = rest.and_then(|rest| rest.split_once(part)).map(|(_, rest)| rest);
+    }
+    rest.is_some()
 }
 
 /// Kills the emulator when the first hart is up.
@@ -213,6 +232,21 @@ impl Killer {
                 }
             }
             _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn evidence_has_its_parts_in_order() {
+        for good in ["b", "a … c", "a … b … c"] {
+            assert!(says("a b c", good), "{good}");
+        }
+        for bad in ["d", "c … a", "a … a", "a … d … c"] {
+            assert!(!says("a b c", bad), "{bad}");
         }
     }
 }

@@ -5,11 +5,12 @@
 
 use std::time::Duration;
 
+use skimmer_abi::record::MAX_FAULT_FRAMES;
 use skimmer_abi::scenario::Scenario;
 
 use crate::boot::Booted;
 use crate::evidence::file;
-use crate::record::{PanicInfo, Record, SkipReason};
+use crate::record::{FaultInfo, PanicInfo, Record, SkipReason};
 use crate::schedule::Schedule;
 use crate::tree::Tree;
 use crate::verdict::Kind;
@@ -45,7 +46,8 @@ pub struct Case {
     pub kill: bool,
     /// The failure that must be found; `None`: it must pass.
     pub expect: Option<Kind>,
-    /// Evidence that must be there, and what it must contain.
+    /// Evidence that must be there, and what it must contain; ` … ` stands for
+    /// anything between two parts.
     pub evidence: &'static [(&'static str, &'static str)],
     /// What else must hold.
     pub check: fn(&Booted) -> bool,
@@ -188,7 +190,29 @@ pub const CASES: &[Case] = &[
         expect: Some(Kind::GuestErrors),
         ..PROGRAM
     },
-    Case { name: "program-faults", program: Some(("faults", &[])), harts: 3, ..PROGRAM },
+    Case {
+        name: "program-faults",
+        program: Some(("faults", &[])),
+        harts: 3,
+        evidence: &[(file::FAULTS, CHAIN), (file::FAULTS, ASTRAY)],
+        check: follows_no_bad_chain,
+        ..PROGRAM
+    },
+    // The first program itself, so that the boot fails.
+    Case {
+        name: "program-that-faults",
+        program: Some(("faults", &["chain"])),
+        harts: 1,
+        expect: Some(Kind::GuestErrors),
+        evidence: &[(file::FAULTS, CHAIN)],
+        ..PROGRAM
+    },
+    Case {
+        name: "program-faults-too-often",
+        program: Some(("faults", &["times=2"])),
+        check: |booted| faults(booted).count() == 64 && says(booted, "not shown"),
+        ..PROGRAM
+    },
     Case {
         name: "program-faults-without-sstc",
         program: Some(("faults", &[])),
@@ -320,6 +344,17 @@ pub const CASES: &[Case] = &[
     },
 ];
 
+/// The backtrace of a program that faults three calls deep.
+const CHAIN: &str = "died: load page fault at 0x1 … , address 0x3fdead0000 … faults::ways::read at \
+                     user/programs/faults/src/ways.rs: … faults::chain::innermost at \
+                     user/programs/faults/src/chain.rs: … faults::chain::between at \
+                     user/programs/faults/src/chain.rs: … faults::chain::outermost at \
+                     user/programs/faults/src/chain.rs: … faults::chain::whole … faults::main";
+
+/// That of one that has jumped where nothing is: whence it did.
+const ASTRAY: &str = "died: instruction page fault at 0x3fdead0000, address 0x3fdead0000 …  \
+                      0: 0x0000003fdead0000  ? …  1: 0x … faults::ways::jump at … faults::main";
+
 /// A thread that recurses without end.
 const OVERFLOW: Case = Case {
     name: "overflow",
@@ -388,6 +423,28 @@ fn tells_its_fault(booted: &Booted) -> bool {
         let due =
             format!("PANIC on hart {hartid}: {message} at {pc:#x}, address {stval:#x}, {FAULTING}");
         message == "load page fault" && booted.texts.iter().any(|t| t.line.starts_with(&due))
+    })
+}
+
+/// The faults of programs.
+fn faults(booted: &Booted) -> impl Iterator<Item = &FaultInfo> {
+    booted.records.iter().filter_map(|r| if let Record::Fault(it) = r { Some(it) } else { None })
+}
+
+/// Whether a line of the console says that.
+fn says(booted: &Booted, part: &str) -> bool {
+    booted.texts.iter().any(|text| text.line.contains(part))
+}
+
+/// Whether the chains of frames that the program `faults` has made up were
+/// followed as far as they lead anywhere. Each is known by where it faults.
+fn follows_no_bad_chain(booted: &Booted) -> bool {
+    const FAULTS: u64 = 0x8000;
+    const BACK: u64 = 0x1234;
+    const LENGTHS: &[usize] = &[0, 0, 0, 0, 1, 1, 1, MAX_FAULT_FRAMES];
+    (FAULTS..).step_by(8).zip(LENGTHS).all(|(at, length)| {
+        let mut faults = faults(booted).filter(|fault| fault.stval == at);
+        faults.next().is_some_and(|fault| fault.frames == vec![BACK; *length])
     })
 }
 

@@ -10,12 +10,12 @@ use skimmer_abi::{
 use skimmer_arch::{
     cpu,
     irq::masked,
-    paging, println, stack,
+    paging, stack,
     user::{Call, Fault},
 };
 use skimmer_core::{ids::ThreadId, process::Tid};
 
-use super::{Process, caller, calls, channels, limits, list, threads, tlb};
+use super::{Process, caller, calls, channels, limits, list, report, threads, tlb};
 use crate::lwkt;
 
 /// A system call.
@@ -40,16 +40,7 @@ extern "Rust" fn skimmer_fault(fault: &Fault) {
         pc: fault.pc,
     };
     if end(process, exit) {
-        println!(
-            "process {:#x}, thread {:#x}: {} at {:#x}, address {:#x}, sp {:#x}, ra {:#x}",
-            process.pid(),
-            me.to_word(),
-            fault.name(),
-            fault.pc,
-            fault.address,
-            fault.stack,
-            fault.frame.1,
-        );
+        report::tell(process, me, fault);
     }
     end_thread(process, me, 0)
 }

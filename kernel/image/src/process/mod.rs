@@ -13,6 +13,7 @@ mod channels;
 mod death;
 mod limits;
 mod list;
+mod report;
 mod spawn;
 mod tally;
 mod threads;
@@ -40,6 +41,7 @@ use crate::{lwkt, mutex::Mutex};
 
 pub(crate) use calls::reported;
 pub(crate) use list::{channel_totals, count, ends, wait};
+pub(crate) use report::faults_left_out;
 pub(crate) use spawn::{Birth, set_package, spawn};
 
 /// Frames that all processes together have.
@@ -57,6 +59,8 @@ pub(crate) struct Process {
     threads: SpinLock<Threads>,
     space: Mutex<Option<AddressSpace<LinearMemory>>>,
     loaded: UserSpace,
+    /// What it runs.
+    image: SpinLock<Image>,
     channels: ChannelTable,
     /// What the table counted when this process began.
     channels_before: SpinLock<(u64, u64)>,
@@ -80,6 +84,15 @@ pub(crate) struct Process {
     next_free: SpinLock<Option<&'static Process>>,
 }
 
+/// The program of a process.
+#[derive(Clone, Copy, Debug, Default)]
+struct Image {
+    /// Its name in the boot package.
+    name: &'static str,
+    /// What was added to the addresses of its file.
+    base: usize,
+}
+
 /// The budgets that what a process takes counts against.
 #[derive(Clone, Copy, Debug, Default)]
 struct Lines {
@@ -98,6 +111,7 @@ impl Process {
             threads: SpinLock::new(Threads::new(limits::THREADS)),
             space: Mutex::new(None),
             loaded: UserSpace::new()?,
+            image: SpinLock::new(Image::default()),
             channels: channels::table()?,
             channels_before: SpinLock::new((0, 0)),
             ceiling: AtomicU64::new(0),
@@ -167,6 +181,10 @@ impl Process {
 
     fn pid(&self) -> u64 {
         self.pid.load(Ordering::Relaxed)
+    }
+
+    fn image(&self) -> Image {
+        masked(|irq| *self.image.lock(irq))
     }
 
     /// Does something with its threads, under their lock.

@@ -33,7 +33,7 @@ use skimmer_program::{
 };
 use skimmer_sync::once::Once;
 
-use super::{ALL_FRAMES, ALL_PROCESSES, Process, channels, death, limits, list, threads};
+use super::{ALL_FRAMES, ALL_PROCESSES, Image, Process, channels, death, limits, list, threads};
 use crate::smp;
 
 /// Where programs are placed that do not say, and their arguments.
@@ -85,12 +85,13 @@ pub(crate) struct Birth<'a> {
 /// # Errors
 /// ENOENT, ENOEXEC, EAGAIN, ENOMEM. Nothing is left then.
 pub(crate) fn spawn(birth: &Birth<'_>) -> Result<u64, Errno> {
-    let program = find(birth.name)?;
+    let (name, program) = find(birth.name)?;
     let room = list::take_room()?;
     if let Err(error) = room.join_family(birth.parent) {
         list::give_room(room);
         return Err(error);
     }
+    masked(|irq| *room.image.lock(irq) = Image { name, base: program.bias() });
     let begun = prepare(room, &program, birth).and_then(|first| begin(room, first, birth));
     begun.inspect_err(|_| {
         list::give_place(birth.parent);
@@ -111,8 +112,8 @@ fn prepare(
     first
 }
 
-/// The program of that name, placed.
-fn find(name: &str) -> Result<Placed<'static>, Errno> {
+/// The program of that name, placed, and its name in the package.
+fn find(name: &str) -> Result<(&'static str, Placed<'static>), Errno> {
     let package = PACKAGE.get().ok_or(Errno::ENOENT)?;
     let file = Archive::new(package).find(name).map_err(|damage| {
         println!("boot package: {damage}");
@@ -128,7 +129,8 @@ fn find(name: &str) -> Result<Placed<'static>, Errno> {
         Kind::Fixed => 0,
         Kind::Pie => PROGRAM_BASE,
     };
-    program.placed_at(bias).map_err(|why| refuse(&why))
+    let placed = program.placed_at(bias).map_err(|why| refuse(&why))?;
+    Ok((file.name, placed))
 }
 
 fn new_space(room: &Process) -> Result<AddressSpace<LinearMemory>, Errno> {

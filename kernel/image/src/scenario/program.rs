@@ -48,6 +48,10 @@ pub(super) fn run(line: &CommandLine<'_>) -> Report {
 
 fn judge(name: &str, exit: Exit, before: process::Frames) -> Report {
     let reported = process::reported();
+    let left_out = process::faults_left_out();
+    if left_out > 0 {
+        println!("{left_out} more fault(s) of programs not shown");
+    }
     let is_good = (exit.how, exit.status) == (ended::EXITED, 0);
     if !is_good {
         println!("{name} ended: {exit:?}");

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Misbehaves in every way. Without an argument it starts itself once for each
 //! way and checks how each process ended, while one more of them, the
-//! neighbour, must not notice. With a way's name as the argument it does that.
+//! neighbour, must not notice; all of it `times=1` times. With a way's name as
+//! the argument it does that.
 //!
 //! Reports the ways that ended as they should. Ends with 0 only if all did.
 //!
@@ -13,6 +14,7 @@
 extern crate alloc;
 
 mod calls;
+mod chain;
 mod fresh;
 mod ways;
 
@@ -31,7 +33,10 @@ skimmer_rt::program!(main);
 const NAME: &str = "faults";
 
 fn main(args: Args) -> Result<(), String> {
-    let Some(name) = args.first() else { return drive() };
+    let Some(name) = args.first().filter(|first| !first.contains('=')) else {
+        let times = args.number("times", 1).map_err(|error| error.to_string())?;
+        return (0..times).try_for_each(|_| drive());
+    };
     let Some(way) = WAYS.iter().chain([&NEIGHBOUR]).find(|way| way.name == name) else {
         return Err(format!("there is no way named {name}"));
     };

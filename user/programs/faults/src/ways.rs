@@ -13,7 +13,7 @@ use skimmer_rt::process::PANICKED;
 use skimmer_rt::report::Check;
 use skimmer_rt::{env, raw, thread};
 
-use crate::{calls, fresh};
+use crate::{calls, chain, fresh};
 
 /// A way to misbehave.
 pub(crate) struct Way {
@@ -137,6 +137,15 @@ pub(crate) const WAYS: &[Way] = &[
     // vsetvli: nobody saves vectors, so no program has them.
     way("vector", instruction!(".word 0x0d0572d7"), ILLEGAL),
     way("break", instruction!("ebreak"), Ends::Fault { causes: &[3], at: None }),
+    way("chain", chain::whole, load(HOLE)),
+    way("chain-odd", || chain::from(chain::ODD, 0), load(chain::FAULTS)),
+    way("chain-kernel", || chain::from(LINEAR, 1), load(chain::FAULTS + 8)),
+    way("chain-nothing", || chain::from(HOLE, 2), load(chain::FAULTS + 16)),
+    way("chain-edge", || chain::from(chain::EDGE, 3), load(chain::FAULTS + 24)),
+    way("chain-loop", chain::looped, load(chain::FAULTS + 32)),
+    way("chain-down", chain::down, load(chain::FAULTS + 40)),
+    way("chain-astray", chain::astray, load(chain::FAULTS + 48)),
+    way("chain-endless", chain::endless, load(chain::FAULTS + 56)),
     way("panic", || panic!("on purpose"), Ends::With(PANICKED)),
     way("panic-in-a-thread", panic_in_a_thread, Ends::With(PANICKED)),
     way("exit", || -7, Ends::With(-7)),
@@ -156,7 +165,7 @@ static RET: [u16; 2] = [0x8082; 2];
 /// The same where it can be written.
 static mut DATA: [u16; 2] = [0x8082; 2];
 
-fn read(address: u64) -> i64 {
+pub(crate) fn read(address: u64) -> i64 {
     // SAFETY: not at all: it must end the process.
     unsafe { asm!("ld {0}, 0({0})", inout(reg) address => _) };
     SURVIVED

@@ -2,7 +2,7 @@
 //! What may be printed while a scenario runs.
 
 use super::*;
-use crate::record::Programs;
+use crate::record::{FaultInfo, Programs};
 
 fn text(after: usize, line: &str) -> Text {
     Text { after, line: line.to_owned() }
@@ -37,6 +37,9 @@ fn what_a_program_prints_is_its_own_business() {
             Seen { records, texts: &texts, damaged: 0, silent: false, gaps: &[], ending: &OK };
         judge(&expected, &seen)
     };
+    assert!(judged(&records).passed());
+    let fault = FaultInfo { program: "hello".to_owned(), scause: 15, ..FaultInfo::default() };
+    records.insert(4, Record::Fault(fault));
     assert!(judged(&records).passed());
     records.insert(4, Record::HartFailed { hartid: 7, error: -1 });
     assert!(judged(&records).problems.iter().any(|p| p.kind == Kind::HotPrint));
