@@ -31,6 +31,7 @@ mod stock;
 pub mod table;
 mod waiter;
 
-pub use id::{ChannelFlags, ChannelId, LAST_GENERATION};
+pub use id::{ChannelId, LAST_GENERATION};
+pub use skimmer_abi::channel::ChannelFlags;
 pub use slot::Channel;
 pub use waiter::{Wait, Waiters, Which, Woken};

@@ -3,12 +3,12 @@
 
 use alloc::{boxed::Box, vec::Vec};
 
-use skimmer_abi::errno::Errno;
+use skimmer_abi::{channel::ChannelFlags, errno::Errno};
 use skimmer_sync::{irq::IrqOff, lock::SpinLock, segments::Segments};
 
 use crate::{
     channel::{
-        id::{ChannelFlags, ChannelId, LAST_GENERATION},
+        id::{ChannelId, LAST_GENERATION},
         slot::{Channel, Slot, State},
         stock::{Room, Stock},
         waiter::{Owned, Wait, Waiters, Woken},
