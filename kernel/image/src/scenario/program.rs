@@ -45,7 +45,7 @@ pub(super) fn run(line: &CommandLine<'_>) -> Report {
     judge(name, exit, before)
 }
 
-fn judge(name: &str, exit: Exit, before: process::Frames) -> Report {
+fn judge(name: &str, exit: Exit, before: usize) -> Report {
     let reported = process::reported();
     let is_good = (exit.how, exit.status) == (ended::EXITED, 0);
     if !is_good {
