@@ -10,15 +10,15 @@ use skimmer_abi::random::Random;
 pub const NAMES: &[&str] = &["chanstorm", "faults", "spawnstorm"];
 
 /// Ways of `faults` (`WAYS` in user/programs/faults), and its neighbour.
-const FAULTS: u64 = 52;
+const FAULTS: u64 = 69;
 
 /// How much a program was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Work {
     /// Channels.
     Chanstorm(Chanstorm),
-    /// Every way to misbehave.
-    Faults,
+    /// Every way to misbehave, so many times.
+    Faults(u64),
     /// Processes.
     Spawnstorm(Spawnstorm),
 }
@@ -67,6 +67,7 @@ fn keys(program: &str) -> &'static [&'static str] {
     match program {
         "chanstorm" => &["threads", "rounds", "channels", "seed", "processes"],
         "spawnstorm" => &["threads", "rounds", "seed", "plain"],
+        "faults" => &["times"],
         _ => &[],
     }
 }
@@ -104,17 +105,16 @@ impl Work {
     /// due.
     #[must_use]
     pub fn of(program: &str, words: &[String], rounds: Option<u64>, seed: u64) -> Option<Self> {
-        if program == "faults" {
-            return words.is_empty().then_some(Self::Faults);
-        }
-        let usual_rounds = usual_rounds(program)?;
         let is_known =
             |word: &String| parted(word).is_some_and(|(key, _)| keys(program).contains(&key));
         if !words.iter().all(is_known) {
             return None;
         }
         let words = Words(words);
-        let rounds = words.number("rounds", rounds.unwrap_or(usual_rounds))?;
+        if program == "faults" {
+            return words.number("times", 1).map(Self::Faults);
+        }
+        let rounds = words.number("rounds", rounds.unwrap_or(usual_rounds(program)?))?;
         let asked = words.number("seed", seed)?;
         if program == "spawnstorm" {
             let (threads, plain) = (words.number("threads", 4)?, words.number("plain", 0)?);
@@ -137,7 +137,7 @@ impl Work {
     pub fn arguments(&self) -> Vec<String> {
         let say = |(key, value): &(&str, u64)| format!("{key}={value}");
         match *self {
-            Self::Faults => Vec::new(),
+            Self::Faults(times) => vec![say(&("times", times))],
             Self::Chanstorm(Chanstorm { threads, rounds, channels, seed, processes }) => {
                 let words = [("threads", threads), ("rounds", rounds), ("channels", channels)];
                 words.iter().chain(&[("seed", seed), ("processes", processes)]).map(say).collect()
@@ -153,7 +153,7 @@ impl Work {
     #[must_use]
     pub const fn rounds(&self) -> Option<u64> {
         match self {
-            Self::Faults => None,
+            Self::Faults(_) => None,
             Self::Chanstorm(Chanstorm { rounds, .. })
             | Self::Spawnstorm(Spawnstorm { rounds, .. }) => Some(*rounds),
         }
@@ -163,7 +163,7 @@ impl Work {
     #[must_use]
     pub fn verified(&self) -> u64 {
         match self {
-            Self::Faults => FAULTS,
+            Self::Faults(times) => times.saturating_mul(FAULTS),
             Self::Chanstorm(storm) => {
                 storm.workers().saturating_mul(storm.rounds).saturating_mul(storm.channels)
             }
@@ -182,7 +182,7 @@ impl Work {
     pub fn digest(&self) -> u64 {
         match self {
             Self::Chanstorm(storm) => storm.digest(),
-            Self::Faults | Self::Spawnstorm(_) => 0,
+            Self::Faults(_) | Self::Spawnstorm(_) => 0,
         }
     }
 
@@ -196,7 +196,7 @@ impl Work {
             Self::Chanstorm(Chanstorm { processes, .. }) => {
                 Some(format!("{processes} processes of 1 thread"))
             }
-            Self::Faults | Self::Spawnstorm(_) => None,
+            Self::Faults(_) | Self::Spawnstorm(_) => None,
         }
     }
 }
@@ -258,7 +258,7 @@ mod tests {
         let spawn = work("spawnstorm", &[], None, 3).expect("work");
         assert_eq!((spawn.verified(), spawn.channels(), spawn.digest()), (400, None, 0));
         assert_eq!(spawn.arguments().join(" "), "threads=4 rounds=100 seed=3 plain=0");
-        assert_eq!(work("faults", &[], None, 1).map(|faults| faults.verified()), Some(52));
+        assert_eq!(work("faults", &[], None, 1).map(|faults| faults.verified()), Some(69));
     }
 
     #[test]

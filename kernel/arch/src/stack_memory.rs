@@ -50,6 +50,7 @@ use crate::{
     off_times,
     paging::{self, LinearMemory},
     stack::STACK_SIZE,
+    trap::cause,
 };
 
 /// From one stack to the next: a stack, and the guard of the one behind it.
@@ -243,10 +244,9 @@ fn fence() {
 /// after all. Then this hart sees it now.
 #[cold]
 pub(crate) fn shows_now(scause: u64, stval: u64) -> bool {
-    const LOAD: u64 = 13;
-    const STORE: u64 = 15;
     let address = usize::try_from(stval).unwrap_or(0);
-    let is_there = matches!(scause, LOAD | STORE) && physical(address).is_some();
+    let is_there = matches!(scause, cause::LOAD_PAGE_FAULT | cause::STORE_PAGE_FAULT)
+        && physical(address).is_some();
     if is_there {
         fence();
     }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Traps: the doorbell, the timer, and everything else, which is fatal.
+//! Traps: the doorbell, the timer, a program's calls and faults, a fault of the
+//! routine that copies user memory, a stack that this hart has not seen yet; and
+//! everything else, which is fatal.
 //!
 //! Handlers run with interrupts masked on the interrupted thread's stack, touch
 //! only their hart's own state, and do not block. Who should run is decided as
@@ -214,12 +216,21 @@ pub fn provoke_fault(has_bad_frame: bool) -> ! {
     unsafe { asm!("ld t0, 0(zero)", "unimp", options(noreturn)) }
 }
 
-/// The name of an exception (Privileged Architecture, table "scause").
+/// Exceptions that somebody tells from others (Privileged Architecture, table
+/// "scause").
+pub(crate) mod cause {
+    pub(crate) const ILLEGAL_INSTRUCTION: u64 = 2;
+    pub(crate) const INSTRUCTION_PAGE_FAULT: u64 = 12;
+    pub(crate) const LOAD_PAGE_FAULT: u64 = 13;
+    pub(crate) const STORE_PAGE_FAULT: u64 = 15;
+}
+
+/// The name of an exception, from the same table.
 pub(crate) const fn cause_name(scause: u64) -> &'static str {
     match scause {
         0 => "instruction address misaligned",
         1 => "instruction access fault",
-        2 => "illegal instruction",
+        cause::ILLEGAL_INSTRUCTION => "illegal instruction",
         3 => "breakpoint",
         4 => "load address misaligned",
         5 => "load access fault",
@@ -227,9 +238,9 @@ pub(crate) const fn cause_name(scause: u64) -> &'static str {
         7 => "store access fault",
         8 => "environment call from U-mode",
         9 => "environment call from S-mode",
-        12 => "instruction page fault",
-        13 => "load page fault",
-        15 => "store page fault",
+        cause::INSTRUCTION_PAGE_FAULT => "instruction page fault",
+        cause::LOAD_PAGE_FAULT => "load page fault",
+        cause::STORE_PAGE_FAULT => "store page fault",
         _ if scause & INTERRUPT != 0 => "unexpected interrupt",
         _ => "unknown exception",
     }

@@ -10,9 +10,10 @@ use core::arch::asm;
 
 use skimmer_core::{space::entry::Access, user::UserAddr};
 
-use crate::{cpu, csr, fp, off_times, stack, trap::TrapFrame};
-
-const ILLEGAL_INSTRUCTION: u64 = 2;
+use crate::{
+    cpu, csr, fp, off_times, stack,
+    trap::{TrapFrame, cause},
+};
 
 /// Registers by their number.
 const SP: usize = 2;
@@ -86,18 +87,14 @@ pub struct Fault {
     pub frame: (u64, u64),
 }
 
-const INSTRUCTION_PAGE_FAULT: u64 = 12;
-const LOAD_PAGE_FAULT: u64 = 13;
-const STORE_PAGE_FAULT: u64 = 15;
-
 impl Fault {
     /// What was tried where, if the page tables refused it.
     #[must_use]
     pub const fn refused(&self) -> Option<(UserAddr, Access)> {
         let access = match self.cause {
-            INSTRUCTION_PAGE_FAULT => Access::Execute,
-            LOAD_PAGE_FAULT => Access::Read,
-            STORE_PAGE_FAULT => Access::Write,
+            cause::INSTRUCTION_PAGE_FAULT => Access::Execute,
+            cause::LOAD_PAGE_FAULT => Access::Read,
+            cause::STORE_PAGE_FAULT => Access::Write,
             _ => return None,
         };
         Some((UserAddr::new(self.address as usize), access))
@@ -157,7 +154,7 @@ pub(crate) fn call(frame: &mut TrapFrame) {
 /// A program made a mistake.
 pub(crate) fn exception(frame: &mut TrapFrame) {
     // It may be the program's first use of floating point.
-    let is_first_use = frame.scause == ILLEGAL_INSTRUCTION && fp::is_off(frame.sstatus);
+    let is_first_use = frame.scause == cause::ILLEGAL_INSTRUCTION && fp::is_off(frame.sstatus);
     if let Some(sstatus) = is_first_use.then(|| fp::begin(frame.sstatus)).flatten() {
         frame.sstatus = sstatus;
     } else {

@@ -12,7 +12,10 @@ use core::arch::global_asm;
 use skimmer_abi::errno::Errno;
 use skimmer_core::user::UserAddr;
 
-use crate::{csr, paging, trap::TrapFrame};
+use crate::{
+    csr, paging,
+    trap::{TrapFrame, cause},
+};
 
 global_asm!(include_str!("user_copy.S"));
 
@@ -22,11 +25,9 @@ unsafe extern "C" {
     fn skimmer_copy_fault();
 }
 
-/// The end of the addresses that programs can have: half of Sv39's.
-const USER_END: usize = 1 << 38;
-
-const LOAD_PAGE_FAULT: u64 = 13;
-const STORE_PAGE_FAULT: u64 = 15;
+/// The end of the lower half of Sv39's addresses. Programs have all that they
+/// have below it; the kernel has nothing there.
+const LOWER_HALF_END: usize = 1 << 38;
 
 /// Copies from the program's memory.
 ///
@@ -76,7 +77,7 @@ fn judge(start: UserAddr, bytes: usize) -> Result<(), Errno> {
     match start.get().checked_add(bytes) {
         // Of nothing, the address is not looked at.
         _ if bytes == 0 => Ok(()),
-        Some(end) if end <= USER_END => Ok(()),
+        Some(end) if end <= LOWER_HALF_END => Ok(()),
         _ => Err(Errno::EFAULT),
     }
 }
@@ -116,8 +117,8 @@ fn copy(to: *mut u8, from: *const u8, bytes: usize) -> usize {
 /// Where a trap in the kernel goes on, if it is a page fault of the copy.
 pub(crate) fn resume(frame: &TrapFrame) -> Option<u64> {
     let (begin, fault) = (skimmer_copy as *const (), skimmer_copy_fault as *const ());
-    let is_page_fault = matches!(frame.scause, LOAD_PAGE_FAULT | STORE_PAGE_FAULT);
+    let is_page_fault = matches!(frame.scause, cause::LOAD_PAGE_FAULT | cause::STORE_PAGE_FAULT);
     let is_in_copy = (begin.addr()..fault.addr()).contains(&(frame.sepc as usize));
-    let is_users = (frame.stval as usize) < USER_END;
+    let is_users = (frame.stval as usize) < LOWER_HALF_END;
     (is_page_fault && is_in_copy && is_users).then_some(fault.addr() as u64)
 }

@@ -5,8 +5,8 @@
 ///
 /// Holding one proves nothing: not that the address is mapped, not that it lies
 /// in the user half, not that it is still what it was a moment ago. It is a
-/// number until a copy routine has judged it, which comes with the first
-/// address space. It cannot be followed:
+/// number, which only `arch::user_copy` judges and follows. It cannot be
+/// followed:
 ///
 /// ```compile_fail,E0614
 /// # use skimmer_core::user::UserAddr;

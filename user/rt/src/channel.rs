@@ -2,6 +2,7 @@
 //! Channels: where a server receives. (Messages come with milestone 0.5.)
 
 use skimmer_abi::call::Call;
+pub use skimmer_abi::channel::ChannelFlags;
 
 use crate::{Result, raw};
 
@@ -27,22 +28,24 @@ impl ChannelId {
     }
 }
 
-/// How a channel is to behave: none of its flags exist yet.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ChannelFlags(u64);
-
-impl ChannelFlags {
-    /// Plain.
-    pub const NONE: Self = Self(0);
-
-    /// Those bits, whether the kernel knows them or not.
-    #[must_use]
-    pub const fn from_bits(bits: u64) -> Self {
-        Self(bits)
-    }
-}
-
 /// A channel of one's own. It is destroyed when this is dropped.
+///
+/// ```no_run
+/// use skimmer_rt::Errno;
+/// use skimmer_rt::channel::{Channel, ChannelFlags};
+///
+/// # fn main() -> skimmer_rt::Result<()> {
+/// let deaths = Channel::create(ChannelFlags::THREAD_DEATH)?;
+/// // A process has one such channel.
+/// let flags = ChannelFlags::THREAD_DEATH.with(ChannelFlags::UNBLOCK);
+/// assert_eq!(Channel::create(flags).unwrap_err(), Errno::EBUSY);
+/// // Its name is refused once it is gone.
+/// let name = deaths.into_id();
+/// name.destroy()?;
+/// assert_eq!(name.destroy(), Err(Errno::EINVAL));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Channel {
     id: ChannelId,
@@ -52,11 +55,11 @@ impl Channel {
     /// A new channel.
     ///
     /// # Errors
-    /// EINVAL (flags that do not exist), EAGAIN (the limit of the process),
-    /// ENOMEM.
+    /// EBUSY (another channel of the process has a flag that only one may have),
+    /// EAGAIN (the limit of the process, or memory is out).
     pub fn create(flags: ChannelFlags) -> Result<Self> {
         // SAFETY: the call touches no memory.
-        let id = unsafe { raw::answer(Call::ChannelCreate, [flags.0]) }?;
+        let id = unsafe { raw::answer(Call::ChannelCreate, [u64::from(flags.bits())]) }?;
         Ok(Self { id: ChannelId(id) })
     }
 

@@ -28,7 +28,7 @@ impl Mapping {
     /// `length` bytes of zeroed memory.
     ///
     /// # Errors
-    /// EINVAL (no length), EAGAIN (the limit of the process), ENOMEM.
+    /// EINVAL (no length), EAGAIN (a limit of the process), ENOMEM.
     pub fn new(length: usize) -> Result<Self> {
         Ok(Self { start: map_raw(length, true)?, length })
     }

@@ -23,6 +23,40 @@ impl ProcessId {
     pub const fn number(self) -> u64 {
         self.0
     }
+
+    /// The name with that number, which need not be anybody's: one that another
+    /// process told, for example.
+    #[must_use]
+    pub const fn from_number(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// Ends a process from outside, with all that come from it: this one, or one
+    /// that comes from it, however far down. Only its parent can wait for it.
+    ///
+    /// # Errors
+    /// ESRCH (there is none of that name, or it has ended), EPERM (it does not
+    /// come from this process).
+    ///
+    /// ```no_run
+    /// use skimmer_rt::Errno;
+    /// use skimmer_rt::process::{ExitStatus, Program};
+    ///
+    /// # fn main() -> skimmer_rt::Result<()> {
+    /// let child = Program::new("hello").spawn()?;
+    /// let name = child.id();
+    /// // It may be faster.
+    /// assert!(matches!(name.kill(), Ok(()) | Err(Errno::ESRCH)));
+    /// assert!(matches!(child.wait()?, ExitStatus::Killed | ExitStatus::Exited(_)));
+    /// assert_eq!(name.kill(), Err(Errno::ESRCH));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn kill(self) -> Result<()> {
+        // SAFETY: what is left of this process if it is meant uses no memory of
+        // it; others have their own.
+        unsafe { raw::answer(Call::ProcessKill, [self.0]) }.map(|_| ())
+    }
 }
 
 impl fmt::Display for ProcessId {
@@ -187,8 +221,7 @@ impl Child {
     /// # Errors
     /// ESRCH: it has ended already.
     pub fn kill(&self) -> Result<()> {
-        // SAFETY: the call touches no memory of ours.
-        unsafe { raw::answer(Call::ProcessKill, [self.id.0]) }.map(|_| ())
+        self.id.kill()
     }
 }
 

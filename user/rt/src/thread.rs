@@ -19,6 +19,85 @@ impl ThreadId {
     pub const fn number(self) -> u64 {
         self.0
     }
+
+    /// Waits until the thread has ended. Its status: what it gave to [`exit`],
+    /// or 0. Afterwards its name is nobody's.
+    ///
+    /// # Errors
+    /// ESRCH (nobody of that name), EINVAL (detached), EBUSY (somebody else
+    /// joins it), EDEADLK (the caller).
+    ///
+    /// ```no_run
+    /// use skimmer_rt::thread;
+    ///
+    /// # fn main() -> skimmer_rt::Result<()> {
+    /// let name = thread::spawn(|| ())?.into_id();
+    /// assert_eq!(name.join()?, 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn join(self) -> Result<i64> {
+        let mut status = 0_i64;
+        // SAFETY: the kernel writes an `i64` there, which is ours.
+        unsafe { raw::answer(Call::ThreadJoin, [self.0, raw::address(&raw mut status)]) }?;
+        Ok(status)
+    }
+
+    /// Nobody will join the thread. Who joins it already gets EINVAL.
+    ///
+    /// # Errors
+    /// ESRCH (nobody of that name), EINVAL (detached already).
+    pub fn detach(self) -> Result<()> {
+        // SAFETY: the call touches no memory.
+        unsafe { raw::answer(Call::ThreadDetach, [self.0]) }.map(|_| ())
+    }
+
+    /// Ends the thread as soon as it runs no call of the kernel. Its status is 0.
+    /// It must still be joined, unless it is detached. If it is the caller, this
+    /// does not return; if it is the last, the process ends.
+    ///
+    /// # Errors
+    /// ESRCH: nobody of that name, or it has ended.
+    ///
+    /// # Safety
+    /// The thread's values are not dropped and its stack goes. So nobody may
+    /// count on a value on that stack, or on its being dropped before the stack
+    /// goes. What the thread holds it keeps: if it has a [`Lock`], the heap's for
+    /// one, whoever wants that waits for ever.
+    ///
+    /// ```no_run
+    /// use skimmer_rt::{Errno, thread};
+    ///
+    /// # fn main() -> skimmer_rt::Result<()> {
+    /// let other = thread::spawn(|| loop {
+    ///     thread::yield_now();
+    /// })?;
+    /// // SAFETY: it has nothing on its stack, and holds nothing.
+    /// unsafe { other.id().destroy() }?;
+    /// assert_eq!(other.join(), Err::<(), _>(Errno::ECANCELED));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub unsafe fn destroy(self) -> Result<()> {
+        // SAFETY: our caller answers for the thread's stack.
+        unsafe { raw::answer(Call::ThreadDestroy, [self.0]) }.map(|_| ())
+    }
+
+    /// The thread's priority.
+    ///
+    /// # Errors
+    /// ESRCH (nobody of that name, or it has ended), ENOMEM.
+    pub fn priority(self) -> Result<u8> {
+        priority_of(self.0)
+    }
+
+    /// Sets the thread's priority: from 1 to the highest of the process.
+    ///
+    /// # Errors
+    /// ESRCH (nobody of that name, or it has ended), EINVAL (out of range).
+    pub fn set_priority(self, priority: u8) -> Result<()> {
+        set_priority_of(self.0, priority)
+    }
 }
 
 /// A thread about to be: what it shall be like.
@@ -37,8 +116,8 @@ impl Builder {
         Self::default()
     }
 
-    /// With so many bytes of stack, rounded up to pages. Below it lies a guard
-    /// page: an overflow ends the process.
+    /// With so many bytes of stack, rounded up to pages. Below it lies what is
+    /// never mapped: an overflow ends the process.
     #[must_use]
     pub fn stack(mut self, bytes: usize) -> Self {
         self.stack = bytes as u64;
@@ -104,7 +183,9 @@ extern "C" fn run(body: *mut Body) -> ! {
     // SAFETY: `spawn` gave it to this thread only.
     let body = unsafe { Box::from_raw(body) };
     body();
-    exit()
+    // SAFETY: the body has returned, and nothing of this frame has a destructor
+    // left to run.
+    unsafe { exit(0) }
 }
 
 /// Makes a thread; see [`Builder::spawn`].
@@ -138,7 +219,8 @@ impl<T> JoinHandle<T> {
     /// Waits until the thread has ended. What its body returned.
     ///
     /// # Errors
-    /// ECANCELED: it ended before its body did. EDEADLK: it is the caller.
+    /// ECANCELED: it ended before its body did. EDEADLK: it is the caller. ESRCH,
+    /// EINVAL, EBUSY: it was joined or detached by its name.
     pub fn join(mut self) -> Result<T> {
         // SAFETY: address 0 asks for no status, so the call touches no memory.
         unsafe { raw::answer(Call::ThreadJoin, [self.id.0, 0]) }?;
@@ -146,12 +228,20 @@ impl<T> JoinHandle<T> {
         result.and_then(Lock::into_inner).ok_or(Errno::ECANCELED)
     }
 
+    /// Leaves the thread to its name: it must be joined, or detached, by that.
+    /// What its body returns is dropped.
+    #[must_use]
+    pub fn into_id(mut self) -> ThreadId {
+        self.result = None;
+        self.id
+    }
+
     /// The thread's priority.
     ///
     /// # Errors
-    /// ESRCH: it has ended.
+    /// ESRCH (it has ended), ENOMEM.
     pub fn priority(&self) -> Result<u8> {
-        priority_of(self.id.0)
+        self.id.priority()
     }
 
     /// Sets the thread's priority: from 1 to the highest of the process.
@@ -159,16 +249,15 @@ impl<T> JoinHandle<T> {
     /// # Errors
     /// ESRCH (it has ended), EINVAL (out of range).
     pub fn set_priority(&self, priority: u8) -> Result<()> {
-        set_priority_of(self.id.0, priority)
+        self.id.set_priority(priority)
     }
 }
 
 impl<T> Drop for JoinHandle<T> {
     fn drop(&mut self) {
         if self.result.is_some() {
-            // SAFETY: the call touches no memory. A thread that is gone needs
-            // no detaching.
-            let _ = unsafe { raw::answer(Call::ThreadDetach, [self.id.0]) };
+            // A thread that is gone needs no detaching.
+            let _ = self.id.detach();
         }
     }
 }
@@ -215,13 +304,41 @@ fn set_priority_of(thread: u64, priority: u8) -> Result<()> {
     unsafe { raw::answer(Call::PrioritySet, [thread, u64::from(priority)]) }.map(|_| ())
 }
 
-/// Ends the calling thread. Its values are not dropped.
-fn exit() -> ! {
+/// Ends the calling thread with a status for [`ThreadId::join`]. If it is the
+/// last, the process ends, with status 0.
+///
+/// # Safety
+/// Its values are not dropped and its stack goes. So nobody may count on a value
+/// on that stack, or on its being dropped before the stack goes.
+///
+/// ```no_run
+/// use skimmer_rt::thread;
+///
+/// # fn main() -> skimmer_rt::Result<()> {
+/// // SAFETY: there is nothing on its stack.
+/// let name = thread::spawn(|| unsafe { thread::exit(7) })?.into_id();
+/// assert_eq!(name.join()?, 7);
+/// # Ok(())
+/// # }
+/// ```
+pub unsafe fn exit(status: i64) -> ! {
     loop {
-        // SAFETY: what the thread owned is never used again. It comes back only
-        // from a kernel that does not know the call.
-        let _ = unsafe { raw::answer(Call::ThreadExit, [0]) };
+        // SAFETY: our caller answers for the stack. It comes back only from a
+        // kernel that does not know the call.
+        let _ = unsafe { raw::answer(Call::ThreadExit, [status.cast_unsigned()]) };
     }
+}
+
+/// Ends every thread of the process but the caller; see [`ThreadId::destroy`].
+///
+/// # Errors
+/// None is known.
+///
+/// # Safety
+/// As [`ThreadId::destroy`], for each of them.
+pub unsafe fn destroy_others() -> Result<()> {
+    // SAFETY: our caller answers for their stacks.
+    unsafe { raw::answer(Call::ThreadDestroy, [u64::MAX]) }.map(|_| ())
 }
 
 #[cfg(test)]

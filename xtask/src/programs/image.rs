@@ -43,6 +43,8 @@ fn check(bytes: &[u8]) -> Result<usize> {
     let mut loads: Vec<&Segment> = Vec::new();
     for segment in segments {
         match segment.p_type(endian) {
+            // As the kernel does: what takes no memory is not there.
+            elf::PT_LOAD if segment.p_memsz(endian) == 0 => continue,
             elf::PT_LOAD => loads.push(segment),
             // The kernel gives every stack what it gives.
             elf::PT_GNU_STACK => {}
@@ -138,6 +140,14 @@ mod tests {
         assert!(refused(&[(0, 0x1001, 4), text, data], 0x1000).contains("shares a page"));
         assert!(refused(&[text, constants, data], 0x1000).contains("shares a page"));
         assert!(refused(&[constants, text, (0x3000, 0x9000, 6)], 0x1000).contains("beyond"));
+    }
+
+    #[test]
+    fn a_segment_that_takes_no_memory_is_not_there() {
+        let [constants, text, data] = GOOD;
+        let image = of(&file(&[constants, text, (0, 0, 1), data], 0x1000)).expect("good");
+        assert_eq!(image.len(), 0x3010);
+        assert!(of(&file(&[(0x1000, 0, 5)], 0x1000)).is_err());
     }
 
     #[test]

@@ -20,9 +20,9 @@
 //!
 //! How a channel dies: a destroy makes it *closing*, which nobody finds any
 //! more; its waiters are taken out one at a time, and woken outside of all
-//! locks; with the last of them gone the slot is freed. A process that dies
-//! closes its table, which does the same for each of its channels, and then
-//! drops it.
+//! locks; with the last of them gone the slot is freed. When a process dies, its
+//! last thread empties its table, which does the same for each channel; the
+//! table and its memory are the next process's.
 
 mod id;
 pub mod queue;
@@ -31,6 +31,7 @@ mod stock;
 pub mod table;
 mod waiter;
 
-pub use id::{ChannelFlags, ChannelId, LAST_GENERATION};
+pub use id::{ChannelId, LAST_GENERATION};
+pub use skimmer_abi::channel::ChannelFlags;
 pub use slot::Channel;
 pub use waiter::{Wait, Waiters, Which, Woken};

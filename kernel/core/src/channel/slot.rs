@@ -3,11 +3,11 @@
 
 use core::num::NonZeroU32;
 
-use skimmer_abi::errno::Errno;
+use skimmer_abi::{channel::ChannelFlags, errno::Errno};
 
 use crate::{
     channel::{
-        id::{ChannelFlags, ChannelId},
+        id::ChannelId,
         queue::{Node, PriorityQueue},
         waiter::{Owned, Wait, Waiter, Which, Woken},
     },

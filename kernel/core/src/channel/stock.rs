@@ -29,8 +29,6 @@ pub(crate) const BATCH: u32 = 1;
 pub(crate) struct Stock {
     first: Option<u32>,
     pub(crate) free: u32,
-    /// Until the table goes.
-    pub(crate) is_open: bool,
     pub(crate) created: u64,
     pub(crate) destroyed: u64,
     pub(crate) grown: u64,
@@ -39,17 +37,12 @@ pub(crate) struct Stock {
 
 impl Stock {
     pub(crate) const fn new() -> Self {
-        Self { first: None, free: 0, is_open: true, created: 0, destroyed: 0, grown: 0, stolen: 0 }
+        Self { first: None, free: 0, created: 0, destroyed: 0, grown: 0, stolen: 0 }
     }
 
-    /// Puts a slot in, whose lock is held. Slots of a table that goes are of no
-    /// more use.
+    /// Puts a slot in, whose lock is held.
     #[inline]
     pub(crate) fn give(&mut self, slot: &mut Slot, index: u32) {
-        if !self.is_open {
-            slot.state = State::Retired;
-            return;
-        }
         slot.state = State::Free { next: self.first.replace(index) };
         self.free += 1;
     }

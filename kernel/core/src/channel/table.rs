@@ -3,12 +3,12 @@
 
 use alloc::{boxed::Box, vec::Vec};
 
-use skimmer_abi::errno::Errno;
+use skimmer_abi::{channel::ChannelFlags, errno::Errno};
 use skimmer_sync::{irq::IrqOff, lock::SpinLock, segments::Segments};
 
 use crate::{
     channel::{
-        id::{ChannelFlags, ChannelId, LAST_GENERATION},
+        id::{ChannelId, LAST_GENERATION},
         slot::{Channel, Slot, State},
         stock::{Room, Stock},
         waiter::{Owned, Wait, Waiters, Woken},
@@ -34,8 +34,9 @@ const ATTEMPTS: u32 = 64;
 /// More slots than this have no number.
 const MOST_SLOTS: u32 = 1 << 30;
 
-/// The table. Drop it after [`close`](Self::close), when no thread is in it any
-/// more: who waits at a channel of a table that is gone can never wait again.
+/// The table, of one process after the other: [`empty`](Self::empty) it in
+/// between. Drop it empty, if at all, when no thread is in it any more: who
+/// waits at a channel of a table that is gone can never wait again.
 ///
 /// `LAST` is the last generation of a slot.
 #[derive(Debug)]
@@ -200,16 +201,6 @@ impl<const LAST: u32> ChannelTable<LAST> {
         self.special.lock(irq)[which]
     }
 
-    /// Destroys every channel, for good: there will be no new ones.
-    pub fn close(&self, sections: &impl Sections, waiters: &Waiters, wake: impl FnMut(Woken)) {
-        for stock in &self.stocks {
-            sections.masked(|irq| stock.0.lock(irq).is_open = false);
-        }
-        // Who was faster has made channels that are found now; who comes later
-        // finds the stock closed.
-        self.empty(sections, waiters, wake);
-    }
-
     /// Destroys every channel of a process that has ended: nobody makes new ones
     /// until the table is another's.
     pub fn empty(&self, sections: &impl Sections, waiters: &Waiters, mut wake: impl FnMut(Woken)) {
@@ -264,9 +255,6 @@ impl<const LAST: u32> ChannelTable<LAST> {
     #[inline]
     fn take(&self, irq: &IrqOff, flags: ChannelFlags) -> Result<ChannelId, Refusal> {
         let mut stock = self.stock(irq).lock(irq);
-        if !stock.is_open {
-            return Err(Refusal::Final(Errno::EAGAIN));
-        }
         let (index, mut slot) = self.pop(irq, &mut stock).ok_or(Refusal::NoSlot)?;
         (slot.state, slot.flags) = (State::Live, flags);
         stock.created += 1;

@@ -7,7 +7,9 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use skimmer_abi::{
-    call::{Call as Name, Counts, Exit, Figure, MOST_FIGURE_NAME, NewThread, Report, Spawn, ended},
+    call::{
+        Call as Name, Exit, Figure, Holdings, MOST_FIGURE_NAME, NewThread, Report, Spawn, ended,
+    },
     errno::Errno,
     record::{MARK, Record},
 };
@@ -142,32 +144,20 @@ pub(crate) fn reported() -> Report {
 }
 
 fn report(from: UserAddr) -> Result<u64, Errno> {
-    let [verified, errors, digest, failed] = user_copy::read_words(from)?;
-    masked(|irq| REPORTED.lock(irq).add(&Report { verified, errors, digest, failed }));
+    let told = Report::from_words(user_copy::read_words(from)?);
+    masked(|irq| REPORTED.lock(irq).add(&told));
     lwkt::count_work();
     Ok(0)
 }
 
 fn figure(from: UserAddr) -> Result<u64, Errno> {
-    let [
-        name,
-        length,
-        operations,
-        instructions,
-        is_counted,
-        fences,
-        satp_writes,
-        locks,
-        lock_waits,
-        doorbells,
-        firmware,
-    ] = user_copy::read_words::<{ size_of::<Figure>() / 8 }>(from)?;
+    let Figure { name, name_length, operations, instructions, is_counted, counts } =
+        Figure::from_words(user_copy::read_words(from)?);
     let mut room = [0; MOST_FIGURE_NAME as usize];
-    let length = usize::try_from(length).map_err(|_| Errno::EINVAL)?;
+    let length = usize::try_from(name_length).map_err(|_| Errno::EINVAL)?;
     let bytes = room.get_mut(..length).ok_or(Errno::EINVAL)?;
     user_copy::read(bytes, UserAddr::new(name as usize))?;
     let name = str::from_utf8(bytes).map_err(|_| Errno::EINVAL)?;
-    let counts = Counts { fences, satp_writes, locks, lock_waits, doorbells, firmware };
     let counts = (is_counted == 1).then_some(counts);
     console::send(Record::Figure { name, operations, instructions, counts });
     lwkt::count_work();
@@ -176,9 +166,7 @@ fn figure(from: UserAddr) -> Result<u64, Errno> {
 
 fn counts(to: UserAddr) -> Result<u64, Errno> {
     let counts = tally::read();
-    let Counts { fences, satp_writes, locks, lock_waits, doorbells, firmware } =
-        counts.unwrap_or_default();
-    user_copy::write_words(to, [fences, satp_writes, locks, lock_waits, doorbells, firmware])?;
+    user_copy::write_words(to, counts.unwrap_or_default().to_words())?;
     Ok(u64::from(counts.is_some()))
 }
 
@@ -227,25 +215,16 @@ fn judge_words<const N: usize>(to: UserAddr) -> Result<(), Errno> {
 }
 
 fn process_spawn(process: &'static Process, from: UserAddr) -> Result<u64, Errno> {
-    let [
-        name,
-        name_length,
-        arguments,
-        arguments_length,
-        environment,
-        environment_length,
-        priority,
-        hart,
-    ] = user_copy::read_words::<{ size_of::<Spawn>() / 8 }>(from)?;
-    let (priority, hart) = (threads::priority(process, priority)?, threads::hart(hart)?);
-    if name_length > limits::NAME {
+    let told = Spawn::from_words(user_copy::read_words(from)?);
+    let (priority, hart) = (threads::priority(process, told.priority)?, threads::hart(told.hart)?);
+    if told.name_length > limits::NAME {
         return Err(Errno::EINVAL);
     }
-    let _loan = Loan::take(process, arguments_length, environment_length)?;
-    let name = text(name, name_length)?;
+    let _loan = Loan::take(process, told.arguments_length, told.environment_length)?;
+    let name = text(told.name, told.name_length)?;
     let name = str::from_utf8(&name).map_err(|_| Errno::EINVAL)?;
-    let arguments = texts(arguments, arguments_length)?;
-    let environment = texts(environment, environment_length)?;
+    let arguments = texts(told.arguments, told.arguments_length)?;
+    let environment = texts(told.environment, told.environment_length)?;
     spawn(&Birth {
         name,
         arguments: &arguments,
@@ -257,10 +236,9 @@ fn process_spawn(process: &'static Process, from: UserAddr) -> Result<u64, Errno
 }
 
 fn process_wait(process: &Process, pid: u64, to: UserAddr) -> Result<u64, Errno> {
-    judge_words::<{ size_of::<Exit>() / 8 }>(to)?;
+    judge_words::<{ Exit::WORDS }>(to)?;
     let exit = list::wait(Some(process), pid, stack::am_condemned)?;
-    let words = [exit.how, exit.status.cast_unsigned(), exit.address, exit.pc];
-    user_copy::write_words(to, words).map(|()| 0)
+    user_copy::write_words(to, exit.to_words()).map(|()| 0)
 }
 
 fn holdings(process: &Process, to: UserAddr) -> Result<u64, Errno> {
@@ -268,20 +246,18 @@ fn holdings(process: &Process, to: UserAddr) -> Result<u64, Errno> {
     let frames = process.space(|space| Ok(space.charged()))?;
     let counts = channels::counts(process);
     let (created, destroyed) = masked(|irq| *process.channels_before.lock(irq));
-    let words = [
-        u64::from(threads),
-        counts.live(),
-        counts.created - created,
-        counts.destroyed - destroyed,
-        frames as u64,
-    ];
-    user_copy::write_words(to, words).map(|()| 0)
+    let holdings = Holdings {
+        threads: u64::from(threads),
+        channels: counts.live(),
+        channels_created: counts.created - created,
+        channels_destroyed: counts.destroyed - destroyed,
+        frames: frames as u64,
+    };
+    user_copy::write_words(to, holdings.to_words()).map(|()| 0)
 }
 
 fn thread_create(process: &'static Process, me: Tid, from: UserAddr) -> Result<u64, Errno> {
-    let [entry, argument, stack, priority, hart] =
-        user_copy::read_words::<{ size_of::<NewThread>() / 8 }>(from)?;
-    threads::create(process, me, &NewThread { entry, argument, stack, priority, hart })
+    threads::create(process, me, &NewThread::from_words(user_copy::read_words(from)?))
 }
 
 fn thread_join(process: &'static Process, me: Tid, tid: u64, to: u64) -> Result<u64, Errno> {

@@ -45,10 +45,7 @@ pub(crate) use report::faults_left_out;
 pub(crate) use spawn::{Birth, set_package, spawn};
 
 /// Frames that all processes together have.
-pub(crate) type Frames = usize;
-
-/// Frames that all processes together have.
-pub(crate) fn frames() -> Frames {
+pub(crate) fn frames() -> usize {
     skimmer_arch::paging::frames_taken()
 }
 

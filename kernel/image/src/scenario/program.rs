@@ -46,7 +46,7 @@ pub(super) fn run(line: &CommandLine<'_>) -> Report {
     judge(name, exit, before)
 }
 
-fn judge(name: &str, exit: Exit, before: process::Frames) -> Report {
+fn judge(name: &str, exit: Exit, before: usize) -> Report {
     let reported = process::reported();
     let left_out = process::faults_left_out();
     if left_out > 0 {

@@ -17,6 +17,7 @@ mod calls;
 mod chain;
 mod fresh;
 mod ways;
+mod works;
 
 use alloc::format;
 use alloc::string::{String, ToString as _};
@@ -28,6 +29,9 @@ use skimmer_rt::{Args, Errno, println};
 use ways::{Ends, NEIGHBOUR, WAYS};
 
 skimmer_rt::program!(main);
+
+/// The variable that says who started a way.
+const PARENT: &str = "PARENT";
 
 /// Our name in the boot package.
 const NAME: &str = "faults";
@@ -74,13 +78,15 @@ fn drive() -> Result<(), String> {
 }
 
 fn start(way: &str) -> Result<Child, Errno> {
-    Program::new(NAME).arg(way).spawn()
+    let us = skimmer_rt::process::id()?;
+    Program::new(NAME).arg(way).env(PARENT, &us.to_string()).spawn()
 }
 
 /// Whether that is how it should end.
 fn is_due(due: &Ends, status: ExitStatus) -> bool {
     match (due, status) {
         (Ends::With(due), ExitStatus::Exited(status)) => *due == status,
+        (Ends::Killed, ExitStatus::Killed) => true,
         (Ends::Fault { causes, at }, ExitStatus::Faulted { cause, address, .. }) => {
             causes.contains(&cause) && at.is_none_or(|at| at == address)
         }

@@ -7,13 +7,12 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use alloc::boxed::Box;
 
-use skimmer_abi::call::Call;
 use skimmer_rt::memory::{Mapping, PAGE};
 use skimmer_rt::process::PANICKED;
 use skimmer_rt::report::Check;
 use skimmer_rt::{env, raw, thread};
 
-use crate::{calls, chain, fresh};
+use crate::{calls, chain, fresh, works};
 
 /// A way to misbehave.
 pub(crate) struct Way {
@@ -37,6 +36,8 @@ impl Way {
 pub(crate) enum Ends {
     /// With that status.
     With(i64),
+    /// By a kill.
+    Killed,
     /// By a fault.
     Fault {
         /// With one of those values of `scause`.
@@ -114,6 +115,9 @@ pub(crate) const WAYS: &[Way] = &[
     way("last-read", || read(u64::MAX - 7), load(u64::MAX - 7)),
     way("write-text", || write(calls::text()), STORE),
     way("write-constants", || write(calls::constants()), STORE),
+    way("read-sealed", || read(calls::sealed()), LOAD),
+    way("write-sealed", || write(calls::sealed()), STORE),
+    way("run-sealed", calls::sealed_runs, Ends::With(0)),
     way("execute-data", || jump(raw::address(&raw const DATA)), FETCH),
     way("execute-heap", || jump(raw::address(&raw const *Box::new(black_box(RET)))), FETCH),
     way("execute-stack", || jump(raw::address(&raw const *black_box(&RET.clone()))), FETCH),
@@ -151,6 +155,11 @@ pub(crate) const WAYS: &[Way] = &[
     way("exit", || -7, Ends::With(-7)),
     way("last-thread-ends", last_thread_ends, Ends::With(0)),
     way("calls", calls::all, Ends::With(0)),
+    way("threads", works::threads, Ends::With(0)),
+    way("last-thread-of-all", works::last_of_all, Ends::With(0)),
+    way("processes", works::processes, Ends::With(0)),
+    way("kill-oneself", works::kill_oneself, Ends::Killed),
+    way("channels", works::channels, Ends::With(0)),
     way("registers", fresh::calls_keep_registers, Ends::With(0)),
     way("float", fresh::threads_keep_floats, Ends::With(0)),
     way("fresh", fresh::threads_are_born_clean, Ends::With(0)),
@@ -275,8 +284,7 @@ fn panic_in_a_thread() -> i64 {
 
 fn last_thread_ends() -> i64 {
     // SAFETY: nothing of this thread is used again.
-    let _ = unsafe { raw::answer(Call::ThreadExit, [9]) };
-    SURVIVED
+    unsafe { thread::exit(9) }
 }
 
 fn neighbour() -> i64 {
