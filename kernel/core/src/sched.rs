@@ -22,6 +22,10 @@ use crate::{
     thread::{State, Why},
 };
 
+/// How often a slice is made twice as long, at the most. 2^10 slices are ten
+/// seconds; round-robin emulation of 64 busy harts takes six away.
+const MOST_DRAWN_OUT: u32 = 10;
+
 /// Who gives up the hart, and who gets it. The current thread has changed
 /// already: interrupts stay masked until the new stack is live (law
 /// switch-window-closed).
@@ -216,6 +220,9 @@ impl<M: Machine> Hart<M> {
         let slice = self.slice_end.filter(|&end| end > now);
         self.armed = self.first_deadline(slice);
         self.machine.set_timer(self.armed);
+        if slice.is_some_and(|end| end <= self.machine.now()) {
+            self.draw_out_slice();
+        }
     }
 
     /// Gives the hart to an equal of the current thread whose time slice is
@@ -270,8 +277,30 @@ impl<M: Machine> Hart<M> {
         let next = self.first_deadline(self.slice_end);
         let is_late = next.is_some_and(|next| self.armed.is_none_or(|armed| next < armed));
         if is_late {
+            let was_over = self.is_slice_over();
             self.armed = next;
             self.machine.set_timer(next);
+            if !was_over && self.is_slice_over() {
+                self.draw_out_slice();
+            }
+        }
+    }
+
+    /// The slice of the current thread was over as soon as the timer was set:
+    /// the hart was away meanwhile. A hypervisor may do that once; emulation in
+    /// which harts take turns does it each time, because a hart that sets its
+    /// timer gives up its turn until then (docs/races.md). So the thread gets
+    /// twice as long as the hart was away, until it has some of it.
+    #[cold]
+    fn draw_out_slice(&mut self) {
+        let mut length = self.machine.time_slice();
+        for _ in 0..MOST_DRAWN_OUT {
+            let now = self.machine.now();
+            let Some(late) = self.slice_end.and_then(|end| now.checked_sub(end)) else { return };
+            length = length.saturating_add(late).saturating_mul(2);
+            self.slice_end = Some(now.saturating_add(length));
+            self.armed = self.first_deadline(self.slice_end);
+            self.machine.set_timer(self.armed);
         }
     }
 
