@@ -90,7 +90,7 @@ impl Cpu {
     ) -> Self {
         let context = ledger.stack();
         let on = Cell::new(context.id());
-        let boot = NewThread { name: "idle", priority: Priority::MAX, context };
+        let boot = NewThread { name: "idle", priority: Priority::MAX, family: None, context };
         let inspect: &'static HartInspect = Box::leak(Box::default());
         let slots = SPARE.with_borrow_mut(Vec::pop).unwrap_or_else(|| {
             Vec::leak((0..RECORDS).map(|_| Slot::default()).collect::<Vec<_>>())
