@@ -42,6 +42,8 @@ checks! {
     ChannelCounts = 2, "the kernel counts the channels that the program created and destroyed";
     FreshMemory = 3, "memory that a program is given is zero";
     Unmapped = 4, "memory that was given back is out of reach on every hart";
+    Refused = 5, "each way to take everything is refused";
+    FairShare = 6, "a family leaves its neighbours their share of a hart";
 }
 
 #[cfg(test)]

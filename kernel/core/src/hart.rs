@@ -20,6 +20,7 @@ use crate::{
     message::{Body, Note},
     remote::Lines,
     runq::RunQueue,
+    shares::Shares,
     table::{OutOfMemory, Table},
     thread::{NewThread, State, Thread},
 };
@@ -40,6 +41,7 @@ pub struct Hart<M: Machine> {
     pub(crate) lines: Lines<M>,
     pub(crate) space_waiters: Vec<List>,
     pub(crate) deadlines: Deadlines,
+    pub(crate) shares: Shares,
     /// When the current thread has had its time, if equals wait for the hart.
     pub(crate) slice_end: Option<u64>,
     /// What the timer is set to.
@@ -102,6 +104,7 @@ impl<M: Machine> Hart<M> {
             lines,
             space_waiters,
             deadlines: Deadlines::new(),
+            shares: Shares::new(),
             slice_end: None,
             armed: None,
             preempt_wanted: false,
@@ -162,6 +165,11 @@ impl<M: Machine> Hart<M> {
     /// Gives the thread back when memory is out.
     pub fn adopt(&mut self, new: NewThread<M>) -> Result<ThreadId, (OutOfMemory, NewThread<M>)> {
         M::adopted(&new.context);
+        if let Some(family) = new.family
+            && let Err(error) = self.shares.reserve(family)
+        {
+            return Err((error, new));
+        }
         let slot = match self.threads.insert(Thread::new(new)) {
             Ok(slot) => slot,
             Err((error, thread)) => return Err((error, thread.into_new())),

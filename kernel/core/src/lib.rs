@@ -30,6 +30,7 @@ pub mod process;
 pub mod remote;
 pub mod runq;
 pub mod sched;
+pub mod shares;
 pub mod space;
 pub mod table;
 pub mod thread;

@@ -22,6 +22,11 @@ use crate::{
     thread::{State, Why},
 };
 
+/// How often a slice is made twice as long, at the most: from the shortest turn
+/// of one in a crowd to ten seconds. Round-robin emulation of 64 busy harts
+/// takes six away.
+const MOST_DRAWN_OUT: u32 = 18;
+
 /// Who gives up the hart, and who gets it. The current thread has changed
 /// already: interrupts stay masked until the new stack is live (law
 /// switch-window-closed).
@@ -112,11 +117,13 @@ impl<M: Machine> Hart<M> {
         if self.is_elsewhere(id) {
             return self.ask(irq, id.home(), Op::SetPriority(id, priority));
         }
+        let turn = self.shares.turn();
         let Some(thread) = self.live_thread(id) else {
             return Ok(());
         };
         thread.priority = priority;
         if thread.state == State::Ready {
+            thread.queued = turn;
             let slot = id.slot().index();
             self.runq.remove(irq, &mut self.threads, slot);
             self.runq.push_back(irq, &mut self.threads, slot, priority);
@@ -165,8 +172,7 @@ impl<M: Machine> Hart<M> {
         if self.runq.highest(irq)? < priority {
             return None;
         }
-        self.current_thread().state = State::Ready;
-        self.runq.push_back(irq, &mut self.threads, slot, priority);
+        self.requeue(irq, slot, priority);
         Some(self.next(irq, Reason::Yielded))
     }
 
@@ -188,7 +194,7 @@ impl<M: Machine> Hart<M> {
         thread.state = State::Ready;
         thread.slice_left = left.filter(|&left| left > 0);
         if left == Some(0) {
-            self.runq.push_back(irq, &mut self.threads, slot, priority);
+            self.requeue(irq, slot, priority);
         } else {
             self.runq.push_front(irq, &mut self.threads, slot, priority);
         }
@@ -226,6 +232,9 @@ impl<M: Machine> Hart<M> {
         let slice = self.slice_end.filter(|&end| end > now);
         self.armed = self.first_deadline(slice);
         self.machine.set_timer(self.armed);
+        if let Some(end) = slice {
+            self.look_after_slice(end - now);
+        }
     }
 
     /// Gives the hart to an equal of the current thread whose time slice is
@@ -239,8 +248,7 @@ impl<M: Machine> Hart<M> {
         if self.runq.highest(irq)? != priority {
             return None;
         }
-        self.current_thread().state = State::Ready;
-        self.runq.push_back(irq, &mut self.threads, slot, priority);
+        self.requeue(irq, slot, priority);
         bump(&self.inspect.preemptions);
         Some(self.next(irq, Reason::Preempted))
     }
@@ -255,7 +263,10 @@ impl<M: Machine> Hart<M> {
         }
         thread.state = State::Ready;
         let priority = thread.priority;
-        self.runq.push_back(irq, &mut self.threads, id.slot().index(), priority);
+        match thread.family {
+            Some(family) => self.queue_woken(irq, id, family, priority),
+            None => self.runq.push_back(irq, &mut self.threads, id.slot().index(), priority),
+        }
         self.preempt_wanted = true;
         true
     }
@@ -263,13 +274,14 @@ impl<M: Machine> Hart<M> {
     /// Starts the current thread's time slice if an equal waits for the hart,
     /// and stops it if none does: no ticks where nothing needs them.
     fn set_slice(&mut self, irq: &IrqOff) {
-        let priority = self.current_thread().priority;
-        let has_equal = self.runq.highest(irq) == Some(priority);
-        self.slice_end = match (has_equal, self.slice_end) {
-            (false, _) => None,
-            (true, Some(end)) => Some(end),
-            (true, None) => Some(self.machine.now().saturating_add(self.machine.time_slice())),
-        };
+        let thread = self.current_thread();
+        let (priority, family, queued) = (thread.priority, thread.family, thread.queued);
+        if self.runq.highest(irq) != Some(priority) {
+            self.slice_end = None;
+        } else if self.slice_end.is_none() {
+            let turn = self.turn_length(family, queued);
+            self.slice_end = Some(self.machine.now().saturating_add(turn));
+        }
         self.arm();
     }
 
@@ -280,13 +292,48 @@ impl<M: Machine> Hart<M> {
         let next = self.first_deadline(self.slice_end);
         let is_late = next.is_some_and(|next| self.armed.is_none_or(|armed| next < armed));
         if is_late {
+            let left = self.slice_end.map_or(0, |end| end.saturating_sub(self.machine.now()));
             self.armed = next;
             self.machine.set_timer(next);
+            self.look_after_slice(left);
+        }
+    }
+
+    /// The timer was set while so much of the slice of the current thread was
+    /// left; none if nothing was. If it is over now, the hart was away
+    /// meanwhile. A hypervisor may do that once; emulation in which harts take
+    /// turns does it each time, because a hart that sets its timer gives up its
+    /// turn until then (docs/races.md). So the thread gets twice as long as the
+    /// hart was away, until it has some of it.
+    fn look_after_slice(&mut self, left: u64) {
+        if left > 0 && self.is_slice_over() {
+            self.draw_out_slice(left);
+        }
+    }
+
+    #[cold]
+    fn draw_out_slice(&mut self, mut length: u64) {
+        for _ in 0..MOST_DRAWN_OUT {
+            let now = self.machine.now();
+            let Some(late) = self.slice_end.and_then(|end| now.checked_sub(end)) else { return };
+            length = length.saturating_add(late).saturating_mul(2);
+            self.slice_end = Some(now.saturating_add(length));
+            self.armed = self.first_deadline(self.slice_end);
+            self.machine.set_timer(self.armed);
         }
     }
 
     fn first_deadline(&self, slice: Option<u64>) -> Option<u64> {
         slice.into_iter().chain(self.deadlines.first()).min()
+    }
+
+    /// Puts the current thread behind its equals.
+    fn requeue(&mut self, irq: &IrqOff, slot: u32, priority: Priority) {
+        let turn = self.shares.turn();
+        let thread = self.current_thread();
+        thread.state = State::Ready;
+        thread.queued = turn;
+        self.runq.push_back(irq, &mut self.threads, slot, priority);
     }
 
     pub(crate) fn block(&mut self, _: &IrqOff, why: Why) -> Blocked<'_, M> {
@@ -311,6 +358,10 @@ impl<M: Machine> Hart<M> {
         let old = self.current_thread();
         assert!(old.state != State::Running, "a running thread is switched away from");
         let from = M::saved(&old.context);
+        let family = old.family.filter(|_| old.state != State::Ready);
+        if let (Some(end), Some(family)) = (self.slice_end, family) {
+            self.leave_turn(irq, family, end);
+        }
         let Some(slot) = self.runq.pop(irq, &mut self.threads) else {
             unreachable!("the idle thread is ready whenever it does not run")
         };

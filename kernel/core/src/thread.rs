@@ -8,6 +8,7 @@ use crate::{
     ids::{HartIndex, Priority},
     list::Link,
     machine::Machine,
+    shares::Family,
     thread_port::PortState,
 };
 
@@ -17,6 +18,8 @@ pub struct NewThread<M: Machine> {
     pub name: &'static str,
     /// How urgent.
     pub priority: Priority,
+    /// With whom it shares its time; the kernel's own with nobody.
+    pub family: Option<Family>,
     /// Its stack, set up to begin.
     pub context: M::Context,
 }
@@ -65,6 +68,10 @@ pub struct Thread<M: Machine> {
     pub(crate) next_sequence: u64,
     /// What was left of its time slice when someone more urgent took the hart.
     pub(crate) slice_left: Option<u64>,
+    pub(crate) family: Option<Family>,
+    /// The turn in which it came into the queue, as its hart counts turns of
+    /// families.
+    pub(crate) queued: u64,
     pub(crate) context: M::Context,
 }
 
@@ -78,13 +85,16 @@ impl<M: Machine> Thread<M> {
             port: PortState::new(),
             next_sequence: 1,
             slice_left: None,
+            family: new.family,
+            queued: 0,
             context: new.context,
         }
     }
 
     /// The thread without what it got from its home.
     pub(crate) fn into_new(self) -> NewThread<M> {
-        NewThread { name: self.name, priority: self.priority, context: self.context }
+        let Self { name, priority, family, context, .. } = self;
+        NewThread { name, priority, family, context }
     }
 
     /// For people.

@@ -45,7 +45,7 @@ pub(crate) fn new_thread(
     priority: Priority,
     entry: impl FnOnce() + Send + 'static,
 ) -> Result<NewThread<Riscv>, OutOfMemory> {
-    Ok(NewThread { name, priority, context: KernelStack::new(Box::new(entry))? })
+    Ok(NewThread { name, priority, family: None, context: KernelStack::new(Box::new(entry))? })
 }
 
 /// The calling thread.

@@ -78,7 +78,7 @@ fn new_hart(
     lines: Lines<Riscv>,
     stack: KernelStack,
 ) -> Result<(Hart<Riscv>, ThreadId), OutOfMemory> {
-    let idle = NewThread { name: "idle", priority: Priority::IDLE, context: stack };
+    let idle = NewThread { name: "idle", priority: Priority::IDLE, family: None, context: stack };
     let trace = new_trace(inspect)?;
     let mut hart = Hart::new(hart_at(index), Riscv, inspect, trace, lines, idle)?;
     let service = lwkt::new_thread("service", service::PRIORITY, service::run)?;

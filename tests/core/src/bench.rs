@@ -6,6 +6,7 @@ use skimmer_core::{
     chores::{Chore, Duty},
     ids::{Priority, ThreadId},
     port::Wait,
+    shares::Family,
     thread::{NewThread, State},
 };
 
@@ -56,8 +57,16 @@ impl Bench {
     /// # Panics
     /// When memory is out.
     pub fn adopt(&mut self, level: u8) -> usize {
+        self.adopt_into(None, level)
+    }
+
+    /// A new thread of that family, stopped.
+    ///
+    /// # Panics
+    /// When memory is out.
+    pub fn adopt_into(&mut self, family: Option<Family>, level: u8) -> usize {
         let (priority, context) = (Priority::new(level), self.world.ledger.stack());
-        let new = NewThread { name: "thread", priority, context };
+        let new = NewThread { name: "thread", priority, family, context };
         let id = self.world.cpu(0).enter(|hart, _| hart.adopt(new).expect("memory"));
         self.ids.push(id);
         self.ids.len() - 1

@@ -23,7 +23,7 @@ use skimmer_core::{
 };
 use skimmer_sync::irq::IrqOff;
 
-use crate::fake::{Bells, Clock, Fake, Ledger, SLICE, StackId};
+use crate::fake::{Bells, Clock, Fake, Ledger, StackId};
 
 thread_local! {
     /// Trace memory of worlds that are gone: harts keep theirs for ever.
@@ -90,7 +90,7 @@ impl Cpu {
     ) -> Self {
         let context = ledger.stack();
         let on = Cell::new(context.id());
-        let boot = NewThread { name: "idle", priority: Priority::MAX, context };
+        let boot = NewThread { name: "idle", priority: Priority::MAX, family: None, context };
         let inspect: &'static HartInspect = Box::leak(Box::default());
         let slots = SPARE.with_borrow_mut(Vec::pop).unwrap_or_else(|| {
             Vec::leak((0..RECORDS).map(|_| Slot::default()).collect::<Vec<_>>())
@@ -295,14 +295,16 @@ impl Cpu {
         let timer = self.clock.timer(hart.index().index()).at.get();
         if highest == Some(priority) {
             let at = timer.expect("equals wait, and the timer is not set");
-            let end = self.now() + SLICE;
+            let end = self.now() + self.clock.longest_slice();
             assert!(at <= end, "the timer is set to {at}, the slice ends by {end}");
             assert!(first.is_none_or(|first| at <= first), "{at} is after a deadline, {first:?}");
         } else {
             let is_in_time = first.is_none_or(|first| timer.is_some_and(|at| at <= first));
             assert!(is_in_time, "the timer is set to {timer:?}, a deadline is {first:?}");
             // What was set for a slice that is no longer needed fires once.
-            let is_due = timer.is_none_or(|at| Some(at) == first || at <= self.now() + SLICE);
+            let is_due = timer.is_none_or(|at| {
+                Some(at) == first || at <= self.now() + self.clock.longest_slice()
+            });
             assert!(is_due, "the timer is set to {timer:?}, and nothing is due before {first:?}");
         }
     }

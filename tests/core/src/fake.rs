@@ -140,6 +140,9 @@ pub struct Timer {
 pub struct Clock {
     now: Cell<u64>,
     timers: Box<[Timer]>,
+    /// Who sets a timer loses its hart until the timer is due, but for so many
+    /// ticks at the most: as round-robin emulation does while others are busy.
+    pub theft: Cell<u64>,
 }
 
 impl Clock {
@@ -147,7 +150,7 @@ impl Clock {
     #[must_use]
     pub fn new(harts: usize) -> Self {
         let timers = (0..harts).map(|_| Timer::default()).collect();
-        Self { now: Cell::new(1_000), timers }
+        Self { now: Cell::new(1_000), timers, theft: Cell::new(0) }
     }
 
     /// The time.
@@ -171,6 +174,12 @@ impl Clock {
     #[must_use]
     pub fn is_due(&self, hart: usize) -> bool {
         self.timer(hart).at.get().is_some_and(|at| at <= self.now())
+    }
+
+    /// The longest that a slice can be: it is drawn out where time is stolen.
+    #[must_use]
+    pub fn longest_slice(&self) -> u64 {
+        SLICE.max(2 * self.theft.get())
     }
 
     /// The first moment for which a timer is set.
@@ -225,6 +234,8 @@ impl Machine for Fake {
         let timer = self.clock.timer(self.index);
         timer.at.set(deadline);
         timer.sets.set(timer.sets.get() + 1);
+        let away = deadline.map_or(0, |at| at.saturating_sub(self.clock.now()));
+        self.clock.advance(away.min(self.clock.theft.get()));
     }
 
     fn time_slice(&self) -> u64 {

@@ -119,7 +119,7 @@ impl World {
         let context = self.ledger.stack();
         let body = Box::pin(body(Me::new(self.cpu(hart).clone())));
         self.bodies.borrow_mut().insert(context.id(), body);
-        NewThread { name, priority: Priority::new(level), context }
+        NewThread { name, priority: Priority::new(level), family: None, context }
     }
 
     /// A thread on `hart`, scheduled.

@@ -36,6 +36,7 @@ const PORT: &str = "kernel/core/src/thread_port.rs";
 const QUEUE: &str = "kernel/core/src/channel/queue.rs";
 const RUNQ: &str = "kernel/core/src/runq.rs";
 const SCHED: &str = "kernel/core/src/sched.rs";
+const SHARES: &str = "kernel/core/src/shares.rs";
 const STOCK: &str = "kernel/core/src/channel/stock.rs";
 const TABLE: &str = "kernel/core/src/table.rs";
 
@@ -245,8 +246,9 @@ const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a slice outlives the need for it",
         file: SCHED,
-        good: "(false, _) => None,",
-        bad: "(false, end) => end,",
+        good: "            self.slice_end = None;
+        } else",
+        bad: "        } else",
         test: ("time", "a_slice_ends_with_the_need_for_it"),
         says: "a slice of its own",
     },
@@ -291,6 +293,94 @@ const MUTANTS: &[Mutant] = &[
         says: "each its turn",
     },
     Mutant {
+        name: "a slice that was stolen is not made up for",
+        file: SCHED,
+        good: "if left > 0 && self.is_slice_over() {",
+        bad: "if false {",
+        test: ("stolen", "equals_run_however_much_is_stolen"),
+        says: "1 slices: [0, 0,",
+    },
+    Mutant {
+        name: "a slice that was stolen is given again, no longer than before",
+        file: SCHED,
+        good: ".saturating_mul(2)",
+        bad: ".saturating_sub(late)",
+        test: ("stolen", "equals_run_however_much_is_stolen"),
+        says: "1 slices: [0, 0,",
+    },
+    Mutant {
+        name: "what is stolen as a timer fires is not made up for",
+        file: SCHED,
+        good: "if let Some(end) = slice {",
+        bad: "if let (Some(end), true) = (slice, false) {",
+        test: ("stolen", "what_is_stolen_in_the_middle_of_a_slice_is_made_up_for"),
+        says: "left == right",
+    },
+    Mutant {
+        name: "a slice that was had is drawn out",
+        file: SCHED,
+        good: "if left > 0 && self.is_slice_over() {",
+        bad: "if self.is_slice_over() {",
+        test: ("preemption", "the_laws_hold_whatever_threads_do"),
+        says: "the timer is set to",
+    },
+    Mutant {
+        name: "each of a crowd has a whole slice",
+        file: SHARES,
+        good: "Some(parts) => (slice / u64::from(parts)).max(1),",
+        bad: "Some(_) => slice,",
+        test: ("families", "a_crowd_gets_no_more_than_one"),
+        says: "33 %",
+    },
+    Mutant {
+        name: "a crowd is forgotten as soon as it sleeps",
+        file: SHARES,
+        good: "share.turns.max(share.crowd - share.crowd.div_ceil(4))",
+        bad: "share.turns",
+        test: ("families", "a_crowd_that_comes_in_a_body_gets_little_more"),
+        says: "[",
+    },
+    Mutant {
+        name: "a crowd is never forgotten",
+        file: SHARES,
+        good: "share.turns.max(share.crowd - share.crowd.div_ceil(4))",
+        bad: "share.turns.max(share.crowd)",
+        test: ("families", "a_crowd_that_has_gone_does_not_count"),
+        says: "[",
+    },
+    Mutant {
+        name: "a family inherits the crowd of the one before",
+        file: SHARES,
+        good: "if share.family != Some(family) {",
+        bad: "if share.family.is_none() {",
+        test: ("families", "the_next_family_of_a_number_begins_anew"),
+        says: "a whole slice",
+    },
+    Mutant {
+        name: "who blocks leaves nothing to whom it woke",
+        file: SHARES,
+        good: "self.runq.remove(irq, &mut self.threads, slot);",
+        bad: "return;",
+        test: ("families", "who_hands_over_in_the_family_loses_no_turn"),
+        says: "[",
+    },
+    Mutant {
+        name: "who blocks leaves nothing to the next that is woken",
+        file: SHARES,
+        good: "share.left = left;",
+        bad: "let _ = (&share, left);",
+        test: ("families", "who_waits_for_someone_urgent_loses_no_turn"),
+        says: "[",
+    },
+    Mutant {
+        name: "what is left is left again and again",
+        file: SHARES,
+        good: "let left = core::mem::take(&mut share.left);",
+        bad: "let left = share.left;",
+        test: ("families", "what_is_left_is_used_once"),
+        says: "left == right",
+    },
+    Mutant {
         name: "a switch is written down when it is done",
         file: SCHED,
         good: "self.note(irq, Event::Switch, reason as u32, new.to_word());
@@ -322,7 +412,7 @@ const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a stale name of a channel finds the next occupant",
         file: CHANNELS,
-        good: "if slot.generation != id.generation() || !slot.state.has_channel() {",
+        good: "if !slot.is_of(id) || !slot.state.has_channel() {",
         bad: "if !slot.state.has_channel() {",
         test: ("channels", "a_table_is_what_the_model_is"),
         says: "left == right",
@@ -330,7 +420,7 @@ const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a stale name destroys the next occupant",
         file: CHANNEL,
-        good: "self.generation == id.generation() && self.state == State::Live",
+        good: "self.is_of(id) && self.state == State::Live",
         bad: "id.index() != u32::MAX && self.state == State::Live",
         test: ("channels", "a_table_is_what_the_model_is"),
         says: "left == right",

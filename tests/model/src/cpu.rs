@@ -164,7 +164,8 @@ impl Cpu {
         // No part of any protocol, so not watched by loom; and no trace is kept.
         let inspect: &'static HartInspect = Box::leak(Box::default());
         let trace = Ring::new(&inspect.trace_count, &[]);
-        let new = |name, context| NewThread { name, priority: Priority::new(1), context };
+        let new =
+            |name, context| NewThread { name, priority: Priority::new(1), family: None, context };
         let idle = new("idle", Stack::Idle);
         let hart = Hart::new(index, machine, inspect, trace, lines, idle).expect("memory");
         let (on, thread) = (Stack::Idle, hart.current());

@@ -8,6 +8,10 @@
 //! becomes of it, leaves its siblings something. A family ends with its first:
 //! there is no way out of it.
 //!
+//! Time is shared by families too: each child of the first process with all that
+//! come from it. The first process's own threads are nobody's family, and each has
+//! a slice as threads of the kernel have (`core::shares`).
+//!
 //! The kernel's own memory that is there because of a program counts as frames
 //! of its family: a thread's stack, a process's tables, channels.
 

@@ -31,7 +31,9 @@ use skimmer_arch::{
 use skimmer_core::{
     budget::{Budget, Line},
     channel::table::ChannelTable,
+    ids::SlotId,
     process::{Threads, Tid},
+    shares::Family,
     space::AddressSpace,
     table::OutOfMemory,
 };
@@ -61,6 +63,9 @@ pub(crate) struct Process {
     channels: ChannelTable,
     /// What the table counted when this process began.
     channels_before: SpinLock<(u64, u64)>,
+    /// With whom it shares its time: the pid of the first process of its family
+    /// (`limits`), or 0 for nobody.
+    family: AtomicU64,
     /// The highest priority that its threads may have.
     ceiling: AtomicU64,
     /// Frames of its family, and other memory in frames.
@@ -111,6 +116,7 @@ impl Process {
             image: SpinLock::new(Image::default()),
             channels: channels::table()?,
             channels_before: SpinLock::new((0, 0)),
+            family: AtomicU64::new(0),
             ceiling: AtomicU64::new(0),
             frames: Budget::new(),
             processes: Budget::new(),
@@ -126,6 +132,22 @@ impl Process {
     /// What its frames count against.
     fn line(&self) -> Line {
         masked(|irq| self.line.lock(irq).frames)
+    }
+
+    /// Says with whom it shares its time: with its parent, but for children of
+    /// the first process, which begin families.
+    fn share_time(&self, parent: Option<&Self>) {
+        let family = parent.map_or(0, |parent| match parent.family.load(Ordering::Relaxed) {
+            0 => self.pid(),
+            family => family,
+        });
+        self.family.store(family, Ordering::Relaxed);
+    }
+
+    /// With whom its threads share their time.
+    fn shares(&self) -> Option<Family> {
+        let first = self.family.load(Ordering::Relaxed);
+        (first != 0).then(|| Family::of(SlotId::from_word(first)))
     }
 
     /// What processes that come from it count against.

@@ -219,6 +219,7 @@ fn begin(room: &'static Process, first: FirstThread, birth: &Birth<'_>) -> Resul
     }
     let started = list::enter_process(room, birth.parent).and_then(|pid| {
         room.pid.store(pid, Ordering::Relaxed);
+        room.share_time(birth.parent);
         let tid = room.threads(|threads| threads.reserve(None, Some(first.stack)));
         let born = tid.and_then(|tid| {
             let thread = new_thread(room, tid, first.start, birth.priority)?;
@@ -240,5 +241,5 @@ pub(super) fn new_thread(
 ) -> Result<NewThread<skimmer_arch::cpu::Riscv>, Errno> {
     let program = ThreadOf { start, owner: process, name: tid.to_word(), space: &process.loaded };
     let context = KernelStack::of_program(program).map_err(|_| Errno::ENOMEM)?;
-    Ok(NewThread { name: "program", priority, context })
+    Ok(NewThread { name: "program", priority, family: process.shares(), context })
 }

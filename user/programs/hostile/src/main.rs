@@ -1,14 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Tries to take everything, beside an innocent pair that must keep working.
+//! Tries to take everything, beside an innocent pair that must keep working and
+//! keep its rate; and then in each way by itself.
 //!
 //! Arguments of the form `key=value`: `millis` (400) that the pair works alone
-//! and then again beside the hostile family; `share` (10), percent of its rate
-//! alone that must be left, `below` (1) steps of priority that the hostile family
-//! is less urgent than the pair, as whoever runs what is not trusted has it. The first argument
-//! `child` makes it one of its own children.
+//! and then again beside the hostile family; `share` (5), percent of its rate
+//! alone that must be left; `below` (0) steps of priority that the hostile family
+//! is less urgent than the pair. The first argument `child` makes it one of its
+//! own children.
 //!
-//! Reports the pair's operations, errors, and ways in which the hostile family
-//! was refused at last. Ends with 0 only if the pair did all of its work.
+//! The pair's two and the hostile family are three families, so a hart is shared
+//! among those of them that are on it. On one hart with `--schedule rr`, where all
+//! time is instructions, `share=50` holds; in parallel emulation the host's load
+//! is in the rate, and 5 is what can be asked for.
+//!
+//! Reports the pair's operations, errors, and ways in which somebody hostile was
+//! refused at last. Ends with 0 only if the pair did all of its work at its rate,
+//! and each way was refused.
 #![no_std]
 #![no_main]
 #![deny(unsafe_code)]
@@ -25,6 +32,8 @@ use core::time::Duration;
 use skimmer_rt::process::{Child, ExitStatus, Program};
 use skimmer_rt::report::{Report, report};
 use skimmer_rt::{Args, Errno, env, thread, time};
+
+use skimmer_abi::check::Check;
 
 skimmer_rt::program!(main);
 
@@ -50,8 +59,7 @@ fn main(args: Args) -> Result<(), String> {
         skimmer_rt::process::exit(status)
     }
     let number = |key, usual| args.number(key, usual).map_err(|bad| bad.to_string());
-    let (millis, share, below) =
-        (number("millis", 400)?, number("share", 10)?, number("below", 1)?);
+    let (millis, share, below) = (number("millis", 400)?, number("share", 5)?, number("below", 0)?);
     let below = u8::try_from(below).map_err(|_| "below: too much")?;
     let told = |errno: Errno| errno.to_string();
     let alone = both(millis).map_err(|why| format!("alone: {why}"))?;
@@ -74,16 +82,15 @@ fn main(args: Args) -> Result<(), String> {
     // What it took is back: the same once more.
     let after = both(millis / 4).map_err(|why| format!("after: {why}"))?;
     let left = beside * 100 / alone.max(1);
-    let is_slow = left < share;
-    let sum = Report {
-        verified: alone + beside + after,
-        errors: u64::from(is_slow),
-        ..Report::default()
-    };
-    report(&sum).map_err(told)?;
     skimmer_rt::println!("alone {alone}, beside {beside} operations: {left} %");
-    if is_slow {
-        return Err(format!("{share} % are promised"));
+    let refused = ways::each();
+    let mut sum = Report { verified: alone + beside + after + refused, ..Report::default() };
+    sum.check(Check::FairShare, left >= share);
+    sum.check(Check::Refused, refused == ways::COUNT);
+    report(&sum).map_err(told)?;
+    if sum.errors > 0 {
+        let all = ways::COUNT;
+        return Err(format!("{share} % are promised, and {all} ways: {refused} were refused"));
     }
     Ok(())
 }

@@ -12,9 +12,26 @@ use skimmer_abi::call::{Call, Spawn};
 
 use crate::NAME;
 
-/// What each member tries.
-const WAYS: [fn() -> bool; 8] =
-    [threads, channels, memory, pieces, processes, kills, nonsense, yields];
+/// What each member tries: how often it was refused; none if it was told
+/// something that it must not be told.
+type Way = fn() -> Option<u32>;
+
+const WAYS: [(&str, Way); 8] = [
+    ("threads", threads),
+    ("channels", channels),
+    ("memory", memory),
+    ("pieces", pieces),
+    ("processes", processes),
+    ("kills", kills),
+    ("nonsense", nonsense),
+    ("yields", yields),
+];
+
+/// How many there are.
+pub(crate) const COUNT: u64 = WAYS.len() as u64;
+
+/// How a member is told its way.
+const NUMBERS: [&str; WAYS.len()] = ["0", "1", "2", "3", "4", "5", "6", "7"];
 
 /// Members at a time.
 const MEMBERS: usize = 16;
@@ -25,10 +42,12 @@ const AGAIN: u32 = 200;
 /// What a member ends with that was told something it must not be told.
 const BAD: i64 = 3;
 
+/// What one ends with that was not refused.
+const UNREFUSED: i64 = 4;
+
 /// Starts members for ever; the oldest goes for each that comes.
 pub(crate) fn family() -> i64 {
     let mut members: [Option<Child>; MEMBERS] = [const { None }; MEMBERS];
-    let numbers = ["0", "1", "2", "3", "4", "5", "6", "7"];
     let mut turn = 0;
     loop {
         let place = turn % MEMBERS;
@@ -37,12 +56,12 @@ pub(crate) fn family() -> i64 {
             match old.wait() {
                 Ok(ExitStatus::Killed | ExitStatus::Exited(0 | PANICKED)) => {}
                 other => {
-                    skimmer_rt::println!("way {}: {other:?}", turn % WAYS.len());
+                    skimmer_rt::println!("{}: {other:?}", WAYS[turn % WAYS.len()].0);
                     let _ = report(&Report { errors: 1, ..Report::default() });
                 }
             }
         }
-        let member = Program::new(NAME).args(["child", "way", numbers[turn % WAYS.len()]]);
+        let member = Program::new(NAME).args(["child", "way", NUMBERS[turn % WAYS.len()]]);
         let hart = turn as u64 % env::harts();
         members[place] = member.hart(hart).spawn().ok();
         thread::yield_now();
@@ -53,28 +72,46 @@ pub(crate) fn family() -> i64 {
 /// What one member does.
 pub(crate) fn go(way: u64) -> i64 {
     let way = usize::try_from(way).unwrap_or(0) % WAYS.len();
-    if !WAYS[way]() {
-        return BAD;
+    match WAYS[way].1() {
+        None => BAD,
+        Some(0) => UNREFUSED,
+        Some(_) => {
+            let _ = report(&Report { verified: 1, ..Report::default() });
+            0
+        }
     }
-    let _ = report(&Report { verified: 1, ..Report::default() });
-    0
 }
 
-/// Asks until it is refused, and then some more. Whether it was refused as it
-/// should be.
-fn exhaust(mut ask: impl FnMut() -> Result<(), Errno>) -> bool {
+/// Goes each way once, with nobody beside it. In how many of them it was refused,
+/// and told nothing else.
+pub(crate) fn each() -> u64 {
+    let mut refused = 0;
+    for (number, (name, _)) in WAYS.iter().enumerate() {
+        let member = Program::new(NAME).args(["child", "way", NUMBERS[number]]);
+        let end = member.spawn().and_then(Child::wait);
+        if end == Ok(ExitStatus::Exited(0)) {
+            refused += 1;
+        } else {
+            skimmer_rt::println!("{name}: {end:?}");
+        }
+    }
+    refused
+}
+
+/// Asks until it is refused, and then some more.
+fn exhaust(mut ask: impl FnMut() -> Result<(), Errno>) -> Option<u32> {
     let mut refused = 0;
     while refused < AGAIN {
         match ask() {
             Ok(()) => {}
             Err(Errno::EAGAIN | Errno::ENOMEM) => refused += 1,
-            Err(_) => return false,
+            Err(_) => return None,
         }
     }
-    true
+    Some(refused)
 }
 
-fn threads() -> bool {
+fn threads() -> Option<u32> {
     let mut hart = 0;
     exhaust(|| {
         hart = (hart + 1) % env::harts();
@@ -87,35 +124,35 @@ fn threads() -> bool {
     })
 }
 
-fn channels() -> bool {
+fn channels() -> Option<u32> {
     exhaust(|| Channel::create(ChannelFlags::NONE).map(core::mem::forget))
 }
 
-fn memory() -> bool {
+fn memory() -> Option<u32> {
     let mut length = 1_usize << 46;
     while length >= PAGE {
         match Mapping::new(length) {
             Ok(mapping) => core::mem::forget(mapping),
             Err(Errno::EAGAIN | Errno::ENOMEM | Errno::EINVAL) => length /= 2,
-            Err(_) => return false,
+            Err(_) => return None,
         }
     }
     exhaust(|| Mapping::new(PAGE).map(core::mem::forget))
 }
 
-fn pieces() -> bool {
+fn pieces() -> Option<u32> {
     exhaust(|| Mapping::new(1).map(core::mem::forget))
 }
 
 /// Starts members that do the same.
-fn processes() -> bool {
+fn processes() -> Option<u32> {
     let member = Program::new(NAME).args(["child", "way", "4"]);
     exhaust(|| member.spawn().map(core::mem::forget))
 }
 
 /// Tries to end what is not its own.
-fn kills() -> bool {
-    let Ok(own) = id() else { return false };
+fn kills() -> Option<u32> {
+    let own = id().ok()?;
     let kill = |pid: u64| {
         // SAFETY: the call touches no memory.
         #[expect(unsafe_code, reason = "names that the kernel never gave us")]
@@ -125,14 +162,21 @@ fn kills() -> bool {
     };
     // Slot and generation, as the kernel has them.
     let pids = (0..64_u64).flat_map(|slot| (1..64_u64).map(move |round| round << 24 | slot));
-    let mut others = pids.filter(|pid| *pid != own.number());
-    others.all(|pid| matches!(kill(pid), Err(Errno::EPERM | Errno::ESRCH)))
-        && matches!(kill(0), Err(Errno::EPERM | Errno::ESRCH))
-        && matches!(kill(u64::MAX), Err(Errno::EPERM | Errno::ESRCH))
+    let others = pids.filter(|pid| *pid != own.number());
+    let mut refused = 0;
+    for pid in others.chain([0, u64::MAX]) {
+        match kill(pid) {
+            // There is such a process, our parent for one.
+            Err(Errno::EPERM) => refused += 1,
+            Err(Errno::ESRCH) => {}
+            _ => return None,
+        }
+    }
+    Some(refused)
 }
 
 /// Lengths and places that cannot be; a line that looks like the kernel's word.
-fn nonsense() -> bool {
+fn nonsense() -> Option<u32> {
     skimmer_rt::println!("~sk1:00~ is no record");
     let huge = [u64::MAX, 1 << 63, 1 << 47, 1 << 39, (1 << 38) - 4096, 0];
     #[expect(unsafe_code, reason = "arguments that no type of ours allows")]
@@ -157,12 +201,13 @@ fn nonsense() -> bool {
             && refused(Call::ThreadDestroy, [length >> 1, 0])
             && refused(Call::ChannelDestroy, [length, 0])
     };
-    (0..AGAIN).all(|_| huge.into_iter().all(is_refused))
+    let rounds = (0..AGAIN).take_while(|_| huge.into_iter().all(is_refused)).count();
+    (rounds == AGAIN as usize).then_some(AGAIN)
 }
 
-fn yields() -> bool {
+fn yields() -> Option<u32> {
     for _ in 0..AGAIN * 50 {
         thread::yield_now();
     }
-    thread::set_priority(255) == Err(Errno::EINVAL)
+    (thread::set_priority(255) == Err(Errno::EINVAL)).then_some(1)
 }

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+//! How families share one hart. Threads of one priority take turns; so that a
+//! family does not get more of a hart by having more threads there, a turn of
+//! one of many is that much shorter.
+//!
+//! Nothing is counted while nobody waits: a turn is counted when its slice
+//! begins, which is when an equal is ready. A *round* of a family is over when a
+//! thread has its turn that came into the queue after the round had begun: as
+//! equals run first in first out, whoever stood there then has had its turn.
+//! So the turns in a round are the threads that want the hart, and each gets its
+//! part of a slice.
+//!
+//! Threads of a family that wait for each other, as parent and child or client
+//! and server do, would wait for everybody else at each step. So who blocks
+//! leaves the rest of its turn to its family: to the one that it has woken, or
+//! to the next that is woken. That one goes before its equals. No time is made
+//! that way: all of it is of a turn for which somebody waited.
+
+use alloc::vec::Vec;
+
+use skimmer_sync::irq::IrqOff;
+
+use crate::{
+    hart::Hart,
+    ids::{Priority, SlotId, ThreadId},
+    machine::Machine,
+    table::OutOfMemory,
+    thread::State,
+};
+
+/// Processes that share their time: the kernel's name for the first of them. A
+/// hart may meet the next of that slot while the last thread of one before is
+/// ending: then it counts for a moment as two that take turns in one place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Family(SlotId);
+
+impl Family {
+    /// The family of the process of that name.
+    #[must_use]
+    pub const fn of(first: SlotId) -> Self {
+        Self(first)
+    }
+}
+
+/// A turn is no shorter than a slice through this: a switch has its price too.
+/// A family with more threads that are ready gets more than its share.
+pub const MOST: u32 = 256;
+
+/// What a hart knows of a family.
+#[derive(Clone, Copy, Debug)]
+struct Share {
+    family: Option<Family>,
+    /// The hart's turn with which the round began.
+    began: u64,
+    /// The turns in it so far.
+    turns: u32,
+    /// How many threads took turns lately: what the last round had, or a bit
+    /// less than what one before had. A crowd that comes in a body now and then
+    /// has a slice together each time, and not each time half of one, a third,
+    /// a quarter and so on, which is more.
+    crowd: u32,
+    /// What was left of a turn, for the next that is woken.
+    left: u64,
+    /// Who was woken last and waits like anybody: the next to be left something.
+    heir: Option<ThreadId>,
+}
+
+const NOBODY: Share = Share { family: None, began: 0, turns: 0, crowd: 0, left: 0, heir: None };
+
+const SEGMENT: usize = 32;
+
+/// What a hart knows of all families, by their slots. Segments are made when
+/// they are needed, and none is moved.
+#[derive(Debug, Default)]
+pub struct Shares {
+    turn: u64,
+    segments: Vec<Vec<Share>>,
+}
+
+impl Shares {
+    /// Knows nobody.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { turn: 0, segments: Vec::new() }
+    }
+
+    /// Makes room for a family.
+    ///
+    /// # Errors
+    /// When memory is out.
+    pub fn reserve(&mut self, family: Family) -> Result<(), OutOfMemory> {
+        let at = family.0.index() as usize / SEGMENT;
+        let more = (at + 1).saturating_sub(self.segments.len());
+        self.segments.try_reserve(more).map_err(|_| OutOfMemory)?;
+        self.segments.resize_with(self.segments.len().max(at + 1), Vec::new);
+        let Some(segment) = self.segments.get_mut(at) else { return Err(OutOfMemory) };
+        if segment.is_empty() {
+            segment.try_reserve_exact(SEGMENT).map_err(|_| OutOfMemory)?;
+            segment.resize(SEGMENT, NOBODY);
+        }
+        Ok(())
+    }
+
+    /// The number of the last turn of anybody's, which tells when a thread came
+    /// into the queue.
+    #[must_use]
+    pub const fn turn(&self) -> u64 {
+        self.turn
+    }
+
+    /// A thread of that family begins a turn; it came into the queue at `queued`.
+    /// Through how much its slice is to be divided.
+    pub fn begin_turn(&mut self, family: Family, queued: u64) -> u32 {
+        self.turn += 1;
+        let now = self.turn;
+        let Some(share) = self.of(family) else { return 1 };
+        if queued >= share.began {
+            share.crowd = share.turns.max(share.crowd - share.crowd.div_ceil(4));
+            share.began = now;
+            share.turns = 0;
+        }
+        share.turns = MOST.min(share.turns + 1);
+        share.turns.max(share.crowd)
+    }
+
+    /// What is known of a family; it is there from when a thread of it got its
+    /// home.
+    fn of(&mut self, family: Family) -> Option<&mut Share> {
+        let index = family.0.index() as usize;
+        let share = self.segments.get_mut(index / SEGMENT)?.get_mut(index % SEGMENT)?;
+        if share.family != Some(family) {
+            *share = Share { family: Some(family), began: self.turn, ..NOBODY };
+        }
+        Some(share)
+    }
+
+    /// A thread of that family is woken. What was left for it; none if it is to
+    /// wait like anybody.
+    fn inherit(&mut self, family: Family, id: ThreadId) -> Option<u64> {
+        let share = self.of(family)?;
+        let left = core::mem::take(&mut share.left);
+        if left == 0 {
+            share.heir = Some(id);
+        }
+        (left > 0).then_some(left)
+    }
+}
+
+impl<M: Machine> Hart<M> {
+    /// How long a turn is that begins now: a slice, or the part of one that is
+    /// the thread's own in its family. It came into the queue at `queued`.
+    pub(crate) fn turn_length(&mut self, family: Option<Family>, queued: u64) -> u64 {
+        let slice = self.machine.time_slice();
+        match family.map(|family| self.shares.begin_turn(family, queued)) {
+            None | Some(1) => slice,
+            Some(parts) => (slice / u64::from(parts)).max(1),
+        }
+    }
+
+    /// Puts a thread of a family that was woken into the run queue.
+    pub(crate) fn queue_woken(
+        &mut self,
+        irq: &IrqOff,
+        id: ThreadId,
+        family: Family,
+        priority: Priority,
+    ) {
+        let slot = id.slot().index();
+        let (left, turn) = (self.shares.inherit(family, id), self.shares.turn());
+        if let Some(thread) = self.threads.at_mut(slot) {
+            thread.slice_left = left;
+            thread.queued = turn;
+        }
+        if left.is_some() {
+            self.runq.push_front(irq, &mut self.threads, slot, priority);
+        } else {
+            self.runq.push_back(irq, &mut self.threads, slot, priority);
+        }
+    }
+
+    /// The current thread has blocked or ended, and had its slice until `end`.
+    /// Its family gets the rest: one slice at the most, as what was drawn out
+    /// was for the thread itself.
+    pub(crate) fn leave_turn(&mut self, irq: &IrqOff, family: Family, end: u64) {
+        let slice = self.machine.time_slice();
+        let left = end.saturating_sub(self.machine.now()).min(slice);
+        if left <= slice / u64::from(MOST) {
+            return;
+        }
+        let priority = self.current_thread().priority;
+        let Some(heir) = self.shares.of(family).and_then(|share| share.heir.take()) else {
+            return self.leave(family, left);
+        };
+        match self.live_thread(heir) {
+            Some(thread) if thread.state == State::Ready && thread.priority == priority => {
+                thread.slice_left = Some(left);
+            }
+            _ => return self.leave(family, left),
+        }
+        let slot = heir.slot().index();
+        self.runq.remove(irq, &mut self.threads, slot);
+        self.runq.push_front(irq, &mut self.threads, slot, priority);
+    }
+
+    fn leave(&mut self, family: Family, left: u64) {
+        if let Some(share) = self.shares.of(family) {
+            share.left = left;
+        }
+    }
+}
