@@ -56,13 +56,25 @@ unsafe impl GlobalAlloc for Stocked {
             // SAFETY: the caller's promise.
             return unsafe { HEAP.dealloc(block, layout) };
         };
+        // SAFETY: `alloc` took it with the class's layout.
+        if cpu::with_stock(|stock| unsafe { stock.push(class, pointer) }) {
+            give_batch(class);
+        }
+    }
+}
+
+/// Blocks that go back to the heap in one masked section: a frame that joins
+/// its neighbours takes some 500 instructions.
+const AT_A_TIME: usize = 4;
+
+/// Gives a batch of this hart's stock back to the heap.
+#[cold]
+fn give_batch(class: Class) {
+    for _ in 0..class.batch().div_ceil(AT_A_TIME) {
         cpu::with_stock(|stock| {
-            // SAFETY: `alloc` took it with the class's layout.
-            if unsafe { stock.push(class, pointer) } {
-                let batch = core::iter::from_fn(|| stock.pop(class)).take(class.batch());
-                // SAFETY: what is in the stock is the heap's, and unused.
-                unsafe { HEAP.free_batch(class.layout(), batch) };
-            }
+            let blocks = core::iter::from_fn(|| stock.pop(class)).take(AT_A_TIME);
+            // SAFETY: what is in the stock is the heap's, and unused.
+            unsafe { HEAP.free_batch(class.layout(), blocks) };
         });
     }
 }

@@ -20,7 +20,7 @@ use crate::{
     message::{Body, Note},
     remote::Lines,
     runq::RunQueue,
-    table::{OutOfMemory, Table},
+    table::{OutOfMemory, SEGMENT, Table},
     thread::{NewThread, State, Thread},
 };
 
@@ -91,6 +91,8 @@ impl<M: Machine> Hart<M> {
         let mut space_waiters = Vec::new();
         space_waiters.try_reserve_exact(lines.mailboxes.len()).map_err(|_| OutOfMemory)?;
         space_waiters.extend((FIRST_SPACE..).take(lines.mailboxes.len()).map(List::new));
+        let mut deadlines = Deadlines::new();
+        deadlines.reserve(SEGMENT as u32 - 1)?;
         Ok(Self {
             index,
             machine,
@@ -101,7 +103,7 @@ impl<M: Machine> Hart<M> {
             service: None,
             lines,
             space_waiters,
-            deadlines: Deadlines::new(),
+            deadlines,
             slice_end: None,
             armed: None,
             preempt_wanted: false,

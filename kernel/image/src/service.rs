@@ -10,6 +10,8 @@ use skimmer_core::{
     ids::{Priority, ThreadId},
     message::Words,
     port::Wait,
+    room::Room,
+    table::OutOfMemory,
     thread::{NewThread, State, Why},
 };
 
@@ -67,6 +69,14 @@ fn answer(mut request: lwkt::Received) {
 }
 
 fn adopt(thread: NewThread<Riscv>) -> (Words, i64) {
+    // Only this thread gives threads their home here, so the room is still
+    // wanted when it comes.
+    if let Some(threads) = enter(|hart, _| (hart.wants_room(), None)) {
+        match Room::of(threads) {
+            Ok(room) => drop(enter(|hart, _| (hart.grow_into(room), None))),
+            Err(OutOfMemory) => return ([0; 8], Errno::ENOMEM.status()),
+        }
+    }
     match enter(|hart, _| (hart.adopt(thread), None)) {
         Ok(id) => ([id.to_word(), 0, 0, 0, 0, 0, 0, 0], 0),
         Err(_) => ([0; 8], Errno::ENOMEM.status()),
