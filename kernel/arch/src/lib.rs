@@ -27,7 +27,7 @@ pub mod panic;
 pub mod power;
 pub mod sbi;
 pub mod stack;
-mod stack_memory;
+pub mod stack_memory;
 pub mod time;
 pub mod trap;
 pub mod user;

@@ -87,6 +87,12 @@ pub fn statistics() -> HeapStatistics {
     HEAP.statistics()
 }
 
+/// Bytes that this hart has in stock, which count as in use.
+#[must_use]
+pub fn in_stock() -> usize {
+    cpu::with_stock(|stock| stock.bytes())
+}
+
 /// Frames that the linear map shows.
 const MAPPED: usize = (addr::LINEAR_GIGAPAGES << 30) / FRAME_SIZE;
 

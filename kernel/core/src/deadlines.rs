@@ -4,6 +4,8 @@
 
 use alloc::vec::Vec;
 
+use skimmer_sync::footprint;
+
 use crate::{
     ids::ThreadId,
     table::{OutOfMemory, replace, with_room},
@@ -72,6 +74,13 @@ impl Deadlines {
         replace(&mut self.heap, &mut room.heap, room.slots);
         replace(&mut self.places, &mut room.places, room.slots);
         room
+    }
+
+    /// Bytes of the heap that they take.
+    #[must_use]
+    pub fn footprint(&self) -> usize {
+        footprint::array::<Entry>(self.heap.capacity())
+            + footprint::array::<Option<u32>>(self.places.capacity())
     }
 
     /// The earliest deadline.

@@ -36,6 +36,13 @@ impl<M: Machine> Room<M> {
 }
 
 impl<M: Machine> Hart<M> {
+    /// Bytes of the heap that the hart keeps for threads, living or to come,
+    /// their stacks apart.
+    #[must_use]
+    pub fn footprint(&self) -> usize {
+        self.threads.footprint() + self.deadlines.footprint()
+    }
+
     /// How many threads the table has slots for, if all of them are taken.
     #[must_use]
     pub fn wants_room(&self) -> Option<u32> {

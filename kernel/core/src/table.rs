@@ -8,6 +8,8 @@
 
 use alloc::vec::Vec;
 
+use skimmer_sync::footprint;
+
 use crate::ids::SlotId;
 
 /// Slots that a table grows by.
@@ -98,6 +100,15 @@ impl<T> Table<T> {
     #[must_use]
     pub const fn slots(&self) -> u32 {
         self.slots
+    }
+
+    /// Bytes of the heap that the table takes, what its objects have apart.
+    #[must_use]
+    pub fn footprint(&self) -> usize {
+        let segments = self.segments.iter().map(|it| footprint::array::<Slot<T>>(it.capacity()));
+        footprint::array::<Vec<Slot<T>>>(self.segments.capacity())
+            + footprint::array::<u32>(self.free.capacity())
+            + segments.sum::<usize>()
     }
 
     /// Puts an object in.

@@ -10,7 +10,7 @@ use alloc::collections::VecDeque;
 
 use skimmer_arch::{cpu::enter, irq::masked, time};
 use skimmer_core::ids::ThreadId;
-use skimmer_sync::lock::SpinLock;
+use skimmer_sync::{footprint, lock::SpinLock};
 
 use crate::lwkt;
 
@@ -33,6 +33,12 @@ impl<T> Mutex<T> {
     /// A free lock.
     pub(crate) const fn new(value: T) -> Self {
         Self(SpinLock::new(State { value: Some(value), waiters: VecDeque::new() }))
+    }
+
+    /// Bytes of the heap that its list of waiters takes, what the value has
+    /// apart.
+    pub(crate) fn footprint(&self) -> usize {
+        masked(|irq| footprint::array::<ThreadId>(self.0.lock(irq).waiters.capacity()))
     }
 
     /// Does something with the value. For threads, outside of critical sections.

@@ -126,6 +126,12 @@ impl Waiters {
         table.ensure(slot, |_| LockedCell::new(Waiter::new())).map_err(|_| OutOfMemory)
     }
 
+    /// Bytes of the heap that the records take.
+    #[must_use]
+    pub fn footprint(&self) -> usize {
+        self.harts.iter().map(Segments::footprint).sum()
+    }
+
     #[inline]
     pub(crate) fn cell(&self, node: Node) -> Option<&LockedCell<Waiter>> {
         let (hart, slot) = ThreadId::split_place(node);

@@ -47,6 +47,11 @@ pub(super) fn table() -> Result<ChannelTable, OutOfMemory> {
     ChannelTable::new(smp::inspect().len(), limits::CHANNELS_AT_A_TIME).map_err(|_| OutOfMemory)
 }
 
+/// Bytes of the heap that the records of threads take.
+pub(super) fn kept() -> usize {
+    waiters().footprint()
+}
+
 /// Lets a thread wait at channels.
 ///
 /// # Errors

@@ -3,6 +3,8 @@
 //! takes the process apart, and then it is only a thread of the kernel that
 //! exits.
 
+use core::mem;
+
 use skimmer_abi::{
     call::{Exit, ended},
     errno::Errno,
@@ -13,7 +15,10 @@ use skimmer_arch::{
     paging, println, stack,
     user::{Call, Fault},
 };
-use skimmer_core::{ids::ThreadId, process::Tid};
+use skimmer_core::{
+    ids::ThreadId,
+    process::{Threads, Tid},
+};
 
 use super::{Process, caller, calls, channels, limits, list, threads, tlb};
 use crate::lwkt;
@@ -130,6 +135,8 @@ pub(super) fn empty(process: &'static Process) {
         masked(|irq| *process.spare.lock(irq) = spare);
         closed.destroy(forgotten);
     }
+    let threads = process.threads(|threads| mem::replace(threads, Threads::new(limits::THREADS)));
+    drop(threads);
     process.leave_family();
     list::give_room(process);
 }

@@ -34,12 +34,12 @@ use skimmer_core::{
     space::AddressSpace,
     table::OutOfMemory,
 };
-use skimmer_sync::{boxed::try_box, lock::SpinLock};
+use skimmer_sync::{boxed::try_box, footprint, lock::SpinLock};
 
 use crate::{lwkt, mutex::Mutex};
 
 pub(crate) use calls::reported;
-pub(crate) use list::{channels_left, count, ends, wait};
+pub(crate) use list::{channels_left, count, kept, wait};
 pub(crate) use spawn::{Birth, set_package, spawn};
 
 /// Frames that all processes together have.
@@ -110,6 +110,16 @@ impl Process {
             next_free: SpinLock::new(None),
         };
         try_box(room).map(|room| &*Box::leak(room)).map_err(|_| OutOfMemory)
+    }
+
+    /// Bytes of the heap that the room takes while no process is in it.
+    fn footprint(&self) -> usize {
+        let has_spare = masked(|irq| self.spare.lock(irq).is_some());
+        footprint::one::<Self>()
+            + self.loaded.footprint()
+            + self.channels.footprint()
+            + self.space.footprint()
+            + if has_spare { lwkt::Message::footprint() } else { 0 }
     }
 
     /// What its frames count against.

@@ -9,11 +9,12 @@ use skimmer_abi::{
     call::{Exit, ended},
     check::Check,
 };
-use skimmer_arch::{memory, println};
+use skimmer_arch::println;
 use skimmer_core::{cmdline::CommandLine, ids::Priority};
 
 use super::{Report, announce, failed};
 use crate::{
+    ledger::Ledger,
     process::{self, Birth},
     smp,
 };
@@ -27,8 +28,8 @@ pub(super) fn run(line: &CommandLine<'_>) -> Report {
         crate::refuse(&"scenario=program needs init=NAME");
     };
     let arguments = arguments(line.args.unwrap_or(""));
+    let before = Before { frames: process::frames(), ledger: Ledger::read() };
     announce(line, 1, 0);
-    let before = process::frames();
     let birth = Birth {
         name,
         arguments: &arguments,
@@ -42,10 +43,17 @@ pub(super) fn run(line: &CommandLine<'_>) -> Report {
         Err(error) => crate::refuse(&format_args!("cannot start {name}: {error:?}")),
     };
     let exit = process::wait(None, pid, || false).unwrap_or_default();
-    judge(name, exit, before)
+    judge(name, exit, &before)
 }
 
-fn judge(name: &str, exit: Exit, before: process::Frames) -> Report {
+/// What there was before there were programs.
+struct Before {
+    frames: process::Frames,
+    ledger: Ledger,
+}
+
+fn judge(name: &str, exit: Exit, before: &Before) -> Report {
+    let after = Ledger::settled(&before.ledger);
     let reported = process::reported();
     let is_good = (exit.how, exit.status) == (ended::EXITED, 0);
     if !is_good {
@@ -60,28 +68,13 @@ fn judge(name: &str, exit: Exit, before: process::Frames) -> Report {
         + failed("the first program ends by itself, with status 0", is_good)
         + failed("every process is waited for", process::count() == 0)
         + failed("every channel of the processes was freed", process::channels_left() == 0)
-        + failed("every frame of the processes came back", process::frames() == before)
-        + failed("the kernel's heap is as it was", is_heap_as_it_was());
-    Report { verified: reported.verified, errors, messages: None }
-}
-
-/// What harts keep in stock counts as in use, and the first program's own things
-/// were there.
-const SLACK: usize = 128 << 10;
-
-/// So many ends tell a leak from what the stocks hold.
-const MANY: usize = 10_000;
-
-/// Whether many processes that have ended have left nothing in the kernel's heap
-/// that the first of them had not left.
-fn is_heap_as_it_was() -> bool {
-    let (ended, warm) = process::ends();
-    let now = memory::statistics().bytes_in_use;
-    if ended < MANY {
-        return true;
+        + failed("every frame of the processes came back", process::frames() == before.frames)
+        + failed("every thread of the programs is gone", after.threads == before.ledger.threads)
+        + failed("the kernel's heap is as it was", after.live == before.ledger.live);
+    if errors > 0 {
+        println!("before: {:?}, after: {after:?}", before.ledger);
     }
-    println!("{ended} processes: {warm} bytes of heap after the first, {now} in the end");
-    now <= warm + SLACK
+    Report { verified: reported.verified, errors, messages: None }
 }
 
 /// `A,B` as texts that each end with a NUL.
