@@ -42,6 +42,7 @@ checks! {
     ChannelCounts = 2, "the kernel counts the channels that the program created and destroyed";
     FreshMemory = 3, "memory that a program is given is zero";
     Unmapped = 4, "memory that was given back is out of reach on every hart";
+    NothingLeft = 5, "a call that fails for want of memory leaves nothing behind";
 }
 
 #[cfg(test)]

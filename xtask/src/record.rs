@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 pub use skimmer_abi::call::Counts;
 use skimmer_abi::record as abi;
-pub use skimmer_abi::record::{OffTimes, Outcome, SkipReason};
+pub use skimmer_abi::record::{OffTimes, Outcome, Shortage, SkipReason};
 use skimmer_abi::scenario::Scenario;
 
 /// The machine state of a panic.
@@ -97,6 +97,8 @@ pub enum Record {
         /// What should have held.
         name: String,
     },
+    /// How much memory was refused on purpose.
+    Shortage(Shortage),
     /// The scenario ended by itself.
     End(Outcome),
     /// What was asked for cannot be done.
@@ -141,6 +143,7 @@ impl From<&abi::Record<'_>> for Record {
                 Self::Figure { name: name.to_owned(), operations, instructions, counts }
             }
             abi::Record::CheckFailed { name } => Self::CheckFailed { name: name.to_owned() },
+            abi::Record::Shortage(shortage) => Self::Shortage(shortage),
             abi::Record::End(outcome) => Self::End(outcome),
             abi::Record::BadInput { message } => Self::BadInput { message: message.to_owned() },
             abi::Record::Panic(ref info) => Self::Panic(info.into()),

@@ -287,7 +287,9 @@ fn hot_print(records: &[Record], texts: &[Text]) -> Option<String> {
     let text = texts.iter().find(|t| (start..=end).contains(&t.after));
     let text = text.map(|t| (t.after, t.line.clone()));
     // Figures come from programs only.
-    let is_hot = |r: &Record| !matches!(r, Record::CheckFailed { .. } | Record::Figure { .. });
+    let is_hot = |r: &Record| {
+        !matches!(r, Record::CheckFailed { .. } | Record::Figure { .. } | Record::Shortage(_))
+    };
     let record = records[start..end].iter().position(is_hot);
     let record = record.map(|at| (start + at, show::record(&records[start + at], None)));
     // Of a text and a record at the same place the text came first.

@@ -20,7 +20,7 @@ use crate::{
     addr::{self, LINEAR_BASE},
     cpu,
     heap::{HeapStatistics, KernelHeap},
-    println,
+    println, shortage,
 };
 
 static HEAP: KernelHeap = KernelHeap::new();
@@ -35,6 +35,9 @@ struct Stocked;
 // for, and go back under the same, since the class depends on the layout only.
 unsafe impl GlobalAlloc for Stocked {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        if shortage::refuses(layout) {
+            return ptr::null_mut();
+        }
         let Some(class) = Class::of(layout) else {
             // SAFETY: the caller's promise.
             return unsafe { HEAP.alloc(layout) };

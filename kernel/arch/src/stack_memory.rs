@@ -49,6 +49,7 @@ use crate::{
     irq::masked,
     off_times,
     paging::{self, LinearMemory},
+    shortage,
     stack::STACK_SIZE,
 };
 
@@ -65,7 +66,7 @@ const REGION: Range<usize> = addr::LINEAR_END..addr::LINEAR_END + GIGAPAGES * GI
 
 /// A stack's frames are one block: its addresses are in a row in the linear map
 /// as well, and firmware can be given a buffer on it.
-const LAYOUT: Layout = match Layout::from_size_align(STACK_SIZE, STACK_SIZE) {
+pub(crate) const LAYOUT: Layout = match Layout::from_size_align(STACK_SIZE, STACK_SIZE) {
     Ok(layout) => layout,
     Err(_) => unreachable!(),
 };
@@ -180,6 +181,10 @@ pub(crate) fn begin(memory: u64) -> Result<(), OutOfMemory> {
 /// When memory is out, or the region is full.
 pub(crate) fn take() -> Result<NonNull<u8>, OutOfMemory> {
     see_new();
+    // One that is used again takes no memory, and can be refused all the same.
+    if shortage::refuses(LAYOUT) {
+        return Err(OutOfMemory);
+    }
     match masked(|irq| off_times::lock(&STACKS, irq).pop()) {
         Some(stack) => Ok(stack),
         None => map_new(),

@@ -13,8 +13,7 @@ use skimmer_abi::{call::Exit, errno::Errno};
 
 use crate::{
     ids::{SlotId, ThreadId},
-    space::pages::UserPages,
-    table::{OutOfMemory, Table},
+    table::Table,
 };
 
 /// Names one thread of a process, for as long as the process lives.
@@ -37,13 +36,13 @@ impl Tid {
 
 /// One thread, from before its birth until it is joined.
 #[derive(Debug)]
-struct Member {
+struct Member<S> {
     /// The kernel's thread, while it lives.
     thread: Option<ThreadId>,
     ended: Option<i64>,
     is_detached: bool,
     joiner: Option<ThreadId>,
-    stack: Option<UserPages>,
+    stack: Option<S>,
 }
 
 /// What the end of a thread means to others.
@@ -55,16 +54,16 @@ pub struct Ended {
     pub is_last: bool,
 }
 
-/// The threads of one process.
+/// The threads of one process. `S` is what is known of the stack of each.
 #[derive(Debug)]
-pub struct Threads {
-    members: Table<Member>,
+pub struct Threads<S> {
+    members: Table<Member<S>>,
     live: u32,
     limit: u32,
     exit: Option<Exit>,
 }
 
-impl Threads {
+impl<S> Threads<S> {
     /// None yet, and at most `limit` at a time, those that wait to be joined
     /// included.
     #[must_use]
@@ -89,15 +88,16 @@ impl Threads {
     ///
     /// # Errors
     /// EAGAIN at the limit, ENOMEM, ESRCH when the process is ending.
-    pub fn reserve(&mut self, stack: Option<UserPages>) -> Result<Tid, Errno> {
+    pub fn reserve(&mut self) -> Result<Tid, Errno> {
         if self.exit.is_some() {
             return Err(Errno::ESRCH);
         }
         if self.members.len() >= self.limit {
             return Err(Errno::EAGAIN);
         }
-        let member = Member { thread: None, ended: None, is_detached: false, joiner: None, stack };
-        let slot = self.members.insert(member).map_err(|(OutOfMemory, _)| Errno::ENOMEM)?;
+        let member =
+            Member { thread: None, ended: None, is_detached: false, joiner: None, stack: None };
+        let slot = self.members.insert(member).map_err(|_| Errno::ENOMEM)?;
         self.live += 1;
         Ok(Tid(slot))
     }
@@ -120,9 +120,16 @@ impl Threads {
         self.ended(tid, 0)
     }
 
+    /// Keeps the stack of a thread that is about to be made.
+    pub fn set_stack(&mut self, tid: Tid, stack: S) {
+        if let Some(member) = self.members.get_mut(tid.0) {
+            member.stack = Some(stack);
+        }
+    }
+
     /// The stack of a thread that is about to end, to be unmapped; none if the
     /// process's memory goes with it, because it is the last.
-    pub fn take_stack(&mut self, tid: Tid) -> Option<UserPages> {
+    pub fn take_stack(&mut self, tid: Tid) -> Option<S> {
         let is_last = self.live == 1;
         let member = self.members.get_mut(tid.0).filter(|_| !is_last)?;
         member.stack.take()

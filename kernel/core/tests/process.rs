@@ -15,10 +15,10 @@ fn kernel(number: u64) -> ThreadId {
 }
 
 /// That many threads, running.
-fn running(count: u64) -> (Threads, Vec<Tid>) {
+fn running(count: u64) -> (Threads<()>, Vec<Tid>) {
     let mut threads = Threads::new(16);
     let tids = (0..count).map(|number| {
-        let tid = threads.reserve(None).expect("below the limit");
+        let tid = threads.reserve().expect("below the limit");
         assert!(!threads.born(tid, kernel(number)));
         tid
     });
@@ -35,18 +35,18 @@ fn a_status_goes_to_who_joins_once() {
     assert_eq!(threads.join(tids[0], kernel(0), tids[1]), Ok(Some(7)));
     assert_eq!(threads.join(tids[0], kernel(0), tids[1]), Err(Errno::ESRCH));
     assert_eq!(threads.join(tids[0], kernel(0), tids[0]), Err(Errno::EDEADLK));
-    let new = threads.reserve(None).expect("there is room");
+    let new = threads.reserve().expect("there is room");
     assert_ne!(new.to_word(), tids[1].to_word(), "a name is used once");
 }
 
 #[test]
 fn a_tid_is_not_used_again_before_it_was_joined() {
     let (mut threads, tids) = running(16);
-    assert_eq!(threads.reserve(None), Err(Errno::EAGAIN));
+    assert_eq!(threads.reserve(), Err(Errno::EAGAIN));
     threads.ended(tids[3], 0);
-    assert_eq!(threads.reserve(None), Err(Errno::EAGAIN), "it waits to be joined");
+    assert_eq!(threads.reserve(), Err(Errno::EAGAIN), "it waits to be joined");
     assert_eq!(threads.join(tids[0], kernel(0), tids[3]), Ok(Some(0)));
-    assert!(threads.reserve(None).is_ok());
+    assert!(threads.reserve().is_ok());
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn the_last_to_end_ends_the_process() {
 #[test]
 fn the_first_word_on_the_end_counts_and_all_are_condemned() {
     let (mut threads, tids) = running(3);
-    let unborn = threads.reserve(None).expect("below the limit");
+    let unborn = threads.reserve().expect("below the limit");
     threads.ended(tids[1], 0);
     let fault = Exit { how: ended::FAULTED, status: 13, ..Exit::default() };
     assert!(threads.end(fault));
@@ -96,7 +96,7 @@ fn the_first_word_on_the_end_counts_and_all_are_condemned() {
     assert_eq!(living, [kernel(0), kernel(2)]);
     let (place, _) = threads.living(0).next().expect("two live");
     assert_eq!(threads.living(place + 1).map(|(_, it)| it).collect::<Vec<_>>(), [kernel(2)]);
-    assert_eq!(threads.reserve(None), Err(Errno::ESRCH), "it makes no more threads");
+    assert_eq!(threads.reserve(), Err(Errno::ESRCH), "it makes no more threads");
     assert!(threads.born(unborn, kernel(9)), "one that was being made is condemned at birth");
     assert_eq!(threads.live(), 3);
 }
@@ -104,7 +104,7 @@ fn the_first_word_on_the_end_counts_and_all_are_condemned() {
 #[test]
 fn one_that_could_not_be_made_leaves_nothing() {
     let (mut threads, tids) = running(1);
-    let tid = threads.reserve(None).expect("below the limit");
+    let tid = threads.reserve().expect("below the limit");
     assert_eq!(threads.find(tid), Ok(None), "it has no thread yet");
     assert_eq!(threads.unborn(tid), Ended { joiner: None, is_last: false });
     assert_eq!(threads.find(tid), Err(Errno::ESRCH));

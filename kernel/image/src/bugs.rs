@@ -38,4 +38,6 @@ pub(crate) const BUILT_IN: &[&str] = &[
     "skimmer-bug:frame-dirty",
     #[cfg(feature = "bug-sscratch")]
     "skimmer-bug:sscratch",
+    #[cfg(feature = "shortage")]
+    "skimmer-shortage:refuses memory",
 ];

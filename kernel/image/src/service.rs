@@ -5,7 +5,7 @@
 
 use skimmer_abi::errno::Errno;
 use skimmer_arch::{
-    cpu::{Riscv, enter},
+    cpu::{self, Riscv, enter},
     memory,
 };
 use skimmer_core::{
@@ -19,7 +19,7 @@ use skimmer_core::{
     thread::{NewThread, State, Why},
 };
 
-use crate::{lwkt, smp};
+use crate::{lwkt, process, smp};
 
 /// Above every workload: what it frees and answers, others wait for.
 pub(crate) const PRIORITY: Priority = Priority::new(250);
@@ -81,7 +81,7 @@ fn adopt(thread: NewThread<Riscv>) -> (Words, i64) {
     // Only this thread gives threads their home here, so the room is still
     // wanted when it comes.
     if let Some(threads) = enter(|hart, _| (hart.wants_room(), None)) {
-        match Room::of(threads) {
+        match process::enrol(cpu::this_hart(), threads).and_then(|()| Room::of(threads)) {
             Ok(room) => drop(enter(|hart, _| (hart.grow_into(room), None))),
             Err(OutOfMemory) => return ([0; 8], Errno::ENOMEM.status()),
         }

@@ -10,6 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::interrupt;
 use super::off_times;
 use super::scenarios::{CASES, Case};
+use super::shortage;
 use super::traces;
 use crate::boot::{Boot, Booted, Event, boot};
 use crate::build::{self, Kernel, Profile};
@@ -88,6 +89,7 @@ pub fn all(tools: &Tools, only: Option<&str>) -> Result<Tally> {
         }
     }
     off_times::all(tools, claim.dir(), wanted, &mut report)?;
+    shortage::all(tools, claim.dir(), wanted, &mut report)?;
     for (name, signal) in interrupt::CASES {
         if wanted(name) {
             process::check_interrupt()?;

@@ -103,8 +103,7 @@ pub(super) fn condemn_all(process: &Process, is_meant: impl Fn(ThreadId) -> bool
 /// The calling thread ends. It leaves the address space before it says so: the
 /// last may take it apart at any time from then on.
 pub(super) fn end_thread(process: &'static Process, me: Tid, status: i64) -> ! {
-    let stack = process.threads(|threads| threads.take_stack(me));
-    stack.into_iter().for_each(|pages| threads::unmap(process, pages));
+    threads::give_stack_back(process, me);
     stack::leave_space();
     process.line().give(limits::FRAMES_OF_THREAD);
     let ended = process.threads(|threads| threads.ended(me, status));

@@ -36,9 +36,11 @@ use skimmer_core::{
 };
 use skimmer_sync::{boxed::try_box, footprint, lock::SpinLock};
 
+use self::threads::OwnStack;
 use crate::{lwkt, mutex::Mutex};
 
 pub(crate) use calls::reported;
+pub(crate) use channels::enrol;
 pub(crate) use list::{channels_left, count, kept, wait};
 pub(crate) use spawn::{Birth, set_package, spawn};
 
@@ -54,7 +56,7 @@ pub(crate) fn frames() -> Frames {
 #[derive(Debug)]
 pub(crate) struct Process {
     pid: AtomicU64,
-    threads: SpinLock<Threads>,
+    threads: SpinLock<Threads<OwnStack>>,
     space: Mutex<Option<AddressSpace<LinearMemory>>>,
     loaded: UserSpace,
     channels: ChannelTable,
@@ -180,7 +182,7 @@ impl Process {
     }
 
     /// Does something with its threads, under their lock.
-    fn threads<R>(&self, f: impl FnOnce(&mut Threads) -> R) -> R {
+    fn threads<R>(&self, f: impl FnOnce(&mut Threads<OwnStack>) -> R) -> R {
         masked(|irq| f(&mut self.threads.lock(irq)))
     }
 

@@ -8,8 +8,9 @@ use alloc::vec::Vec;
 use skimmer_abi::{
     call::{Exit, ended},
     check::Check,
+    record::Record,
 };
-use skimmer_arch::println;
+use skimmer_arch::{console, println, shortage};
 use skimmer_core::{cmdline::CommandLine, ids::Priority};
 
 use super::{Report, announce, failed};
@@ -28,6 +29,9 @@ pub(super) fn run(line: &CommandLine<'_>) -> Report {
         crate::refuse(&"scenario=program needs init=NAME");
     };
     let arguments = arguments(line.args.unwrap_or(""));
+    if line.shortage.is_some() && !shortage::CAN {
+        crate::refuse(&"shortage=N needs a kernel with the feature shortage");
+    }
     let before = Before { frames: process::frames(), ledger: Ledger::read() };
     announce(line, 1, 0);
     let birth = Birth {
@@ -42,8 +46,17 @@ pub(super) fn run(line: &CommandLine<'_>) -> Report {
         Ok(pid) => pid,
         Err(error) => crate::refuse(&format_args!("cannot start {name}: {error:?}")),
     };
+    if let Some(one_in) = line.shortage {
+        shortage::begin(line.seed, one_in.get());
+    }
     let exit = process::wait(None, pid, || false).unwrap_or_default();
-    judge(name, exit, &before)
+    let refused = line.shortage.map(|_| shortage::end());
+    let mut report = judge(name, exit, &before);
+    if let Some(refused) = refused {
+        console::send(Record::Shortage(refused));
+        report.errors += failed("some memory was refused", refused.refused() > 0);
+    }
+    report
 }
 
 /// What there was before there were programs.
