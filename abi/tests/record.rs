@@ -7,7 +7,7 @@ use skimmer_abi::{
     call::Counts,
     record::{
         Damaged, END, Envelope, MARK, MAX_ENCODED, MAX_FRAMES, MAX_LINE, OffTimes, Outcome,
-        PanicInfo, Record, SkipReason, decode, encode,
+        PanicInfo, Record, Shortage, SkipReason, decode, encode,
     },
     scenario::Scenario,
 };
@@ -133,14 +133,18 @@ fn envelope() -> impl Strategy<Value = Envelope<'static>> {
         | Record::Start { .. }
         | Record::Figure { .. }
         | Record::CheckFailed { .. }
+        | Record::Shortage(_)
         | Record::End(_)
         | Record::BadInput { .. }
         | Record::Panic(_) => {}
     }
     let bad_input = text().prop_map(|message| Record::BadInput { message });
     let check = text().prop_map(|name| Record::CheckFailed { name });
-    let record =
-        prop_oneof![boot(), of_harts(), start(), figure(), check, outcome(), bad_input, panic()];
+    let shortage = any::<[u64; 5]>().prop_map(|[asked, small, frames, stacks, large]| {
+        Record::Shortage(Shortage { asked, small, frames, stacks, large })
+    });
+    let end = prop_oneof![shortage, outcome()];
+    let record = prop_oneof![boot(), of_harts(), start(), figure(), check, end, bad_input, panic()];
     (any::<u32>(), record).prop_map(|(seq, record)| Envelope { seq, record })
 }
 

@@ -88,8 +88,7 @@ pub fn all(tools: &Tools, only: Option<&str>) -> Result<Tally> {
             Err(error) => report(name, start, Err(format!("{error:#}"))),
         }
     }
-    off_times::all(tools, claim.dir(), wanted, &mut report)?;
-    shortage::all(tools, claim.dir(), wanted, &mut report)?;
+    featured(tools, claim.dir(), wanted, &mut report)?;
     for (name, signal) in interrupt::CASES {
         if wanted(name) {
             process::check_interrupt()?;
@@ -99,6 +98,17 @@ pub fn all(tools: &Tools, only: Option<&str>) -> Result<Tally> {
         }
     }
     Ok(Tally { skipped, ..tally })
+}
+
+/// The boots of kernels that are built with a feature.
+fn featured(
+    tools: &Tools,
+    dir: &Path,
+    wanted: impl Fn(&str) -> bool + Copy,
+    report: off_times::Report<'_>,
+) -> Result<()> {
+    off_times::all(tools, dir, wanted, report)?;
+    shortage::all(tools, dir, wanted, report)
 }
 
 /// Makes one boot. `Ok(Err)`: it was not what it must be.

@@ -78,7 +78,7 @@ pub const CASES: &[Case] = &[
 ];
 
 /// Takes a boot's name, when it began, and a remark or what was wrong.
-type Report<'a> = &'a mut dyn FnMut(&str, Instant, Result<String, String>);
+pub type Report<'a> = &'a mut dyn FnMut(&str, Instant, Result<String, String>);
 
 /// Builds the kernel that measures itself, with a copy in `dir`, and makes the
 /// boots that are wanted.

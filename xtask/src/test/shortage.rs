@@ -9,6 +9,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, ensure};
 use skimmer_abi::scenario::Scenario;
 
+use super::off_times::Report;
 use crate::boot::{Boot, Booted, boot};
 use crate::build::{self, Kernel, Profile};
 use crate::process;
@@ -39,9 +40,6 @@ pub const CASES: &[Case] = &[
     Case { name: "shortage", harts: 8, seed: 2, one_in: 100 },
     Case { name: "shortage-often", harts: 3, seed: 3, one_in: 30 },
 ];
-
-/// Takes a boot's name, when it began, and a remark or what was wrong.
-type Report<'a> = &'a mut dyn FnMut(&str, Instant, Result<String, String>);
 
 /// Builds the kernel that refuses memory, with a copy in `dir`, and makes the
 /// boots that are wanted.
