@@ -43,6 +43,12 @@ impl<M: Machine> Hart<M> {
         self.threads.footprint() + self.deadlines.footprint()
     }
 
+    /// Threads that have their home here, those included that are to be freed.
+    #[must_use]
+    pub const fn thread_count(&self) -> u32 {
+        self.threads.len()
+    }
+
     /// How many threads the table has slots for, if all of them are taken.
     #[must_use]
     pub fn wants_room(&self) -> Option<u32> {

@@ -105,10 +105,10 @@ impl<T> Table<T> {
     /// Bytes of the heap that the table takes, what its objects have apart.
     #[must_use]
     pub fn footprint(&self) -> usize {
-        let segments = self.segments.iter().map(|it| footprint::array::<Slot<T>>(it.capacity()));
+        // Not one by one: it may be asked where interrupts are masked.
         footprint::array::<Vec<Slot<T>>>(self.segments.capacity())
             + footprint::array::<u32>(self.free.capacity())
-            + segments.sum::<usize>()
+            + self.segments.len() * footprint::array::<Slot<T>>(SEGMENT)
     }
 
     /// Puts an object in.

@@ -119,7 +119,7 @@ fn priority(word: u64) -> (Words, i64) {
 }
 
 fn count() -> Words {
-    let count = |hart: &mut Hart<Riscv>| (hart.threads().count() as u64, hart.footprint() as u64);
+    let count = |hart: &mut Hart<Riscv>| (u64::from(hart.thread_count()), hart.footprint() as u64);
     let (threads, kept) = enter(|hart, _| (count(hart), None));
     [threads, kept, memory::in_stock() as u64, 0, 0, 0, 0, 0]
 }
