@@ -44,6 +44,7 @@ checks! {
     Unmapped = 4, "memory that was given back is out of reach on every hart";
     Refused = 5, "each way to take everything is refused";
     FairShare = 6, "a family leaves its neighbours their share of a hart";
+    NothingLeft = 7, "a call that fails for want of memory leaves nothing behind";
 }
 
 #[cfg(test)]

@@ -154,6 +154,29 @@ pub struct OffTimes {
     pub nanos: u64,
 }
 
+/// Requests for memory that a kernel built with `shortage` refused on purpose.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shortage {
+    /// Requests in all, those that were granted included.
+    pub asked: u64,
+    /// Refused: blocks smaller than a frame.
+    pub small: u64,
+    /// Refused: frames, for pages and tables.
+    pub frames: u64,
+    /// Refused: kernel stacks.
+    pub stacks: u64,
+    /// Refused: whatever else is large.
+    pub large: u64,
+}
+
+impl Shortage {
+    /// Refused in all.
+    #[must_use]
+    pub const fn refused(&self) -> u64 {
+        self.small + self.frames + self.stacks + self.large
+    }
+}
+
 /// What the host needs to know of a panic. The registers go to the console as
 /// text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -277,6 +300,8 @@ pub enum Record<'a> {
         /// What should have held.
         name: &'a str,
     },
+    /// How much memory was refused on purpose. Before the end.
+    Shortage(Shortage),
     /// The scenario ended by itself.
     End(Outcome),
     /// The command line or the device tree asked for what cannot be done.

@@ -7,8 +7,8 @@ use skimmer_abi::{
     call::Counts,
     record::{
         Damaged, END, Envelope, FaultInfo, MARK, MAX_ENCODED, MAX_FAULT_FRAMES, MAX_FRAMES,
-        MAX_LINE, MAX_PROGRAM, OffTimes, Outcome, PanicInfo, Programs, Record, SkipReason, decode,
-        encode,
+        MAX_LINE, MAX_PROGRAM, OffTimes, Outcome, PanicInfo, Programs, Record, Shortage,
+        SkipReason, decode, encode,
     },
     scenario::Scenario,
 };
@@ -185,18 +185,23 @@ fn envelope() -> impl Strategy<Value = Envelope<'static>> {
         | Record::Figure { .. }
         | Record::Fault(_)
         | Record::CheckFailed { .. }
+        | Record::Shortage(_)
         | Record::End(_)
         | Record::BadInput { .. }
         | Record::Panic(_) => {}
     }
     let bad_input = text().prop_map(|message| Record::BadInput { message });
     let check = text().prop_map(|name| Record::CheckFailed { name });
+    let shortage = any::<[u64; 5]>().prop_map(|[asked, small, frames, stacks, large]| {
+        Record::Shortage(Shortage { asked, small, frames, stacks, large })
+    });
     let record = prop_oneof![
         boot(),
         of_harts(),
         start(),
         of_programs(),
         check,
+        shortage,
         outcome(),
         bad_input,
         panic()

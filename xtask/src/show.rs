@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::boot::Booted;
-use crate::record::{Outcome, Programs, Record, SkipReason};
+use crate::record::{Outcome, Programs, Record, Shortage, SkipReason};
 use crate::symbols::Symbols;
 use crate::trace::rings::digest;
 use crate::verdict::Ending;
@@ -43,6 +43,10 @@ pub fn record(record: &Record, symbols: Option<&Symbols>) -> String {
         }
         Record::Fault(fault) => crate::faults::report(fault, symbols).trim_end().to_owned(),
         Record::CheckFailed { name } => format!("failed check: {name}"),
+        Record::Shortage(Shortage { asked, small, frames, stacks, large }) => format!(
+            "shortage: of {asked} requests for memory {small} small ones were refused, \
+             {frames} frames, {stacks} stacks, {large} large ones"
+        ),
         Record::End(outcome) => end(outcome),
         Record::BadInput { message } => format!("bad input: {message}"),
         Record::Panic(panic) => crate::evidence::panic_report(panic, symbols).trim_end().to_owned(),

@@ -26,8 +26,13 @@ pub mod paging;
 pub mod panic;
 pub mod power;
 pub mod sbi;
+#[cfg(feature = "shortage")]
+pub mod shortage;
+#[cfg(not(feature = "shortage"))]
+#[path = "shortage_none.rs"]
+pub mod shortage;
 pub mod stack;
-mod stack_memory;
+pub mod stack_memory;
 pub mod time;
 pub mod trap;
 pub mod user;

@@ -20,7 +20,7 @@ use crate::{
     addr::{self, LINEAR_BASE},
     cpu,
     heap::{HeapStatistics, KernelHeap},
-    println,
+    println, shortage,
 };
 
 static HEAP: KernelHeap = KernelHeap::new();
@@ -35,6 +35,9 @@ struct Stocked;
 // for, and go back under the same, since the class depends on the layout only.
 unsafe impl GlobalAlloc for Stocked {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        if shortage::refuses(layout) {
+            return ptr::null_mut();
+        }
         let Some(class) = Class::of(layout) else {
             // SAFETY: the caller's promise.
             return unsafe { HEAP.alloc(layout) };
@@ -56,13 +59,25 @@ unsafe impl GlobalAlloc for Stocked {
             // SAFETY: the caller's promise.
             return unsafe { HEAP.dealloc(block, layout) };
         };
+        // SAFETY: `alloc` took it with the class's layout.
+        if cpu::with_stock(|stock| unsafe { stock.push(class, pointer) }) {
+            give_batch(class);
+        }
+    }
+}
+
+/// Blocks that go back to the heap in one masked section: a frame that joins
+/// its neighbours takes some 500 instructions.
+const AT_A_TIME: usize = 4;
+
+/// Gives a batch of this hart's stock back to the heap.
+#[cold]
+fn give_batch(class: Class) {
+    for _ in 0..class.batch().div_ceil(AT_A_TIME) {
         cpu::with_stock(|stock| {
-            // SAFETY: `alloc` took it with the class's layout.
-            if unsafe { stock.push(class, pointer) } {
-                let batch = core::iter::from_fn(|| stock.pop(class)).take(class.batch());
-                // SAFETY: what is in the stock is the heap's, and unused.
-                unsafe { HEAP.free_batch(class.layout(), batch) };
-            }
+            let blocks = core::iter::from_fn(|| stock.pop(class)).take(AT_A_TIME);
+            // SAFETY: what is in the stock is the heap's, and unused.
+            unsafe { HEAP.free_batch(class.layout(), blocks) };
         });
     }
 }
@@ -73,6 +88,12 @@ static IS_ADOPTED: AtomicBool = AtomicBool::new(false);
 #[must_use]
 pub fn statistics() -> HeapStatistics {
     HEAP.statistics()
+}
+
+/// Bytes that this hart has in stock, which count as in use.
+#[must_use]
+pub fn in_stock() -> usize {
+    cpu::with_stock(|stock| stock.bytes())
 }
 
 /// Frames that the linear map shows.

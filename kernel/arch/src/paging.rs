@@ -40,6 +40,7 @@ use skimmer_core::{
 };
 use skimmer_sync::{
     cell::HartCell,
+    footprint,
     irq::{HartIndex, IrqOff},
     once::Once,
     tally::{FENCES, SATP_WRITES},
@@ -54,7 +55,7 @@ const ASID_SHIFT: u32 = 44;
 const MOST_ASID_BITS: u32 = 16;
 
 /// One frame.
-const FRAME: Layout = match Layout::from_size_align(FRAME_SIZE, FRAME_SIZE) {
+pub(crate) const FRAME: Layout = match Layout::from_size_align(FRAME_SIZE, FRAME_SIZE) {
     Ok(layout) => layout,
     Err(_) => unreachable!(),
 };
@@ -161,6 +162,12 @@ impl UserSpace {
         on_hart.extend(cpu::harts().iter().map(cell));
         let active = ActiveHarts::new(harts).ok_or(OutOfMemory)?;
         Ok(Self { root: AtomicUsize::new(0), active, on_hart: on_hart.into_boxed_slice() })
+    }
+
+    /// Bytes of the heap that it takes.
+    #[must_use]
+    pub fn footprint(&self) -> usize {
+        footprint::array::<HartCell<SpaceOnHart>>(self.on_hart.len()) + self.active.footprint()
     }
 
     /// Makes it that of the space with that root.

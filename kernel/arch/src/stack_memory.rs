@@ -42,13 +42,14 @@ use skimmer_core::{
     },
     table::OutOfMemory,
 };
-use skimmer_sync::lock::SpinLock;
+use skimmer_sync::{footprint, lock::SpinLock};
 
 use crate::{
     addr, boot, cpu,
     irq::masked,
     off_times,
     paging::{self, LinearMemory},
+    shortage,
     stack::STACK_SIZE,
     trap::cause,
 };
@@ -66,7 +67,7 @@ const REGION: Range<usize> = addr::LINEAR_END..addr::LINEAR_END + GIGAPAGES * GI
 
 /// A stack's frames are one block: its addresses are in a row in the linear map
 /// as well, and firmware can be given a buffer on it.
-const LAYOUT: Layout = match Layout::from_size_align(STACK_SIZE, STACK_SIZE) {
+pub(crate) const LAYOUT: Layout = match Layout::from_size_align(STACK_SIZE, STACK_SIZE) {
     Ok(layout) => layout,
     Err(_) => unreachable!(),
 };
@@ -83,11 +84,13 @@ struct Stacks {
     next: usize,
     /// Where the tables of the root's entries end.
     end: usize,
+    /// Tables below those.
+    tables: usize,
     /// A stack that nobody uses; its first word names the next one.
     free: Option<NonZeroUsize>,
 }
 
-static STACKS: SpinLock<Stacks> = SpinLock::new(Stacks { next: 1, end: 0, free: None });
+static STACKS: SpinLock<Stacks> = SpinLock::new(Stacks { next: 1, end: 0, tables: 0, free: None });
 
 /// How many stacks were ever mapped.
 static MAPPED: AtomicUsize = AtomicUsize::new(0);
@@ -125,9 +128,11 @@ impl Stacks {
         let middle = table(boot::root().frame(), index(address, 2));
         let Some(middle) = middle else { return Attempt::Full };
         let place = index(address, 1);
+        let is_new = table(middle, place).is_none();
         let Some(last) = table(middle, place).or_else(|| spare.take()) else {
             return Attempt::NoTable;
         };
+        self.tables += usize::from(is_new);
         let mut memory = LinearMemory::new();
         for page in 0..FRAMES {
             let frame = FrameNumber::new(frames.get() + page);
@@ -177,6 +182,10 @@ pub(crate) fn begin(memory: u64) -> Result<(), OutOfMemory> {
 /// When memory is out, or the region is full.
 pub(crate) fn take() -> Result<NonNull<u8>, OutOfMemory> {
     see_new();
+    // One that is used again takes no memory, and can be refused all the same.
+    if shortage::refuses(LAYOUT) {
+        return Err(OutOfMemory);
+    }
     match masked(|irq| off_times::lock(&STACKS, irq).pop()) {
         Some(stack) => Ok(stack),
         None => map_new(),
@@ -190,6 +199,17 @@ pub(crate) fn take() -> Result<NonNull<u8>, OutOfMemory> {
 pub(crate) unsafe fn give_back(stack: NonNull<u8>) {
     // SAFETY: the caller's promise.
     masked(|irq| unsafe { off_times::lock(&STACKS, irq).push(stack) });
+}
+
+/// Bytes of the heap that stacks take, whether a thread has them or not, with
+/// the tables that show them.
+#[must_use]
+pub fn footprint() -> usize {
+    let (stacks, tables) = masked(|irq| {
+        let stacks = off_times::lock(&STACKS, irq);
+        (stacks.next - 1, stacks.tables)
+    });
+    stacks * footprint::block(LAYOUT) + tables * footprint::block(paging::FRAME)
 }
 
 fn map_new() -> Result<NonNull<u8>, OutOfMemory> {

@@ -3,7 +3,7 @@
 //! `/chosen/bootargs`. What cannot be understood is an error that names it; a
 //! typing mistake must not quietly run something else.
 
-use core::fmt;
+use core::{fmt, num::NonZeroU64};
 
 use skimmer_abi::scenario::Scenario;
 
@@ -24,6 +24,9 @@ pub struct CommandLine<'a> {
     pub init: Option<&'a str>,
     /// `args=A,B`: what it is given.
     pub args: Option<&'a str>,
+    /// `shortage=N`: one request for memory in so many is refused while the
+    /// program runs.
+    pub shortage: Option<NonZeroU64>,
     /// `with=kstress`: a ping-pong between two harts beside the scenario.
     pub with_kstress: bool,
     /// `door=front`: secondary harts are sent to the image's entry, as
@@ -64,7 +67,7 @@ impl<'a> TryFrom<&'a str> for CommandLine<'a> {
     fn try_from(text: &'a str) -> Result<Self, BadWord<'a>> {
         let (mut scenario, mut rounds, mut clients, mut seed) = (None, None, None, None);
         let (mut front_door, mut servers, mut kstress) = (None, None, None);
-        let (mut init, mut args) = (None, None);
+        let (mut init, mut args, mut shortage) = (None, None, None);
         for word in text.split_ascii_whitespace() {
             let (key, value) = word.split_once('=').ok_or(BadWord::NoValue(word))?;
             let was_given = match key {
@@ -78,6 +81,7 @@ impl<'a> TryFrom<&'a str> for CommandLine<'a> {
                 "servers" => servers.replace(number(word, value)?).is_some(),
                 "init" => init.replace(value).is_some(),
                 "args" => args.replace(value).is_some(),
+                "shortage" => shortage.replace(number(word, value)?).is_some(),
                 "with" if value == "kstress" => kstress.replace(()).is_some(),
                 "seed" => seed.replace(number(word, value)?).is_some(),
                 "door" if value == "front" => front_door.replace(()).is_some(),
@@ -94,6 +98,7 @@ impl<'a> TryFrom<&'a str> for CommandLine<'a> {
             servers,
             init,
             args,
+            shortage,
             seed: seed.unwrap_or(0),
             with_kstress: kstress.is_some(),
             is_front_door: front_door.is_some(),
@@ -125,6 +130,7 @@ mod tests {
             ("rounds=-1", BadWord::BadNumber("rounds=-1")),
             ("clients=4294967296", BadWord::BadNumber("clients=4294967296")),
             ("seed=", BadWord::BadNumber("seed=")),
+            ("shortage=0", BadWord::BadNumber("shortage=0")),
             ("scenario=prots", BadWord::UnknownScenario("prots")),
             ("round=1", BadWord::UnknownKey("round=1")),
             ("door=back", BadWord::UnknownKey("door=back")),

@@ -4,7 +4,12 @@
 
 use alloc::vec::Vec;
 
-use crate::{ids::ThreadId, table::OutOfMemory};
+use skimmer_sync::footprint;
+
+use crate::{
+    ids::ThreadId,
+    table::{OutOfMemory, replace, with_room},
+};
 
 /// One deadline. A thread has at most one; an old one that is still here names
 /// a wait that is over.
@@ -12,6 +17,25 @@ use crate::{ids::ThreadId, table::OutOfMemory};
 struct Entry {
     time: u64,
     slot: u32,
+}
+
+/// Memory for the deadlines of threads to come.
+#[derive(Debug)]
+pub struct Room {
+    slots: usize,
+    heap: Vec<Entry>,
+    places: Vec<Option<u32>>,
+}
+
+impl Room {
+    /// For threads in slots below `slots`.
+    ///
+    /// # Errors
+    /// When memory is out.
+    pub fn of(slots: usize) -> Result<Self, OutOfMemory> {
+        let count = slots.next_power_of_two();
+        Ok(Self { slots, heap: with_room(count)?, places: with_room(count)? })
+    }
 }
 
 /// The heap. Entries of threads that were woken early are taken out at once,
@@ -42,6 +66,21 @@ impl Deadlines {
         self.heap.try_reserve(room).map_err(|_| OutOfMemory)?;
         self.places.resize(self.places.len().max(needed), None);
         Ok(())
+    }
+
+    /// Makes room for slots below `room`'s number with memory that was had
+    /// before. Gives back what is not wanted.
+    pub fn reserve_with(&mut self, mut room: Room) -> Room {
+        replace(&mut self.heap, &mut room.heap, room.slots);
+        replace(&mut self.places, &mut room.places, room.slots);
+        room
+    }
+
+    /// Bytes of the heap that they take.
+    #[must_use]
+    pub fn footprint(&self) -> usize {
+        footprint::array::<Entry>(self.heap.capacity())
+            + footprint::array::<Option<u32>>(self.places.capacity())
     }
 
     /// The earliest deadline.

@@ -21,7 +21,7 @@ use crate::{
     remote::Lines,
     runq::RunQueue,
     shares::Shares,
-    table::{OutOfMemory, Table},
+    table::{OutOfMemory, SEGMENT, Table},
     thread::{NewThread, State, Thread},
 };
 
@@ -93,6 +93,8 @@ impl<M: Machine> Hart<M> {
         let mut space_waiters = Vec::new();
         space_waiters.try_reserve_exact(lines.mailboxes.len()).map_err(|_| OutOfMemory)?;
         space_waiters.extend((FIRST_SPACE..).take(lines.mailboxes.len()).map(List::new));
+        let mut deadlines = Deadlines::new();
+        deadlines.reserve(SEGMENT as u32 - 1)?;
         Ok(Self {
             index,
             machine,
@@ -103,7 +105,7 @@ impl<M: Machine> Hart<M> {
             service: None,
             lines,
             space_waiters,
-            deadlines: Deadlines::new(),
+            deadlines,
             shares: Shares::new(),
             slice_end: None,
             armed: None,

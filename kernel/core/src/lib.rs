@@ -28,6 +28,7 @@ pub mod message;
 pub mod port;
 pub mod process;
 pub mod remote;
+pub mod room;
 pub mod runq;
 pub mod sched;
 pub mod shares;

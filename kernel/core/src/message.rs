@@ -10,7 +10,7 @@
 use alloc::boxed::Box;
 use core::fmt;
 
-use skimmer_sync::{boxed::try_box, fifo::Node};
+use skimmer_sync::{boxed::try_box, fifo::Node, footprint};
 
 use crate::{
     ids::ThreadId, machine::Machine, space::shootdown::Scope, table::OutOfMemory, thread::NewThread,
@@ -69,6 +69,12 @@ impl<M: Machine> Message<M> {
     /// When memory is out. What was to be carried is gone.
     pub fn try_new(payload: Payload<M>) -> Result<Self, OutOfMemory> {
         try_box(Self::blank(payload)).map(Self).map_err(|_| OutOfMemory)
+    }
+
+    /// Bytes of the heap that a message takes.
+    #[must_use]
+    pub fn footprint() -> usize {
+        footprint::one::<Node<Body<M>>>()
     }
 
     const fn blank(payload: Payload<M>) -> Node<Body<M>> {

@@ -13,8 +13,7 @@ use skimmer_abi::{call::Exit, errno::Errno};
 
 use crate::{
     ids::{SlotId, ThreadId},
-    space::pages::UserPages,
-    table::{OutOfMemory, Table},
+    table::Table,
 };
 
 /// Names one thread of a process, for as long as the process lives.
@@ -37,7 +36,7 @@ impl Tid {
 
 /// One thread, from before its birth until it is joined.
 #[derive(Debug)]
-struct Member {
+struct Member<S> {
     /// It is to end if this is less than the process's.
     era: u64,
     /// The kernel's thread, while it lives.
@@ -45,7 +44,7 @@ struct Member {
     ended: Option<i64>,
     is_detached: bool,
     joiner: Option<ThreadId>,
-    stack: Option<UserPages>,
+    stack: Option<S>,
 }
 
 /// What the end of a thread means to others.
@@ -57,10 +56,10 @@ pub struct Ended {
     pub is_last: bool,
 }
 
-/// The threads of one process.
+/// The threads of one process. `S` is what is known of the stack of each.
 #[derive(Debug)]
-pub struct Threads {
-    members: Table<Member>,
+pub struct Threads<S> {
+    members: Table<Member<S>>,
     /// Begins anew when all threads but one are to end.
     era: u64,
     live: u32,
@@ -68,7 +67,7 @@ pub struct Threads {
     exit: Option<Exit>,
 }
 
-impl Threads {
+impl<S> Threads<S> {
     /// None yet, and at most `limit` at a time, those that wait to be joined
     /// included.
     #[must_use]
@@ -95,7 +94,7 @@ impl Threads {
     /// # Errors
     /// EAGAIN at the limit, ENOMEM, ESRCH when the process or the maker is to
     /// end.
-    pub fn reserve(&mut self, maker: Option<Tid>, stack: Option<UserPages>) -> Result<Tid, Errno> {
+    pub fn reserve(&mut self, maker: Option<Tid>) -> Result<Tid, Errno> {
         if self.exit.is_some() || maker.is_some_and(|maker| self.is_to_end(maker)) {
             return Err(Errno::ESRCH);
         }
@@ -108,9 +107,9 @@ impl Threads {
             ended: None,
             is_detached: false,
             joiner: None,
-            stack,
+            stack: None,
         };
-        let slot = self.members.insert(member).map_err(|(OutOfMemory, _)| Errno::ENOMEM)?;
+        let slot = self.members.insert(member).map_err(|_| Errno::ENOMEM)?;
         self.live += 1;
         Ok(Tid(slot))
     }
@@ -160,9 +159,16 @@ impl Threads {
         self.ended(tid, 0)
     }
 
+    /// Keeps the stack of a thread that is about to be made.
+    pub fn set_stack(&mut self, tid: Tid, stack: S) {
+        if let Some(member) = self.members.get_mut(tid.0) {
+            member.stack = Some(stack);
+        }
+    }
+
     /// The stack of a thread that is about to end, to be unmapped; none if the
     /// process's memory goes with it, because it is the last.
-    pub fn take_stack(&mut self, tid: Tid) -> Option<UserPages> {
+    pub fn take_stack(&mut self, tid: Tid) -> Option<S> {
         let is_last = self.live == 1;
         let member = self.members.get_mut(tid.0).filter(|_| !is_last)?;
         member.stack.take()

@@ -18,7 +18,7 @@
 
 use alloc::vec::Vec;
 
-use skimmer_sync::irq::IrqOff;
+use skimmer_sync::{footprint, irq::IrqOff};
 
 use crate::{
     hart::Hart,
@@ -99,6 +99,13 @@ impl Shares {
             segment.resize(SEGMENT, NOBODY);
         }
         Ok(())
+    }
+
+    /// Bytes of the heap that it takes.
+    pub(crate) fn footprint(&self) -> usize {
+        let segments =
+            self.segments.iter().map(|segment| footprint::array::<Share>(segment.capacity()));
+        footprint::array::<Vec<Share>>(self.segments.capacity()) + segments.sum::<usize>()
     }
 
     /// The number of the last turn of anybody's, which tells when a thread came

@@ -3,13 +3,17 @@
 //!
 //! It grows by segments, so an object never moves and growth never copies;
 //! memory sets the limit. A freed slot is used again under the next
-//! generation; after the last one it is retired.
+//! generation; after the last one it is retired. [`Room`] is memory to grow by,
+//! for who may not ask for it at that moment.
 
 use alloc::vec::Vec;
 
+use skimmer_sync::footprint;
+
 use crate::ids::SlotId;
 
-const SEGMENT: usize = 32;
+/// Slots that a table grows by.
+pub const SEGMENT: usize = 32;
 
 /// Memory is out; nothing has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +23,48 @@ pub struct OutOfMemory;
 struct Slot<T> {
     generation: u32,
     object: Option<T>,
+}
+
+/// Memory for a table to grow by, had before it grows: that may be where
+/// interrupts are masked, and asking for memory takes long.
+#[derive(Debug)]
+pub struct Room<T> {
+    segment: Vec<Slot<T>>,
+    segments: Vec<Vec<Slot<T>>>,
+    free: Vec<u32>,
+}
+
+impl<T> Room<T> {
+    /// For a table that has so many slots.
+    ///
+    /// # Errors
+    /// When memory is out.
+    pub fn of(slots: u32) -> Result<Self, OutOfMemory> {
+        let slots = slots as usize;
+        let mut segment = with_room(SEGMENT)?;
+        // Generation 0 names nothing, so that a zeroed word is no name.
+        segment.extend((0..SEGMENT).map(|_| Slot { generation: 1, object: None }));
+        // By powers of two, so that what is there is seldom copied.
+        let segments = with_room((slots / SEGMENT + 1).next_power_of_two())?;
+        let free = with_room((slots + SEGMENT).next_power_of_two())?;
+        Ok(Self { segment, segments, free })
+    }
+}
+
+/// An empty vector for so many.
+pub(crate) fn with_room<T>(count: usize) -> Result<Vec<T>, OutOfMemory> {
+    let mut empty = Vec::new();
+    empty.try_reserve_exact(count).map_err(|_| OutOfMemory)?;
+    Ok(empty)
+}
+
+/// Moves what is in `old` to the memory of `new`, if `old` has no room for
+/// `count`.
+pub(crate) fn replace<T>(old: &mut Vec<T>, new: &mut Vec<T>, count: usize) {
+    if old.capacity() < count {
+        new.append(old);
+        core::mem::swap(old, new);
+    }
 }
 
 /// The table.
@@ -54,6 +100,15 @@ impl<T> Table<T> {
     #[must_use]
     pub const fn slots(&self) -> u32 {
         self.slots
+    }
+
+    /// Bytes of the heap that the table takes, what its objects have apart.
+    #[must_use]
+    pub fn footprint(&self) -> usize {
+        // Not one by one: it may be asked where interrupts are masked.
+        footprint::array::<Vec<Slot<T>>>(self.segments.capacity())
+            + footprint::array::<u32>(self.free.capacity())
+            + self.segments.len() * footprint::array::<Slot<T>>(SEGMENT)
     }
 
     /// Puts an object in.
@@ -136,22 +191,40 @@ impl<T> Table<T> {
         self.segments.get_mut(index / SEGMENT)?.get_mut(index % SEGMENT)
     }
 
-    fn grow(&mut self) -> Result<(), OutOfMemory> {
+    /// Whether the next object needs memory, or there is no name for it.
+    #[must_use]
+    pub const fn is_full(&self) -> bool {
+        self.free.is_empty()
+    }
+
+    /// Grows with memory that was had before, if it is enough. Gives back what
+    /// is not wanted, to be freed where there is time.
+    pub fn grow_into(&mut self, mut room: Room<T>) -> Room<T> {
         let first = self.slots;
         let size = (self.limit - first).min(SEGMENT as u32);
-        if size == 0 {
-            return Err(OutOfMemory);
+        let fits = room.segment.len() == SEGMENT
+            && room.segments.capacity().max(self.segments.capacity()) > self.segments.len()
+            && room.free.capacity().max(self.free.capacity()) >= first as usize + SEGMENT;
+        if size == 0 || !fits {
+            return room;
         }
-        let mut segment = Vec::new();
-        segment.try_reserve_exact(SEGMENT).map_err(|_| OutOfMemory)?;
-        self.segments.try_reserve(1).map_err(|_| OutOfMemory)?;
+        let segments = self.segments.len() + 1;
+        replace(&mut self.segments, &mut room.segments, segments);
         // `remove` must not allocate: every slot may be free at once.
-        self.free.try_reserve(first as usize + SEGMENT).map_err(|_| OutOfMemory)?;
-        // Generation 0 names nothing, so that a zeroed word is no name.
-        segment.extend((0..size).map(|_| Slot { generation: 1, object: None }));
+        replace(&mut self.free, &mut room.free, first as usize + SEGMENT);
+        let mut segment = core::mem::take(&mut room.segment);
+        segment.truncate(size as usize);
         self.segments.push(segment);
         self.free.extend((first..first + size).rev());
         self.slots += size;
+        room
+    }
+
+    fn grow(&mut self) -> Result<(), OutOfMemory> {
+        if self.slots >= self.limit {
+            return Err(OutOfMemory);
+        }
+        drop(self.grow_into(Room::of(self.slots)?));
         Ok(())
     }
 }
@@ -184,6 +257,29 @@ mod tests {
             assert_ne!(table.insert(1).unwrap().index(), first.index());
         }
         assert!(table.insert(2).is_err());
+    }
+
+    #[test]
+    fn memory_that_was_had_before_is_grown_into() {
+        let mut table = Table::new(100);
+        let mut ids = Vec::new();
+        for round in 0..3 {
+            assert!(table.is_full());
+            let stale = Room::of(table.slots()).unwrap();
+            let left = table.grow_into(Room::of(table.slots()).unwrap());
+            assert!(left.segment.is_empty(), "the segment is in the table");
+            let (segments, free) = (table.segments.capacity(), table.free.capacity());
+            ids.extend((0..32).map(|n| table.insert(32 * round + n).unwrap()));
+            assert_eq!((table.segments.capacity(), table.free.capacity()), (segments, free));
+            // Somebody else has grown the table since: too little, or not needed.
+            if round == 2 {
+                let left = table.grow_into(stale);
+                assert_eq!((left.segment.len(), table.slots()), (0, 100), "what the limit leaves");
+            }
+        }
+        for (number, id) in (0..).zip(ids) {
+            assert_eq!(table.remove(id), Some(number));
+        }
     }
 
     #[test]

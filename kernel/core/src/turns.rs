@@ -8,6 +8,8 @@
 
 use alloc::collections::VecDeque;
 
+use skimmer_sync::footprint;
+
 use crate::ids::{Priority, ThreadId};
 
 /// A value that one thread has at a time.
@@ -51,6 +53,12 @@ impl<T> Turns<T> {
             self.waiters.insert(less.unwrap_or(self.waiters.len()), (priority, thread));
         }
         Turn::Later
+    }
+
+    /// Bytes of the heap that the list of waiters takes.
+    #[must_use]
+    pub fn footprint(&self) -> usize {
+        footprint::array::<(Priority, ThreadId)>(self.waiters.capacity())
     }
 
     /// Gives the value back. Returns who is to be woken.

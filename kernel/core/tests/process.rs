@@ -15,10 +15,10 @@ fn kernel(number: u64) -> ThreadId {
 }
 
 /// That many threads, running.
-fn running(count: u64) -> (Threads, Vec<Tid>) {
+fn running(count: u64) -> (Threads<()>, Vec<Tid>) {
     let mut threads = Threads::new(16);
     let tids = (0..count).map(|number| {
-        let tid = threads.reserve(None, None).expect("below the limit");
+        let tid = threads.reserve(None).expect("below the limit");
         assert!(!threads.born(tid, kernel(number)));
         tid
     });
@@ -35,18 +35,18 @@ fn a_status_goes_to_who_joins_once() {
     assert_eq!(threads.join(tids[0], kernel(0), tids[1]), Ok(Some(7)));
     assert_eq!(threads.join(tids[0], kernel(0), tids[1]), Err(Errno::ESRCH));
     assert_eq!(threads.join(tids[0], kernel(0), tids[0]), Err(Errno::EDEADLK));
-    let new = threads.reserve(None, None).expect("there is room");
+    let new = threads.reserve(None).expect("there is room");
     assert_ne!(new.to_word(), tids[1].to_word(), "a name is used once");
 }
 
 #[test]
 fn a_tid_is_not_used_again_before_it_was_joined() {
     let (mut threads, tids) = running(16);
-    assert_eq!(threads.reserve(None, None), Err(Errno::EAGAIN));
+    assert_eq!(threads.reserve(None), Err(Errno::EAGAIN));
     threads.ended(tids[3], 0);
-    assert_eq!(threads.reserve(None, None), Err(Errno::EAGAIN), "it waits to be joined");
+    assert_eq!(threads.reserve(None), Err(Errno::EAGAIN), "it waits to be joined");
     assert_eq!(threads.join(tids[0], kernel(0), tids[3]), Ok(Some(0)));
-    assert!(threads.reserve(None, None).is_ok());
+    assert!(threads.reserve(None).is_ok());
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn one_that_is_detached_goes_with_who_waited_for_it() {
 #[test]
 fn to_destroy_reaches_a_thread_that_is_being_made() {
     let (mut threads, _) = running(1);
-    let tid = threads.reserve(None, None).expect("below the limit");
+    let tid = threads.reserve(None).expect("below the limit");
     assert_eq!(threads.doom(tid), Ok(None));
     assert!(threads.born(tid, kernel(5)), "condemned at birth");
 }
@@ -105,16 +105,16 @@ fn to_destroy_reaches_a_thread_that_is_being_made() {
 #[test]
 fn to_destroy_all_others_reaches_those_that_they_make() {
     let (mut threads, tids) = running(3);
-    let unborn = threads.reserve(Some(tids[1]), None).expect("below the limit");
+    let unborn = threads.reserve(Some(tids[1])).expect("below the limit");
     threads.doom_others(tids[0]);
     assert!(threads.born(unborn, kernel(5)), "condemned at birth");
-    assert_eq!(threads.reserve(Some(tids[1]), None), Err(Errno::ESRCH), "its maker is to end");
-    let new = threads.reserve(Some(tids[0]), None).expect("the one that is left makes more");
+    assert_eq!(threads.reserve(Some(tids[1])), Err(Errno::ESRCH), "its maker is to end");
+    let new = threads.reserve(Some(tids[0])).expect("the one that is left makes more");
     assert!(!threads.born(new, kernel(6)));
     // One that has been destroyed itself does not come back by destroying others.
     assert_eq!(threads.doom(new), Ok(Some(kernel(6))));
     threads.doom_others(new);
-    assert_eq!(threads.reserve(Some(new), None), Err(Errno::ESRCH));
+    assert_eq!(threads.reserve(Some(new)), Err(Errno::ESRCH));
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn the_last_to_end_ends_the_process() {
 #[test]
 fn the_first_word_on_the_end_counts_and_all_are_condemned() {
     let (mut threads, tids) = running(3);
-    let unborn = threads.reserve(None, None).expect("below the limit");
+    let unborn = threads.reserve(None).expect("below the limit");
     threads.ended(tids[1], 0);
     let fault = Exit { how: ended::FAULTED, status: 13, ..Exit::default() };
     assert!(threads.end(fault));
@@ -139,7 +139,7 @@ fn the_first_word_on_the_end_counts_and_all_are_condemned() {
     assert_eq!(living, [kernel(0), kernel(2)]);
     let (place, _) = threads.living(0).next().expect("two live");
     assert_eq!(threads.living(place + 1).map(|(_, it)| it).collect::<Vec<_>>(), [kernel(2)]);
-    assert_eq!(threads.reserve(None, None), Err(Errno::ESRCH), "it makes no more threads");
+    assert_eq!(threads.reserve(None), Err(Errno::ESRCH), "it makes no more threads");
     assert!(threads.born(unborn, kernel(9)), "one that was being made is condemned at birth");
     assert_eq!(threads.live(), 3);
 }
@@ -147,7 +147,7 @@ fn the_first_word_on_the_end_counts_and_all_are_condemned() {
 #[test]
 fn one_that_could_not_be_made_leaves_nothing() {
     let (mut threads, tids) = running(1);
-    let tid = threads.reserve(None, None).expect("below the limit");
+    let tid = threads.reserve(None).expect("below the limit");
     assert_eq!(threads.find(tid), Ok(None), "it has no thread yet");
     assert_eq!(threads.unborn(tid), Ended { joiner: None, is_last: false });
     assert_eq!(threads.find(tid), Err(Errno::ESRCH));

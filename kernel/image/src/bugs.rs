@@ -30,6 +30,8 @@ pub(crate) const BUILT_IN: &[&str] = &[
     "skimmer-bug:chid-generation",
     #[cfg(feature = "bug-leak-channel")]
     "skimmer-bug:leak-channel",
+    #[cfg(feature = "bug-leak-process")]
+    "skimmer-bug:leak-process",
     #[cfg(feature = "bug-shootdown")]
     "skimmer-bug:shootdown",
     #[cfg(feature = "bug-frame-dirty")]
@@ -40,4 +42,6 @@ pub(crate) const BUILT_IN: &[&str] = &[
     "skimmer-bug:kill-entry",
     #[cfg(feature = "bug-dear-call")]
     "skimmer-bug:dear-call",
+    #[cfg(feature = "shortage")]
+    "skimmer-shortage:refuses memory",
 ];

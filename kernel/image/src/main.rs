@@ -8,6 +8,7 @@
 extern crate alloc;
 
 mod bugs;
+mod ledger;
 mod lwkt;
 mod mutex;
 mod platform;

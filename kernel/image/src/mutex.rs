@@ -28,6 +28,12 @@ impl<T> Mutex<T> {
         Self(SpinLock::new(Turns::new(value)))
     }
 
+    /// Bytes of the heap that its list of waiters takes, what the value has
+    /// apart.
+    pub(crate) fn footprint(&self) -> usize {
+        masked(|irq| self.0.lock(irq).footprint())
+    }
+
     /// Does something with the value. For threads, outside of critical sections.
     pub(crate) fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
         let mut value = self.take();

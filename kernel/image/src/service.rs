@@ -4,16 +4,22 @@
 //! what its hart alone can know.
 
 use skimmer_abi::errno::Errno;
-use skimmer_arch::cpu::{Riscv, enter};
+use skimmer_arch::{
+    cpu::{self, Riscv, enter},
+    memory,
+};
 use skimmer_core::{
     chores::{Chore, Duty},
+    hart::Hart,
     ids::{Priority, ThreadId},
     message::Words,
     port::Wait,
+    room::Room,
+    table::OutOfMemory,
     thread::{NewThread, State, Why},
 };
 
-use crate::{lwkt, smp};
+use crate::{lwkt, process, smp};
 
 /// Above every workload: what it frees and answers, others wait for.
 pub(crate) const PRIORITY: Priority = Priority::new(250);
@@ -25,6 +31,10 @@ const IS_STOPPED: u64 = 2;
 
 /// Ask for the priority of the thread named in the second word.
 const PRIORITY_OF: u64 = 3;
+
+/// Ask for the number of threads of the hart, the bytes that it keeps for them,
+/// and the bytes that it has in stock.
+const COUNT: u64 = 4;
 
 /// The thread.
 pub(crate) fn run() {
@@ -60,6 +70,7 @@ fn answer(mut request: lwkt::Received) {
         lwkt::Payload::Words(words) if words[0] == CHECK_STACKS => (check_stacks(), 0),
         lwkt::Payload::Words(words) if words[0] == IS_STOPPED => (look_at(words[1]), 0),
         lwkt::Payload::Words(words) if words[0] == PRIORITY_OF => priority(words[1]),
+        lwkt::Payload::Words(words) if words[0] == COUNT => (count(), 0),
         lwkt::Payload::Words(_) => ([0; 8], Errno::EINVAL.status()),
     };
     request.answer(answer);
@@ -67,6 +78,14 @@ fn answer(mut request: lwkt::Received) {
 }
 
 fn adopt(thread: NewThread<Riscv>) -> (Words, i64) {
+    // Only this thread gives threads their home here, so the room is still
+    // wanted when it comes.
+    if let Some(threads) = enter(|hart, _| (hart.wants_room(), None)) {
+        match process::enrol(cpu::this_hart(), threads).and_then(|()| Room::of(threads)) {
+            Ok(room) => drop(enter(|hart, _| (hart.grow_into(room), None))),
+            Err(OutOfMemory) => return ([0; 8], Errno::ENOMEM.status()),
+        }
+    }
     match enter(|hart, _| (hart.adopt(thread), None)) {
         Ok(id) => ([id.to_word(), 0, 0, 0, 0, 0, 0, 0], 0),
         Err(_) => ([0; 8], Errno::ENOMEM.status()),
@@ -97,6 +116,25 @@ fn priority(word: u64) -> (Words, i64) {
         Some(priority) => ([u64::from(priority.level()), 0, 0, 0, 0, 0, 0, 0], 0),
         None => ([0; 8], Errno::ESRCH.status()),
     }
+}
+
+fn count() -> Words {
+    let count = |hart: &mut Hart<Riscv>| (u64::from(hart.thread_count()), hart.footprint() as u64);
+    let (threads, kept) = enter(|hart, _| (count(hart), None));
+    [threads, kept, memory::in_stock() as u64, 0, 0, 0, 0, 0]
+}
+
+/// What all harts have together: threads, bytes of the heap that are kept for
+/// threads, bytes in stock. The message it is asked by is not in a stock.
+pub(crate) fn count_all(mut request: lwkt::Message) -> (Words, lwkt::Message) {
+    let mut sum = [0; 8];
+    for service in smp::services() {
+        request.set_words([COUNT, 0, 0, 0, 0, 0, 0, 0]);
+        let reply = lwkt::call(*service, request);
+        sum.iter_mut().zip(reply.words()).for_each(|(sum, more)| *sum += more);
+        request = reply.into_idle();
+    }
+    (sum, request)
 }
 
 /// The priority of a thread.

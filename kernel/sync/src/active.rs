@@ -18,7 +18,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use crate::{irq::HartIndex, order::Site, shim::AtomicU64};
+use crate::{footprint, irq::HartIndex, order::Site, shim::AtomicU64};
 
 const BITS: usize = u64::BITS as usize;
 
@@ -35,6 +35,12 @@ impl ActiveHarts {
         words.try_reserve_exact(count).ok()?;
         words.extend((0..count).map(|_| AtomicU64::new(0)));
         Some(Self(words.into_boxed_slice()))
+    }
+
+    /// Bytes of the heap that the set takes.
+    #[must_use]
+    pub fn footprint(&self) -> usize {
+        footprint::array::<AtomicU64>(self.0.len())
     }
 
     /// This hart is about to load the root.

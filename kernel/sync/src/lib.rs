@@ -14,6 +14,7 @@ pub mod active;
 pub mod boxed;
 pub mod cell;
 pub mod fifo;
+pub mod footprint;
 pub mod irq;
 pub mod lock;
 pub mod locked;

@@ -90,6 +90,12 @@ impl Magazines {
         Self([Stack { top: None, count: 0 }; CLASSES])
     }
 
+    /// Bytes of the blocks in the stock.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.0.iter().zip(0..).map(|(stack, class)| stack.count * Class(class).size()).sum()
+    }
+
     /// Takes a block.
     #[inline]
     pub fn pop(&mut self, class: Class) -> Option<NonNull<u8>> {
@@ -159,6 +165,7 @@ mod tests {
             // SAFETY: fresh, and of the class's layout.
             let is_full = unsafe { stock.push(class, block) };
             assert_eq!(is_full, number == 2 * class.batch());
+            assert_eq!(stock.bytes(), number * 128);
         }
         while let Some(block) = stock.pop(class) {
             assert!(inside.remove(&block));

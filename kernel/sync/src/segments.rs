@@ -14,7 +14,7 @@ use core::{
     sync::atomic::Ordering,
 };
 
-use crate::{order::Site, shim::AtomicPtr};
+use crate::{footprint, order::Site, shim::AtomicPtr};
 
 /// Elements of the first segment.
 #[cfg(not(loom))]
@@ -105,6 +105,15 @@ impl<T> Segments<T> {
         // SAFETY: the acquiring load pairs with the exchange in `ensure`, so
         // the segment is seen as it was made; it is freed with the table only.
         Some(unsafe { element.as_ref() })
+    }
+
+    /// Bytes of the heap that the table takes.
+    #[must_use]
+    pub fn footprint(&self) -> usize {
+        let is_there =
+            |segment: &AtomicPtr<T>| !segment.load(Site::SegmentGet.ordering()).is_null();
+        let segments = self.directory.iter().enumerate().filter(|(_, segment)| is_there(segment));
+        segments.map(|(number, _)| footprint::array::<T>(size(number))).sum()
     }
 
     /// Grows the table until it has that element and those it shares a segment

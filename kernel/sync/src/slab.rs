@@ -67,6 +67,11 @@ impl Fit {
     }
 }
 
+/// Bytes that a block for `layout` takes.
+pub(crate) fn bytes_of(layout: Layout) -> usize {
+    Fit::of(layout).bytes()
+}
+
 /// The order of a class's slabs: room for eight blocks at least.
 const fn slab_order(class: usize) -> u8 {
     let bytes = 8 * (SMALLEST << class);

@@ -34,6 +34,21 @@ impl Mapping {
     }
 }
 
+impl Mapping {
+    /// Gives the memory back, and says how that went. (Dropping it does not: of
+    /// what the kernel could not take back the address space stays taken.)
+    ///
+    /// # Errors
+    /// Gives it back with what is wrong: ENOMEM.
+    pub fn unmap(self) -> core::result::Result<(), (Errno, Self)> {
+        let mapping = core::mem::ManuallyDrop::new(self);
+        let (start, length) = (mapping.start, mapping.length);
+        // SAFETY: it is ours, and who has it now gives it away.
+        let answer = unsafe { unmap_raw(start.as_ptr(), length) };
+        answer.map_err(|errno| (errno, Self { start, length }))
+    }
+}
+
 impl Deref for Mapping {
     type Target = [u8];
 

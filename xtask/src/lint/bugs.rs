@@ -20,6 +20,9 @@ use crate::workspace::root;
 /// Where the stories of the bugs are told.
 const STORIES: &str = "docs/races.md";
 
+/// In a kernel that refuses memory on purpose.
+const SHORTAGE_MARK: &str = "skimmer-shortage:";
+
 /// The build script that the kernel has: it names the linker's script.
 const BUILD_SCRIPT: &str = "kernel/image/build.rs";
 
@@ -60,7 +63,9 @@ pub fn check(metadata: &Metadata, compiler: &Compiler) -> Result<String> {
     wrong.extend(untold(&known, &stories));
     let kernel = build::kernel(compiler, &Profile::default())?;
     let elf = std::fs::read(&kernel.elf)?;
-    for mark in [MARK, DELAY_MARK].into_iter().filter(|mark| table::has_mark(&elf, mark, "")) {
+    for mark in
+        [MARK, DELAY_MARK, SHORTAGE_MARK].into_iter().filter(|mark| table::has_mark(&elf, mark, ""))
+    {
         wrong.push(format!("the default kernel contains `{mark}`: {}", kernel.elf.display()));
     }
     if !wrong.is_empty() {

@@ -149,6 +149,13 @@ pub const BUGS: &[Bug] = &[
         check: Check::GuestCheck { name: "the kernel counts the channels" },
         ..program("chanstorm")
     },
+    // 2,000 processes: two of them are the thousandth.
+    Bug {
+        name: "leak-process",
+        arguments: &["plain=1", "rounds=500"],
+        check: Check::GuestCheck { name: "the kernel's heap is as it was" },
+        ..program("spawnstorm")
+    },
     Bug {
         name: "shootdown",
         check: Check::GuestCheck { name: "memory that was given back" },

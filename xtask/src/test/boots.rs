@@ -10,6 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::interrupt;
 use super::off_times;
 use super::scenarios::{CASES, Case};
+use super::shortage;
 use super::tour;
 use super::traces;
 use crate::boot::{Boot, Booted, Event, boot};
@@ -83,7 +84,7 @@ pub fn all(tools: &Tools, only: Option<&str>) -> Result<Tally> {
             Err(error) => report(name, start, Err(format!("{error:#}"))),
         }
     }
-    off_times::all(tools, claim.dir(), wanted, &mut report)?;
+    featured(tools, claim.dir(), wanted, &mut report)?;
     if wanted(tour::NAME) {
         plain(tour::NAME, &mut report, tour::check)?;
     }
@@ -111,6 +112,17 @@ fn plain(
     let start = Instant::now();
     report(name, start, check().map_err(|error| format!("{error:#}")));
     Ok(())
+}
+
+/// The boots of kernels that are built with a feature.
+fn featured(
+    tools: &Tools,
+    dir: &Path,
+    wanted: impl Fn(&str) -> bool + Copy,
+    report: off_times::Report<'_>,
+) -> Result<()> {
+    off_times::all(tools, dir, wanted, report)?;
+    shortage::all(tools, dir, wanted, report)
 }
 
 /// Makes one boot. `Ok(Err)`: it was not what it must be.

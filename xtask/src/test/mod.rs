@@ -9,6 +9,7 @@ pub mod host;
 pub mod interrupt;
 pub mod off_times;
 pub mod scenarios;
+pub mod shortage;
 pub mod tour;
 pub mod traces;
 

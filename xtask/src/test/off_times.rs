@@ -72,12 +72,13 @@ pub const CASES: &[Case] = &[
     scenario("off-times-flood-1-hart", Scenario::Flood, 1),
     scenario("off-times-preempt-1-hart", Scenario::Preempt, 1),
     program("off-times-chanstorm-1-hart", "chanstorm", &["rounds=5"]),
+    program("off-times-spawnstorm-1-hart", "spawnstorm", &["rounds=40"]),
     scenario("off-times-msgstorm", Scenario::Msgstorm, 8),
     scenario("off-times-flood", Scenario::Flood, 8),
 ];
 
 /// Takes a boot's name, when it began, and a remark or what was wrong.
-type Report<'a> = &'a mut dyn FnMut(&str, Instant, Result<String, String>);
+pub type Report<'a> = &'a mut dyn FnMut(&str, Instant, Result<String, String>);
 
 /// Builds the kernel that measures itself, with a copy in `dir`, and makes the
 /// boots that are wanted.

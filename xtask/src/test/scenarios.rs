@@ -236,6 +236,14 @@ pub const CASES: &[Case] = &[
         evidence: &[(file::CONSOLE, "illegal instruction")],
         ..PROGRAM
     },
+    // Any block of the kernel's heap that one of them left would fail it. (20,000
+    // take a minute: docs/evidence.)
+    Case {
+        name: "program-spawnstorm-3000",
+        program: Some(("spawnstorm", &["plain=1", "rounds=750"])),
+        check: |booted| verified(booted) == Some(3000),
+        ..PROGRAM
+    },
     Case {
         name: "program-chanstorm",
         program: Some(("chanstorm", &["rounds=50", "processes=0"])),

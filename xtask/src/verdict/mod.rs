@@ -291,9 +291,15 @@ fn hot_print(records: &[Record], texts: &[Text]) -> Option<String> {
     let end = end.map_or(records.len(), |length| start + length);
     let text = texts.iter().find(|t| (start..=end).contains(&t.after));
     let text = text.map(|t| (t.after, t.line.clone()));
-    // Figures and faults come from programs only.
+    // Figures, faults and shortages come from programs only.
     let is_hot = |record: &Record| {
-        !matches!(record, Record::CheckFailed { .. } | Record::Figure { .. } | Record::Fault(_))
+        !matches!(
+            record,
+            Record::CheckFailed { .. }
+                | Record::Figure { .. }
+                | Record::Fault(_)
+                | Record::Shortage(_)
+        )
     };
     let record = records[start..end].iter().position(is_hot);
     let record = record.map(|at| (start + at, show::record(&records[start + at], None)));

@@ -4,7 +4,7 @@
 use alloc::{boxed::Box, vec::Vec};
 
 use skimmer_abi::{channel::ChannelFlags, errno::Errno};
-use skimmer_sync::{irq::IrqOff, lock::SpinLock, segments::Segments};
+use skimmer_sync::{footprint, irq::IrqOff, lock::SpinLock, segments::Segments};
 
 use crate::{
     channel::{
@@ -214,6 +214,12 @@ impl<const LAST: u32> ChannelTable<LAST> {
                 self.drain(sections, waiters, id, &mut wake);
             }
         }
+    }
+
+    /// Bytes of the heap that the table takes.
+    #[must_use]
+    pub fn footprint(&self) -> usize {
+        self.slots.footprint() + footprint::array::<Line<SpinLock<Stock>>>(self.stocks.len())
     }
 
     /// What the harts have done so far, one after the other.

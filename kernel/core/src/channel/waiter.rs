@@ -126,12 +126,31 @@ impl Waiters {
         table.ensure(slot, |_| LockedCell::new(Waiter::new())).map_err(|_| OutOfMemory)
     }
 
+    /// The same for all threads of a hart in the slots from `first` on by which
+    /// a table of threads grows.
+    ///
+    /// # Errors
+    /// When memory is out.
+    pub fn enrol_block(&self, hart: HartIndex, first: u32) -> Result<(), OutOfMemory> {
+        self.enrol(ThreadId::new(hart, SlotId::new(first, 1)))
+    }
+
+    /// Bytes of the heap that the records take.
+    #[must_use]
+    pub fn footprint(&self) -> usize {
+        self.harts.iter().map(Segments::footprint).sum()
+    }
+
     #[inline]
     pub(crate) fn cell(&self, node: Node) -> Option<&LockedCell<Waiter>> {
         let (hart, slot) = ThreadId::split_place(node);
         self.harts.get(hart)?.get(slot)
     }
 }
+
+// The records of a block that a table of threads grows by lie in one segment.
+#[cfg(not(loom))]
+const _: () = assert!(skimmer_sync::segments::FIRST.is_multiple_of(crate::table::SEGMENT));
 
 /// The waiters of one lock, which is held.
 #[derive(Debug)]

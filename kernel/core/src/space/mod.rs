@@ -261,10 +261,20 @@ impl<T: TableMemory> AddressSpace<T> {
     /// `NotMapped`: nothing is. `RegionLimit`, `OutOfMemory`: it is part of a
     /// region that would have to be split.
     pub fn unmap(&mut self, pages: UserPages) -> Result<Stale<Pages>, SpaceError> {
+        let sets = Sets::new(self.harts)?;
+        self.unmap_with(pages, sets)
+    }
+
+    /// The same with memory that was had before. Whole regions are unmapped
+    /// without any more.
+    ///
+    /// # Errors
+    /// As [`AddressSpace::unmap`].
+    pub fn unmap_with(&mut self, pages: UserPages, sets: Sets) -> Result<Stale<Pages>, SpaceError> {
         if !self.regions.within(pages).any(|region| region.protection().is_some()) {
             return Err(SpaceError::NotMapped);
         }
-        let sets = self.prepare(pages)?;
+        self.regions.make_room(self.regions.cuts(pages))?;
         // Point of no return.
         self.tickets += 1;
         let (tables, memory) = (&self.tables, &mut self.pool.memory);

@@ -113,15 +113,20 @@ impl HartSet {
     }
 }
 
-/// The harts to tell, and those that have not answered.
+/// The harts to tell, and those that have not answered: the memory that a
+/// shootdown takes.
 #[derive(Debug)]
-pub(crate) struct Sets {
+pub struct Sets {
     untold: HartSet,
     waiting: HartSet,
 }
 
 impl Sets {
-    pub(crate) fn new(harts: usize) -> Result<Self, SpaceError> {
+    /// For a machine with that many harts.
+    ///
+    /// # Errors
+    /// `OutOfMemory`.
+    pub fn new(harts: usize) -> Result<Self, SpaceError> {
         Ok(Self { untold: HartSet::new(harts)?, waiting: HartSet::new(harts)? })
     }
 }

@@ -12,7 +12,8 @@ use skimmer_core::{
         ChannelFlags, ChannelId, Waiters, Woken,
         table::{ChannelTable, Counts},
     },
-    ids::ThreadId,
+    ids::HartIndex,
+    remote::hart_at,
     table::OutOfMemory,
 };
 use skimmer_sync::once::Once;
@@ -29,6 +30,9 @@ static WAITERS: Once<Waiters> = Once::new();
 /// When memory is out.
 pub(super) fn begin() -> Result<(), OutOfMemory> {
     let waiters = Waiters::new(smp::inspect().len()).map_err(|_| OutOfMemory)?;
+    for hart in 0..smp::inspect().len() {
+        waiters.enrol_block(hart_at(hart), 0).map_err(|_| OutOfMemory)?;
+    }
     match WAITERS.set(Box::new(waiters)) {
         Ok(_) => Ok(()),
         Err(_) => unreachable!("called once"),
@@ -47,12 +51,18 @@ pub(super) fn table() -> Result<ChannelTable, OutOfMemory> {
     ChannelTable::new(smp::inspect().len(), limits::CHANNELS_AT_A_TIME).map_err(|_| OutOfMemory)
 }
 
-/// Lets a thread wait at channels.
+/// Bytes of the heap that the records of threads take.
+pub(super) fn kept() -> usize {
+    waiters().footprint()
+}
+
+/// Lets the threads of a hart wait at channels that it gets room for, from the
+/// slot of that number on. A thread that has a home has its record.
 ///
 /// # Errors
-/// ENOMEM.
-pub(super) fn enrol(thread: ThreadId) -> Result<(), Errno> {
-    waiters().enrol(thread).map_err(|_| Errno::ENOMEM)
+/// When memory is out.
+pub(crate) fn enrol(hart: HartIndex, slot: u32) -> Result<(), OutOfMemory> {
+    waiters().enrol_block(hart, slot).map_err(|_| OutOfMemory)
 }
 
 /// A new channel.

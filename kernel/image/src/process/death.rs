@@ -3,6 +3,8 @@
 //! takes the process apart, and then it is only a thread of the kernel that
 //! exits.
 
+use core::mem;
+
 use skimmer_abi::{
     call::{Exit, ended},
     errno::Errno,
@@ -13,7 +15,10 @@ use skimmer_arch::{
     paging, stack,
     user::{Call, Fault},
 };
-use skimmer_core::{ids::ThreadId, process::Tid};
+use skimmer_core::{
+    ids::ThreadId,
+    process::{Threads, Tid},
+};
 
 use super::{Process, caller, calls, channels, limits, list, report, threads, tlb};
 use crate::lwkt;
@@ -89,8 +94,7 @@ pub(super) fn condemn_all(process: &Process, is_meant: impl Fn(ThreadId) -> bool
 /// The calling thread ends. It leaves the address space before it says so: the
 /// last may take it apart at any time from then on.
 pub(super) fn end_thread(process: &'static Process, me: Tid, status: i64) -> ! {
-    let stack = process.threads(|threads| threads.take_stack(me));
-    stack.into_iter().for_each(|pages| threads::unmap(process, pages));
+    threads::give_stack_back(process, me);
     stack::leave_space();
     process.line().give(limits::FRAMES_OF_THREAD);
     let ended = process.threads(|threads| threads.ended(me, status));
@@ -121,6 +125,8 @@ pub(super) fn empty(process: &'static Process) {
         masked(|irq| *process.spare.lock(irq) = spare);
         closed.destroy(forgotten);
     }
+    let threads = process.threads(|threads| mem::replace(threads, Threads::new(limits::THREADS)));
+    drop(threads);
     process.leave_family();
     list::give_room(process);
 }

@@ -37,12 +37,14 @@ use skimmer_core::{
     space::AddressSpace,
     table::OutOfMemory,
 };
-use skimmer_sync::{boxed::try_box, lock::SpinLock};
+use skimmer_sync::{boxed::try_box, footprint, lock::SpinLock};
 
+use self::threads::OwnStack;
 use crate::{lwkt, mutex::Mutex};
 
 pub(crate) use calls::reported;
-pub(crate) use list::{channel_totals, count, ends, wait};
+pub(crate) use channels::enrol;
+pub(crate) use list::{channel_totals, count, kept, wait};
 pub(crate) use report::faults_left_out;
 pub(crate) use spawn::{Birth, set_package, spawn};
 
@@ -55,7 +57,7 @@ pub(crate) fn frames() -> usize {
 #[derive(Debug)]
 pub(crate) struct Process {
     pid: AtomicU64,
-    threads: SpinLock<Threads>,
+    threads: SpinLock<Threads<OwnStack>>,
     space: Mutex<Option<AddressSpace<LinearMemory>>>,
     loaded: UserSpace,
     /// What it runs.
@@ -127,6 +129,16 @@ impl Process {
             next_free: SpinLock::new(None),
         };
         try_box(room).map(|room| &*Box::leak(room)).map_err(|_| OutOfMemory)
+    }
+
+    /// Bytes of the heap that the room takes while no process is in it.
+    fn footprint(&self) -> usize {
+        let has_spare = masked(|irq| self.spare.lock(irq).is_some());
+        footprint::one::<Self>()
+            + self.loaded.footprint()
+            + self.channels.footprint()
+            + self.space.footprint()
+            + if has_spare { lwkt::Message::footprint() } else { 0 }
     }
 
     /// What its frames count against.
@@ -207,7 +219,7 @@ impl Process {
     }
 
     /// Does something with its threads, under their lock.
-    fn threads<R>(&self, f: impl FnOnce(&mut Threads) -> R) -> R {
+    fn threads<R>(&self, f: impl FnOnce(&mut Threads<OwnStack>) -> R) -> R {
         masked(|irq| f(&mut self.threads.lock(irq)))
     }
 

@@ -18,7 +18,7 @@ use skimmer_arch::{
 };
 use skimmer_core::{
     ids::{HartIndex, Priority},
-    process::{Threads, Tid},
+    process::Tid,
     space::{
         AddressSpace, Limits,
         entry::{Entry, Protection},
@@ -33,6 +33,7 @@ use skimmer_program::{
 };
 use skimmer_sync::once::Once;
 
+use super::threads::{OwnStack, Undo};
 use super::{ALL_FRAMES, ALL_PROCESSES, Image, Process, channels, death, limits, list, threads};
 use crate::smp;
 
@@ -154,6 +155,7 @@ fn fill(
         mapped.map_err(|error| error.errno())?;
     }
     let argument = map_arguments(space, program, birth)?;
+    let undo = Undo::new()?;
     let stack = space.map_stack(USUAL_STACK as usize).map_err(|error| error.errno())?;
     Ok(FirstThread {
         start: user::Start {
@@ -161,14 +163,14 @@ fn fill(
             stack: UserAddr::new(stack.usable.addresses().end),
             argument,
         },
-        stack: stack.all,
+        stack: undo.of(stack.all),
     })
 }
 
 /// Where a first thread begins, and its stack.
 struct FirstThread {
     start: user::Start,
-    stack: skimmer_core::space::pages::UserPages,
+    stack: OwnStack,
 }
 
 /// Maps what the program is told; returns the address of its [`Start`].
@@ -210,7 +212,6 @@ const fn allow(allowed: Allowed) -> Protection {
 
 /// Gives the process its first thread.
 fn begin(room: &'static Process, first: FirstThread, birth: &Birth<'_>) -> Result<u64, Errno> {
-    room.threads(|threads| *threads = Threads::new(limits::THREADS));
     let counts = channels::counts(room);
     masked(|irq| *room.channels_before.lock(irq) = (counts.created, counts.destroyed));
     room.ceiling.store(u64::from(birth.priority.level()), Ordering::Relaxed);
@@ -220,13 +221,12 @@ fn begin(room: &'static Process, first: FirstThread, birth: &Birth<'_>) -> Resul
     let started = list::enter_process(room, birth.parent).and_then(|pid| {
         room.pid.store(pid, Ordering::Relaxed);
         room.share_time(birth.parent);
-        let tid = room.threads(|threads| threads.reserve(None, Some(first.stack)));
+        let tid = room.threads(|threads| threads.reserve(None));
         let born = tid.and_then(|tid| {
+            room.threads(|threads| threads.set_stack(tid, first.stack));
             let thread = new_thread(room, tid, first.start, birth.priority)?;
             threads::settle(room, tid, thread, birth.hart)
         });
-        // A first thread that was made but cannot begin ends its process, as one
-        // that was killed (`settle`).
         born.map(|_| pid).inspect_err(|_| list::cancel(pid))
     });
     started.inspect_err(|_| room.line().give(limits::FRAMES_OF_THREAD))

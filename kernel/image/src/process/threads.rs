@@ -4,7 +4,7 @@
 use core::sync::atomic::Ordering;
 
 use skimmer_abi::{
-    call::{Exit, NewThread as Wanted, USUAL_STACK, ended},
+    call::{NewThread as Wanted, USUAL_STACK},
     errno::Errno,
 };
 use skimmer_arch::{
@@ -15,18 +15,47 @@ use skimmer_core::{
     ids::{HartIndex, Priority, ThreadId},
     process::Tid,
     space::{
+        AddressSpace,
         pages::UserPages,
         regions::{Holds, Region},
+        shootdown::{Pages, Sets, Stale},
     },
     thread::NewThread,
     user::UserAddr,
 };
 
-use super::{Process, channels, death, limits, spawn, tlb};
+use super::{Process, death, limits, spawn, tlb};
 use crate::{lwkt, service, smp};
 
-/// Gives a thread its home and lets it begin. False: memory was out too late to
-/// stop it, so it ends before it runs anything of the program's.
+/// A thread's stack, and what it takes to unmap it: a thread ends, and a call
+/// that makes one fails, without memory.
+#[derive(Debug)]
+pub(super) struct OwnStack {
+    pages: UserPages,
+    undo: Undo,
+}
+
+/// Memory for a shootdown to come.
+#[derive(Debug)]
+pub(super) struct Undo {
+    sets: Sets,
+    spare: lwkt::Message,
+}
+
+impl Undo {
+    /// # Errors
+    /// ENOMEM.
+    pub(super) fn new() -> Result<Self, Errno> {
+        let sets = Sets::new(smp::inspect().len()).map_err(|error| error.errno())?;
+        Ok(Self { sets, spare: tlb::spare()? })
+    }
+
+    pub(super) const fn of(self, pages: UserPages) -> OwnStack {
+        OwnStack { pages, undo: self }
+    }
+}
+
+/// Gives a thread its home and lets it begin.
 ///
 /// # Errors
 /// ENOMEM: there is no such thread.
@@ -35,25 +64,13 @@ pub(super) fn settle(
     tid: Tid,
     thread: NewThread<Riscv>,
     hart: HartIndex,
-) -> Result<bool, Errno> {
+) -> Result<(), Errno> {
     let id = service::spawn_on(smp::service_of(hart), thread).map_err(|_| Errno::ENOMEM)?;
-    let is_good = channels::enrol(id).is_ok();
-    if !is_good {
-        let killed = Exit { how: ended::KILLED, ..Exit::default() };
-        process.threads(|threads| {
-            // Nobody will hear of it, so nobody joins it. A process has not
-            // begun without its first.
-            let _ = threads.detach(tid);
-            let is_first = threads.live() == 1;
-            is_first.then(|| threads.end(killed));
-        });
-    }
-    let is_over = process.threads(|threads| threads.born(tid, id));
-    if is_over || !is_good {
+    if process.threads(|threads| threads.born(tid, id)) {
         lwkt::condemn(id);
     }
     lwkt::schedule(id);
-    Ok(is_good)
+    Ok(())
 }
 
 /// The hart that was asked for: its number plus one, or 0 for the caller's.
@@ -87,46 +104,56 @@ pub(super) fn priority(process: &Process, wanted: u64) -> Result<Priority, Errno
 /// A new thread of the calling process.
 pub(super) fn create(process: &'static Process, me: Tid, wanted: &Wanted) -> Result<u64, Errno> {
     let (hart, priority) = (hart(wanted.hart)?, priority(process, wanted.priority)?);
-    let size = if wanted.stack == 0 { USUAL_STACK } else { wanted.stack };
-    let size = usize::try_from(size).map_err(|_| Errno::EINVAL)?;
-    let stack = process.space(|space| space.map_stack(size).map_err(|error| error.errno()))?;
-    if !process.line().take(limits::FRAMES_OF_THREAD) {
-        unmap(process, stack.all);
+    let line = process.line();
+    if !line.take(limits::FRAMES_OF_THREAD) {
         return Err(Errno::ENOMEM);
     }
-    let tid = match process.threads(|threads| threads.reserve(Some(me), Some(stack.all))) {
-        Ok(tid) => tid,
-        Err(error) => {
-            process.line().give(limits::FRAMES_OF_THREAD);
-            unmap(process, stack.all);
-            return Err(error);
-        }
-    };
+    let tid = process.threads(|threads| threads.reserve(Some(me)));
+    let made = tid.and_then(|tid| {
+        let made = create_as(process, tid, wanted, priority, hart);
+        made.map(|()| tid.to_word()).inspect_err(|_| {
+            // The caller lives, so it was not the last. Who guessed its name may
+            // wait for it.
+            let unborn = process.threads(|threads| threads.unborn(tid));
+            unborn.joiner.into_iter().for_each(lwkt::schedule);
+        })
+    });
+    made.inspect_err(|_| line.give(limits::FRAMES_OF_THREAD))
+}
+
+/// Makes the thread that has a place among those of its process.
+fn create_as(
+    process: &'static Process,
+    tid: Tid,
+    wanted: &Wanted,
+    priority: Priority,
+    hart: HartIndex,
+) -> Result<(), Errno> {
+    let size = if wanted.stack == 0 { USUAL_STACK } else { wanted.stack };
+    let size = usize::try_from(size).map_err(|_| Errno::EINVAL)?;
+    let undo = Undo::new()?;
+    let stack = process.space(|space| space.map_stack(size).map_err(|error| error.errno()))?;
+    process.threads(|threads| threads.set_stack(tid, undo.of(stack.all)));
     let start = user::Start {
         entry: UserAddr::new(wanted.entry as usize),
         stack: UserAddr::new(stack.usable.addresses().end),
         argument: wanted.argument,
     };
     let made = spawn::new_thread(process, tid, start, priority);
-    match made.and_then(|thread| settle(process, tid, thread, hart)) {
-        Ok(true) => Ok(tid.to_word()),
-        Ok(false) => Err(Errno::ENOMEM),
-        Err(error) => {
-            // The caller lives, so it was not the last. Who guessed its name may
-            // wait for it.
-            let unborn = process.threads(|threads| threads.unborn(tid));
-            unborn.joiner.into_iter().for_each(lwkt::schedule);
-            process.line().give(limits::FRAMES_OF_THREAD);
-            unmap(process, stack.all);
-            Err(error)
-        }
-    }
+    let made = made.and_then(|thread| settle(process, tid, thread, hart));
+    made.inspect_err(|_| give_stack_back(process, tid))
 }
 
-/// Unmaps pages that are the kernel's to unmap. If memory for it is out, they
-/// stay the process's until it ends.
-pub(super) fn unmap(process: &'static Process, pages: UserPages) {
-    let _ = give_back(process, pages, |_| true);
+/// Unmaps a thread's stack. Takes no memory.
+pub(super) fn give_stack_back(process: &'static Process, tid: Tid) {
+    let stack = process.threads(|threads| threads.take_stack(tid));
+    let Some(OwnStack { pages, undo: Undo { sets, spare } }) = stack else { return };
+    let unmap =
+        |space: &mut AddressSpace<_>| space.unmap_with(pages, sets).map_err(|error| error.errno());
+    match process.space(unmap) {
+        Ok(stale) => forget(process, stale, spare),
+        Err(error) => unreachable!("a stack is a region, and only the kernel unmaps it: {error:?}"),
+    }
 }
 
 /// Unmaps pages of the calling process, if it may have to do with all that is
@@ -147,11 +174,18 @@ pub(super) fn give_back(
         }
         space.unmap(pages).map_err(|error| error.errno())
     })?;
+    forget(process, stale, spare);
+    Ok(())
+}
+
+/// Frees what was unmapped, once no hart has it.
+fn forget(process: &'static Process, stale: Stale<Pages>, spare: lwkt::Message) {
     let (forgotten, _) = tlb::forget(&process.loaded, stale, spare);
-    process.space(|space| {
+    let freed = process.space(|space| {
         space.release(forgotten);
         Ok(())
-    })
+    });
+    debug_assert!(freed.is_ok(), "a space stays as long as its threads");
 }
 
 /// Waits for the end of a thread.

@@ -8,13 +8,14 @@ use alloc::vec::Vec;
 use skimmer_abi::{
     call::{Exit, ended},
     check::Check,
-    record::Programs,
+    record::{Programs, Record},
 };
-use skimmer_arch::{memory, println};
+use skimmer_arch::{console, println, shortage};
 use skimmer_core::{cmdline::CommandLine, ids::Priority};
 
 use super::{Report, announce, failed};
 use crate::{
+    ledger::Ledger,
     process::{self, Birth},
     smp,
 };
@@ -28,8 +29,11 @@ pub(super) fn run(line: &CommandLine<'_>) -> Report {
         crate::refuse(&"scenario=program needs init=NAME");
     };
     let arguments = arguments(line.args.unwrap_or(""));
+    if line.shortage.is_some() && !shortage::CAN {
+        crate::refuse(&"shortage=N needs a kernel with the feature shortage");
+    }
+    let before = Before { frames: process::frames(), ledger: Ledger::read() };
     announce(line, 1, 0);
-    let before = process::frames();
     let birth = Birth {
         name,
         arguments: &arguments,
@@ -42,11 +46,27 @@ pub(super) fn run(line: &CommandLine<'_>) -> Report {
         Ok(pid) => pid,
         Err(error) => crate::refuse(&format_args!("cannot start {name}: {error:?}")),
     };
+    if let Some(one_in) = line.shortage {
+        shortage::begin(line.seed, one_in.get());
+    }
     let exit = process::wait(None, pid, || false).unwrap_or_default();
-    judge(name, exit, before)
+    let refused = line.shortage.map(|_| shortage::end());
+    let mut report = judge(name, exit, &before);
+    if let Some(refused) = refused {
+        console::send(Record::Shortage(refused));
+        report.errors += failed("some memory was refused", refused.refused() > 0);
+    }
+    report
 }
 
-fn judge(name: &str, exit: Exit, before: usize) -> Report {
+/// What there was before there were programs.
+struct Before {
+    frames: usize,
+    ledger: Ledger,
+}
+
+fn judge(name: &str, exit: Exit, before: &Before) -> Report {
+    let after = Ledger::settled(&before.ledger);
     let reported = process::reported();
     let left_out = process::faults_left_out();
     if left_out > 0 {
@@ -66,33 +86,18 @@ fn judge(name: &str, exit: Exit, before: usize) -> Report {
         + failed("the first program ends by itself, with status 0", is_good)
         + failed("every process is waited for", process::count() == 0)
         + failed("every channel of the processes was freed", created == destroyed)
-        + failed("every frame of the processes came back", process::frames() == before)
-        + failed("the kernel's heap is as it was", is_heap_as_it_was());
+        + failed("every frame of the processes came back", process::frames() == before.frames)
+        + failed("every thread of the programs is gone", after.threads == before.ledger.threads)
+        + failed("the kernel's heap is as it was", after.live == before.ledger.live);
+    if errors > 0 {
+        println!("before: {:?}, after: {after:?}", before.ledger);
+    }
     let programs = Programs {
         digest: reported.digest,
         channels_created: created,
         channels_destroyed: destroyed,
     };
     Report { verified: reported.verified, errors, programs: Some(programs), ..Report::default() }
-}
-
-/// What harts keep in stock counts as in use, and the first program's own things
-/// were there.
-const SLACK: usize = 128 << 10;
-
-/// So many ends tell a leak from what the stocks hold.
-const MANY: usize = 10_000;
-
-/// Whether many processes that have ended have left nothing in the kernel's heap
-/// that the first of them had not left.
-fn is_heap_as_it_was() -> bool {
-    let (ended, warm) = process::ends();
-    let now = memory::statistics().bytes_in_use;
-    if ended < MANY {
-        return true;
-    }
-    println!("{ended} processes: {warm} bytes of heap after the first, {now} in the end");
-    now <= warm + SLACK
 }
 
 /// `A,B` as texts that each end with a NUL.
