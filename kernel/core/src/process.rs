@@ -13,7 +13,7 @@ use skimmer_abi::{call::Exit, errno::Errno};
 
 use crate::{
     ids::{SlotId, ThreadId},
-    table::Table,
+    table::{self, OutOfMemory, Table},
 };
 
 /// Names one thread of a process, for as long as the process lives.
@@ -45,6 +45,20 @@ struct Member<S> {
     is_detached: bool,
     joiner: Option<ThreadId>,
     stack: Option<S>,
+}
+
+/// Memory for more threads of a process.
+#[derive(Debug)]
+pub struct Room<S>(table::Room<Member<S>>);
+
+impl<S> Room<S> {
+    /// For a process that has so many places ([`Threads::wants_room`]).
+    ///
+    /// # Errors
+    /// When memory is out.
+    pub fn of(places: u32) -> Result<Self, OutOfMemory> {
+        table::Room::of(places).map(Self)
+    }
 }
 
 /// What the end of a thread means to others.
@@ -86,6 +100,20 @@ impl<S> Threads<S> {
     #[must_use]
     pub const fn exit(&self) -> Option<Exit> {
         self.exit
+    }
+
+    /// How many places there are, if all are taken and there may be more: then
+    /// [`Threads::grow_into`] comes first, so that nothing here asks for memory
+    /// under the lock.
+    #[must_use]
+    pub const fn wants_room(&self) -> Option<u32> {
+        self.members.wants_room()
+    }
+
+    /// Grows. What comes back is to be dropped without the lock.
+    #[must_use = "freeing it takes long"]
+    pub fn grow_into(&mut self, room: Room<S>) -> Room<S> {
+        Room(self.members.grow_into(room.0))
     }
 
     /// Makes room for a thread that `maker` is about to make; none: the kernel.

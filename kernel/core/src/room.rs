@@ -8,6 +8,7 @@ use crate::{
     deadlines,
     hart::Hart,
     machine::Machine,
+    shares::{self, Family},
     table::{self, OutOfMemory},
     thread::Thread,
 };
@@ -47,6 +48,20 @@ impl<M: Machine> Hart<M> {
     #[must_use]
     pub const fn thread_count(&self) -> u32 {
         self.threads.len()
+    }
+
+    /// Whether the hart knows nothing yet of the family of a thread that is to
+    /// come, and has no place for it.
+    #[must_use]
+    pub fn lacks_share(&self, family: Family) -> bool {
+        self.shares.lack(family)
+    }
+
+    /// Makes a place for a family. What comes back is to be dropped where
+    /// interrupts are open.
+    #[must_use = "freeing it takes long"]
+    pub fn share_with(&mut self, family: Family, room: shares::Room) -> shares::Room {
+        self.shares.reserve_with(family, room)
     }
 
     /// How many threads the table has slots for, if all of them are taken.

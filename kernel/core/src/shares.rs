@@ -24,7 +24,7 @@ use crate::{
     hart::Hart,
     ids::{Priority, SlotId, ThreadId},
     machine::Machine,
-    table::OutOfMemory,
+    table::{OutOfMemory, replace, with_room},
     thread::State,
 };
 
@@ -39,6 +39,10 @@ impl Family {
     #[must_use]
     pub const fn of(first: SlotId) -> Self {
         Self(first)
+    }
+
+    const fn segment(self) -> usize {
+        self.0.index() as usize / SEGMENT
     }
 }
 
@@ -69,6 +73,26 @@ const NOBODY: Share = Share { family: None, began: 0, turns: 0, crowd: 0, left: 
 
 const SEGMENT: usize = 32;
 
+/// Memory for what a hart knows of a family, had where interrupts are open.
+#[derive(Debug)]
+pub struct Room {
+    segment: Vec<Share>,
+    segments: Vec<Vec<Share>>,
+}
+
+impl Room {
+    /// For that family.
+    ///
+    /// # Errors
+    /// When memory is out.
+    pub fn of(family: Family) -> Result<Self, OutOfMemory> {
+        let mut segment = with_room(SEGMENT)?;
+        segment.resize(SEGMENT, NOBODY);
+        let segments = with_room((family.segment() + 1).next_power_of_two())?;
+        Ok(Self { segment, segments })
+    }
+}
+
 /// What a hart knows of all families, by their slots. Segments are made when
 /// they are needed, and none is moved.
 #[derive(Debug, Default)]
@@ -84,19 +108,31 @@ impl Shares {
         Self { turn: 0, segments: Vec::new() }
     }
 
+    /// Whether there is no room yet for a family.
+    #[must_use]
+    pub fn lack(&self, family: Family) -> bool {
+        self.segments.get(family.segment()).is_none_or(Vec::is_empty)
+    }
+
+    /// Makes room for a family with memory that was had for it before. Gives back
+    /// what is not wanted.
+    pub fn reserve_with(&mut self, family: Family, mut room: Room) -> Room {
+        let at = family.segment();
+        replace(&mut self.segments, &mut room.segments, at + 1);
+        self.segments.resize_with(self.segments.len().max(at + 1), Vec::new);
+        if let Some(segment) = self.segments.get_mut(at).filter(|segment| segment.is_empty()) {
+            core::mem::swap(segment, &mut room.segment);
+        }
+        room
+    }
+
     /// Makes room for a family.
     ///
     /// # Errors
     /// When memory is out.
     pub fn reserve(&mut self, family: Family) -> Result<(), OutOfMemory> {
-        let at = family.0.index() as usize / SEGMENT;
-        let more = (at + 1).saturating_sub(self.segments.len());
-        self.segments.try_reserve(more).map_err(|_| OutOfMemory)?;
-        self.segments.resize_with(self.segments.len().max(at + 1), Vec::new);
-        let Some(segment) = self.segments.get_mut(at) else { return Err(OutOfMemory) };
-        if segment.is_empty() {
-            segment.try_reserve_exact(SEGMENT).map_err(|_| OutOfMemory)?;
-            segment.resize(SEGMENT, NOBODY);
+        if self.lack(family) {
+            drop(self.reserve_with(family, Room::of(family)?));
         }
         Ok(())
     }

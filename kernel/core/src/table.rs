@@ -197,6 +197,13 @@ impl<T> Table<T> {
         self.free.is_empty()
     }
 
+    /// How many slots there are, if all are taken and there may be more: it is
+    /// time for [`Table::grow_into`].
+    #[must_use]
+    pub const fn wants_room(&self) -> Option<u32> {
+        if self.is_full() && self.slots < self.limit { Some(self.slots) } else { None }
+    }
+
     /// Grows with memory that was had before, if it is enough. Gives back what
     /// is not wanted, to be freed where there is time.
     pub fn grow_into(&mut self, mut room: Room<T>) -> Room<T> {

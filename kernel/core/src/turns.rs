@@ -10,7 +10,13 @@ use alloc::collections::VecDeque;
 
 use skimmer_sync::footprint;
 
-use crate::ids::{Priority, ThreadId};
+use crate::{
+    ids::{Priority, ThreadId},
+    table::OutOfMemory,
+};
+
+/// Room is made for so many at least.
+const FEWEST: usize = 8;
 
 /// A value that one thread has at a time.
 #[derive(Debug)]
@@ -27,8 +33,25 @@ pub enum Turn<T> {
     Now(T),
     /// It is listed, and is woken when there is something to ask for again.
     Later,
-    /// It could not be listed: memory is out. Nobody wakes it.
-    Unlisted,
+    /// There is no room to list it, and nobody wakes it. With room for so many
+    /// ([`Turns::widen`]) it may ask again.
+    NoRoom(usize),
+}
+
+/// Memory for a list of waiters, had where interrupts are open.
+#[derive(Debug)]
+pub struct Room(VecDeque<(Priority, ThreadId)>);
+
+impl Room {
+    /// For so many.
+    ///
+    /// # Errors
+    /// When memory is out.
+    pub fn of(waiters: usize) -> Result<Self, OutOfMemory> {
+        let mut room = VecDeque::new();
+        room.try_reserve_exact(waiters).map_err(|_| OutOfMemory)?;
+        Ok(Self(room))
+    }
 }
 
 impl<T> Turns<T> {
@@ -46,13 +69,24 @@ impl<T> Turns<T> {
             return Turn::Now(value);
         }
         if listed.is_none() {
-            if self.waiters.try_reserve(1).is_err() {
-                return Turn::Unlisted;
+            if self.waiters.len() == self.waiters.capacity() {
+                return Turn::NoRoom((self.waiters.len() + 1).next_power_of_two().max(FEWEST));
             }
             let less = self.waiters.iter().position(|(other, _)| *other < priority);
             self.waiters.insert(less.unwrap_or(self.waiters.len()), (priority, thread));
         }
         Turn::Later
+    }
+
+    /// Lists more waiters from now on. What comes back is to be dropped where
+    /// interrupts are open.
+    #[must_use = "freeing it takes long"]
+    pub fn widen(&mut self, mut room: Room) -> Room {
+        if room.0.capacity() > self.waiters.capacity() {
+            room.0.append(&mut self.waiters);
+            core::mem::swap(&mut room.0, &mut self.waiters);
+        }
+        room
     }
 
     /// Bytes of the heap that the list of waiters takes.
@@ -75,6 +109,16 @@ mod tests {
     use super::*;
     use crate::ids::{HartIndex, SlotId};
 
+    /// Asks as a lock does.
+    fn ask(turns: &mut Turns<()>, thread: ThreadId, priority: Priority) -> Turn<()> {
+        loop {
+            match turns.ask(thread, priority) {
+                Turn::NoRoom(count) => drop(turns.widen(Room::of(count).unwrap())),
+                turn => return turn,
+            }
+        }
+    }
+
     fn thread(number: u32) -> ThreadId {
         ThreadId::new(HartIndex::new(0), SlotId::from_word(u64::from(number)))
     }
@@ -85,9 +129,9 @@ mod tests {
     #[test]
     fn the_most_urgent_is_first_and_equals_come_in_order() {
         let mut turns = Turns::new(());
-        assert_eq!(turns.ask(thread(0), LOW), Turn::Now(()));
+        assert_eq!(ask(&mut turns, thread(0), LOW), Turn::Now(()));
         for (number, priority) in [(1, LOW), (2, LOW), (3, HIGH), (4, HIGH)] {
-            assert_eq!(turns.ask(thread(number), priority), Turn::Later);
+            assert_eq!(ask(&mut turns, thread(number), priority), Turn::Later);
         }
         let woken: Vec<_> = (0..4).map(|_| turns.put(()).unwrap()).collect();
         assert_eq!(woken, [3, 4, 1, 2].map(thread));
@@ -98,13 +142,25 @@ mod tests {
     fn who_has_had_it_is_not_woken_in_place_of_another() {
         let mut turns = Turns::new(());
         let [holder, a, b] = [0, 1, 2].map(thread);
-        let _ = turns.ask(holder, LOW);
-        let _ = (turns.ask(a, LOW), turns.ask(b, LOW));
+        let _ = ask(&mut turns, holder, LOW);
+        let _ = (ask(&mut turns, a, LOW), ask(&mut turns, b, LOW));
         assert_eq!(turns.put(()), Some(a));
         // Before a comes, something else wakes b.
-        assert_eq!(turns.ask(b, LOW), Turn::Now(()));
-        assert_eq!(turns.ask(a, LOW), Turn::Later);
+        assert_eq!(ask(&mut turns, b, LOW), Turn::Now(()));
+        assert_eq!(ask(&mut turns, a, LOW), Turn::Later);
         assert_eq!(turns.put(()), Some(a));
+    }
+
+    #[test]
+    fn a_list_that_is_full_is_widened_and_keeps_its_order() {
+        let mut turns = Turns::new(());
+        let _ = ask(&mut turns, thread(0), LOW);
+        assert_eq!(turns.ask(thread(1), LOW), Turn::NoRoom(FEWEST));
+        (1..=20).for_each(|number| assert_eq!(ask(&mut turns, thread(number), LOW), Turn::Later));
+        // Room that comes too late is of no use, and comes back.
+        assert!(turns.widen(Room::of(1).unwrap()).0.capacity() < FEWEST);
+        let woken: Vec<_> = (0..20).map(|_| turns.put(()).unwrap()).collect();
+        assert!(woken.into_iter().eq((1..=20).map(thread)));
     }
 
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,10 +211,10 @@ mod tests {
                 continue;
             }
             let priority = Priority::new(u8::try_from(at % 3).unwrap());
-            are[at] = match turns.ask(thread(u32::try_from(at).unwrap()), priority) {
+            are[at] = match ask(&mut turns, thread(u32::try_from(at).unwrap()), priority) {
                 Turn::Now(()) => Is::Holder,
                 Turn::Later => Is::Asleep,
-                Turn::Unlisted => unreachable!("there is memory"),
+                Turn::NoRoom(_) => unreachable!("room was made"),
             };
         }
     }

@@ -9,7 +9,8 @@
 use skimmer_arch::{cpu::enter, irq::masked, time};
 use skimmer_core::{
     ids::Priority,
-    turns::{Turn, Turns},
+    table::OutOfMemory,
+    turns::{Room, Turn, Turns},
 };
 use skimmer_sync::lock::SpinLock;
 
@@ -45,22 +46,21 @@ impl<T> Mutex<T> {
 
     fn take(&self) -> T {
         loop {
-            let taken = enter(|hart, irq| {
+            let step = enter(|hart, irq| {
                 let me = hart.current();
                 let priority = hart.thread(me).map_or(Priority::IDLE, |me| me.priority());
                 let turn = self.0.lock(irq).ask(me, priority);
-                match turn {
-                    Turn::Now(value) => (Some(value), None),
-                    Turn::Later => (None, Some(hart.deschedule_self(irq).switch(irq))),
-                    // It sleeps, for the holder may be less urgent.
-                    Turn::Unlisted => {
-                        let blocked = hart.sleep_until(irq, time::now() + PAUSE);
-                        (None, blocked.map(|blocked| blocked.switch(irq)))
-                    }
-                }
+                let is_later = matches!(turn, Turn::Later);
+                (turn, is_later.then(|| hart.deschedule_self(irq).switch(irq)))
             });
-            if let Some(value) = taken {
-                return value;
+            match step {
+                Turn::Now(value) => return value,
+                Turn::Later => {}
+                Turn::NoRoom(wanted) => match Room::of(wanted) {
+                    Ok(room) => drop(masked(|irq| self.0.lock(irq).widen(room))),
+                    // It sleeps, for the holder may be less urgent.
+                    Err(OutOfMemory) => lwkt::sleep_until(time::now() + PAUSE),
+                },
             }
         }
     }

@@ -15,6 +15,7 @@ use skimmer_core::{
     message::Words,
     port::Wait,
     room::Room,
+    shares,
     table::OutOfMemory,
     thread::{NewThread, State, Why},
 };
@@ -83,6 +84,13 @@ fn adopt(thread: NewThread<Riscv>) -> (Words, i64) {
     if let Some(threads) = enter(|hart, _| (hart.wants_room(), None)) {
         match process::enrol(cpu::this_hart(), threads).and_then(|()| Room::of(threads)) {
             Ok(room) => drop(enter(|hart, _| (hart.grow_into(room), None))),
+            Err(OutOfMemory) => return ([0; 8], Errno::ENOMEM.status()),
+        }
+    }
+    let family = thread.family.filter(|family| enter(|hart, _| (hart.lacks_share(*family), None)));
+    if let Some(family) = family {
+        match shares::Room::of(family) {
+            Ok(room) => drop(enter(|hart, _| (hart.share_with(family, room), None))),
             Err(OutOfMemory) => return ([0; 8], Errno::ENOMEM.status()),
         }
     }

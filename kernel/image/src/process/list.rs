@@ -8,7 +8,7 @@ use skimmer_arch::{cpu::enter, irq::masked};
 use skimmer_core::{
     budget::Line,
     ids::{SlotId, ThreadId},
-    table::Table,
+    table::{OutOfMemory, Room, Table},
 };
 use skimmer_sync::lock::SpinLock;
 
@@ -28,7 +28,7 @@ struct List {
     free: Option<&'static Process>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Entry {
     process: &'static Process,
     parent: u64,
@@ -77,8 +77,19 @@ pub(super) fn enter_process(
 ) -> Result<u64, Errno> {
     let parent = pid_of(parent);
     let entry = Entry { process, parent, exit: None, waiter: None };
-    let slot = with(|list| list.entries.insert(entry)).map_err(|_| Errno::ENOMEM)?;
-    Ok(slot.to_word())
+    loop {
+        let step = with(|list| match list.entries.wants_room() {
+            Some(slots) => Err(slots),
+            None => Ok(list.entries.insert(entry)),
+        });
+        match step {
+            Ok(slot) => return slot.map(SlotId::to_word).map_err(|_| Errno::ENOMEM),
+            Err(slots) => {
+                let room = Room::of(slots).map_err(|OutOfMemory| Errno::ENOMEM)?;
+                drop(with(|list| list.entries.grow_into(room)));
+            }
+        }
+    }
 }
 
 /// A process of that parent is no more, and nobody will ask for it.

@@ -58,7 +58,8 @@ pub(crate) fn frames() -> usize {
 pub(crate) struct Process {
     pid: AtomicU64,
     threads: SpinLock<Threads<OwnStack>>,
-    space: Mutex<Option<AddressSpace<LinearMemory>>>,
+    /// In a box: it goes to and fro with the lock.
+    space: Mutex<Option<Box<AddressSpace<LinearMemory>>>>,
     loaded: UserSpace,
     /// What it runs.
     image: SpinLock<Image>,
@@ -228,7 +229,7 @@ impl Process {
         &self,
         f: impl FnOnce(&mut AddressSpace<LinearMemory>) -> Result<R, Errno>,
     ) -> Result<R, Errno> {
-        self.space.with(|space| space.as_mut().map_or(Err(Errno::ESRCH), f))
+        self.space.with(|space| space.as_mut().map_or(Err(Errno::ESRCH), |space| f(space)))
     }
 }
 

@@ -2,7 +2,7 @@
 //! From a file in the boot package to a process that runs.
 
 use alloc::boxed::Box;
-use core::sync::atomic::Ordering;
+use core::{mem::MaybeUninit, sync::atomic::Ordering};
 
 use skimmer_abi::{
     call::{Start, USUAL_STACK},
@@ -31,7 +31,7 @@ use skimmer_program::{
     archive::Archive,
     image::{Kind, Placed, Program, Protection as Allowed},
 };
-use skimmer_sync::once::Once;
+use skimmer_sync::{boxed::try_box, once::Once};
 
 use super::threads::{OwnStack, Undo};
 use super::{ALL_FRAMES, ALL_PROCESSES, Image, Process, channels, death, limits, list, threads};
@@ -106,7 +106,8 @@ fn prepare(
     program: &Placed<'_>,
     birth: &Birth<'_>,
 ) -> Result<FirstThread, Errno> {
-    let mut space = new_space(room)?;
+    let place = try_box(MaybeUninit::uninit()).map_err(|_| Errno::ENOMEM)?;
+    let mut space = Box::write(place, new_space(room)?);
     room.loaded.set_root(space.root());
     let first = fill(&mut space, program, birth);
     room.space.with(|place| *place = Some(space));
@@ -221,7 +222,7 @@ fn begin(room: &'static Process, first: FirstThread, birth: &Birth<'_>) -> Resul
     let started = list::enter_process(room, birth.parent).and_then(|pid| {
         room.pid.store(pid, Ordering::Relaxed);
         room.share_time(birth.parent);
-        let tid = room.threads(|threads| threads.reserve(None));
+        let tid = threads::reserve(room, None);
         let born = tid.and_then(|tid| {
             room.threads(|threads| threads.set_stack(tid, first.stack));
             let thread = new_thread(room, tid, first.start, birth.priority)?;

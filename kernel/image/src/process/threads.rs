@@ -13,13 +13,14 @@ use skimmer_arch::{
 };
 use skimmer_core::{
     ids::{HartIndex, Priority, ThreadId},
-    process::Tid,
+    process::{Room, Tid},
     space::{
         AddressSpace,
         pages::UserPages,
         regions::{Holds, Region},
         shootdown::{Pages, Sets, Stale},
     },
+    table::OutOfMemory,
     thread::NewThread,
     user::UserAddr,
 };
@@ -101,6 +102,26 @@ pub(super) fn priority(process: &Process, wanted: u64) -> Result<Priority, Errno
     Ok(Priority::new(level))
 }
 
+/// A place for a thread of that process, which `maker` makes.
+///
+/// # Errors
+/// As `Threads::reserve`.
+pub(super) fn reserve(process: &Process, maker: Option<Tid>) -> Result<Tid, Errno> {
+    loop {
+        let step = process.threads(|threads| match threads.wants_room() {
+            Some(places) => Err(places),
+            None => Ok(threads.reserve(maker)),
+        });
+        match step {
+            Ok(place) => return place,
+            Err(places) => {
+                let room = Room::of(places).map_err(|OutOfMemory| Errno::ENOMEM)?;
+                drop(process.threads(|threads| threads.grow_into(room)));
+            }
+        }
+    }
+}
+
 /// A new thread of the calling process.
 pub(super) fn create(process: &'static Process, me: Tid, wanted: &Wanted) -> Result<u64, Errno> {
     let (hart, priority) = (hart(wanted.hart)?, priority(process, wanted.priority)?);
@@ -108,7 +129,7 @@ pub(super) fn create(process: &'static Process, me: Tid, wanted: &Wanted) -> Res
     if !line.take(limits::FRAMES_OF_THREAD) {
         return Err(Errno::ENOMEM);
     }
-    let tid = process.threads(|threads| threads.reserve(Some(me)));
+    let tid = reserve(process, Some(me));
     let made = tid.and_then(|tid| {
         let made = create_as(process, tid, wanted, priority, hart);
         made.map(|()| tid.to_word()).inspect_err(|_| {
