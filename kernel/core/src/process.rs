@@ -47,6 +47,9 @@ struct Member<S> {
     stack: Option<S>,
 }
 
+/// Places that are looked at in one go.
+const CHUNK: u32 = 64;
+
 /// Memory for more threads of a process.
 #[derive(Debug)]
 pub struct Room<S>(table::Room<Member<S>>);
@@ -303,10 +306,14 @@ impl<S> Threads<S> {
         is_first
     }
 
-    /// The kernel's threads of those that live, after `place` places: a caller
-    /// that condemns them some at a time goes on where it stopped.
-    pub fn living(&self, place: u32) -> impl Iterator<Item = (u32, ThreadId)> {
-        let from = self.members.iter().filter(move |(slot, _)| slot.index() >= place);
-        from.filter_map(|(slot, member)| Some((slot.index(), member.thread?)))
+    /// Who lives, in the first places from `place` on: where to go on, if there
+    /// are more places, and the kernel's thread that was found, if any. A caller
+    /// that condemns all of them asks again and again, and holds no lock between.
+    #[must_use]
+    pub fn living(&self, place: u32) -> (Option<u32>, Option<ThreadId>) {
+        let end = self.members.slots().min(place.saturating_add(CHUNK));
+        let next = |at: u32| (at < self.members.slots()).then_some(at);
+        let found = (place..end).find_map(|at| Some((at, self.members.at(at)?.thread?)));
+        found.map_or((next(end), None), |(at, thread)| (next(at + 1), Some(thread)))
     }
 }

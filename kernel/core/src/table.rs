@@ -163,6 +163,13 @@ impl<T> Table<T> {
     }
 
     /// The object in that slot, whatever its generation.
+    #[must_use]
+    pub fn at(&self, index: u32) -> Option<&T> {
+        let index = index as usize;
+        self.segments.get(index / SEGMENT)?.get(index % SEGMENT)?.object.as_ref()
+    }
+
+    /// The object in that slot, whatever its generation.
     pub fn at_mut(&mut self, index: u32) -> Option<&mut T> {
         self.slot_mut(index)?.object.as_mut()
     }

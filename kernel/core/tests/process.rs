@@ -26,6 +26,33 @@ fn running(count: u64) -> (Threads<()>, Vec<Tid>) {
     (threads, tids)
 }
 
+/// All that live, found as a caller that condemns them does.
+fn living(threads: &Threads<()>) -> Vec<ThreadId> {
+    let (mut from, mut found) = (Some(0), Vec::new());
+    while let Some(place) = from {
+        let (next, thread) = threads.living(place);
+        assert!(next.is_none_or(|next| next > place), "it gets on");
+        found.extend(thread);
+        from = next;
+    }
+    found
+}
+
+#[test]
+fn who_lives_is_found_beyond_many_who_do_not() {
+    let mut threads = Threads::new(400);
+    let tids: Vec<Tid> = (0..400).map(|_| threads.reserve(None).expect("room")).collect();
+    for (number, tid) in (0..).zip(&tids) {
+        assert!(!threads.born(*tid, kernel(number)));
+    }
+    let left = [0, 63, 64, 255, 399];
+    for (number, tid) in tids.iter().enumerate().filter(|(number, _)| !left.contains(number)) {
+        threads.ended(*tid, 0);
+        assert_eq!(threads.detach(*tid), Ok(None), "{number}");
+    }
+    assert_eq!(living(&threads), left.map(|number| kernel(number as u64)));
+}
+
 #[test]
 fn a_status_goes_to_who_joins_once() {
     let (mut threads, tids) = running(3);
@@ -135,10 +162,7 @@ fn the_first_word_on_the_end_counts_and_all_are_condemned() {
     assert!(threads.end(fault));
     assert!(!threads.end(Exit { how: ended::KILLED, ..Exit::default() }));
     assert_eq!(threads.exit(), Some(fault));
-    let living: Vec<ThreadId> = threads.living(0).map(|(_, thread)| thread).collect();
-    assert_eq!(living, [kernel(0), kernel(2)]);
-    let (place, _) = threads.living(0).next().expect("two live");
-    assert_eq!(threads.living(place + 1).map(|(_, it)| it).collect::<Vec<_>>(), [kernel(2)]);
+    assert_eq!(living(&threads), [kernel(0), kernel(2)]);
     assert_eq!(threads.reserve(None), Err(Errno::ESRCH), "it makes no more threads");
     assert!(threads.born(unborn, kernel(9)), "one that was being made is condemned at birth");
     assert_eq!(threads.live(), 3);

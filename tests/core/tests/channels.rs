@@ -263,13 +263,13 @@ fn out_of_memory_changes_nothing() {
     let (table, waiters): (ChannelTable, _) = (ChannelTable::new(2, 1000).unwrap(), waiters(1));
     let here = Here::at(0);
     let none = census::without_memory(|| table.create(&here, NONE));
-    assert_eq!(none, Err(Errno::EAGAIN));
+    assert_eq!(none, Err(Errno::ENOMEM));
     assert_eq!(table.counts(&here), Default::default());
     let ids: Vec<_> = (0..32).map(|_| table.create(&here, NONE).unwrap()).collect();
     let before = table.counts(&here);
     for hart in 0..2 {
         let none = census::without_memory(|| table.create(&Here::at(hart), NONE));
-        assert_eq!((none, table.counts(&here)), (Err(Errno::EAGAIN), before));
+        assert_eq!((none, table.counts(&here)), (Err(Errno::ENOMEM), before));
     }
     assert!(ids.iter().all(|&id| is_there(&table, &waiters, id)));
     // What others have free is found before the answer is no.

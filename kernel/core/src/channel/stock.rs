@@ -15,6 +15,7 @@ use crate::{
         table::ChannelTable,
     },
     machine::Sections,
+    table::OutOfMemory,
 };
 
 /// Slots that change hands at a time.
@@ -76,24 +77,28 @@ impl<const LAST: u32> ChannelTable<LAST> {
 
     /// Gets this hart's stock something: by growing, or if that cannot be, from
     /// another hart.
+    ///
+    /// # Errors
+    /// `EAGAIN` at the limit, `ENOMEM`.
     #[cold]
     #[inline(never)]
     pub(crate) fn refill(&self, sections: &impl Sections) -> Result<(), Errno> {
-        if self.grow(sections) || self.steal(sections) { Ok(()) } else { Err(Errno::EAGAIN) }
+        self.grow(sections).or_else(|error| self.steal(sections).then_some(()).ok_or(error))
     }
 
-    /// Makes a batch of slots. Not if memory or names are out.
-    fn grow(&self, sections: &impl Sections) -> bool {
+    /// Makes a batch of slots.
+    fn grow(&self, sections: &impl Sections) -> Result<(), Errno> {
         loop {
             let (start, end) = sections.masked(|irq| {
                 let room = self.room.lock(irq);
                 (room.slots, room.limit.min(room.slots + BATCH))
             });
-            if start == end || self.add_memory(start, end - 1).is_err() {
-                return false;
+            if start == end {
+                return Err(Errno::EAGAIN);
             }
+            self.add_memory(start, end - 1).map_err(|OutOfMemory| Errno::ENOMEM)?;
             if sections.masked(|irq| self.add_slots(irq, start, end)) {
-                return true;
+                return Ok(());
             }
         }
     }

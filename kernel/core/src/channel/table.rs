@@ -114,7 +114,7 @@ impl<const LAST: u32> ChannelTable<LAST> {
     /// Makes a channel.
     ///
     /// # Errors
-    /// `EAGAIN` if the process has as many as it may, or memory is out;
+    /// `EAGAIN` if the process has as many as it may; `ENOMEM`;
     /// `EBUSY` if a flag asks for what another channel of the process is.
     /// Nothing has changed then.
     #[inline]

@@ -8,6 +8,7 @@ use core::sync::atomic::Ordering;
 use skimmer_abi::errno::Errno;
 use skimmer_arch::irq::Masked;
 use skimmer_core::{
+    budget::Line,
     channel::{
         ChannelFlags, ChannelId, Waiters, Woken,
         table::{ChannelTable, Counts},
@@ -18,7 +19,7 @@ use skimmer_core::{
 };
 use skimmer_sync::once::Once;
 
-use super::{Process, limits};
+use super::{ALL_FRAMES, Process, limits};
 use crate::{lwkt, smp};
 
 /// The records of all threads that can wait at channels.
@@ -74,24 +75,33 @@ pub(super) fn create(process: &Process, flags: u64) -> Result<u64, Errno> {
     loop {
         match process.channels.create(&Masked, flags) {
             Err(Errno::EAGAIN) => allow_more(process)?,
+            // To programs the two are one (IPC-SEMANTICS section 2).
+            Err(Errno::ENOMEM) => return Err(Errno::EAGAIN),
             made => return made.map(ChannelId::to_register),
         }
     }
 }
 
-/// Pays for more channels than there were ever in the table.
+/// Pays for more channels than there were ever in the table. It is paid twice:
+/// by the family, which gets it back, and for good out of what all programs may
+/// have, for the table keeps its memory and the kernel's reserve is not for it.
 #[cold]
 fn allow_more(process: &Process) -> Result<(), Errno> {
     const STEPS: u32 = limits::CHANNELS / limits::CHANNELS_AT_A_TIME;
-    let line = process.line();
+    let (line, all) = (process.line(), Line::none().with(&ALL_FRAMES).unwrap_or_default());
     if process.channels_had.load(Ordering::Relaxed) >= STEPS
         || !line.take(limits::FRAMES_OF_CHANNELS)
     {
         return Err(Errno::EAGAIN);
     }
+    if !all.take(limits::FRAMES_OF_CHANNELS) {
+        line.give(limits::FRAMES_OF_CHANNELS);
+        return Err(Errno::EAGAIN);
+    }
     let more = |had| (had < STEPS).then_some(had + 1);
     if process.channels_had.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_err() {
         line.give(limits::FRAMES_OF_CHANNELS);
+        all.give(limits::FRAMES_OF_CHANNELS);
         return Err(Errno::EAGAIN);
     }
     process.channels_paid.fetch_add(1, Ordering::Relaxed);

@@ -82,12 +82,11 @@ pub(super) fn end(process: &Process, exit: Exit) -> bool {
 
 /// Condemns the threads of a process, one at a time: no lock is held meanwhile.
 pub(super) fn condemn_all(process: &Process, is_meant: impl Fn(ThreadId) -> bool) {
-    let mut place = 0;
-    while let Some((at, thread)) = process.threads(|threads| threads.living(place).next()) {
-        if is_meant(thread) {
-            lwkt::condemn(thread);
-        }
-        place = at + 1;
+    let mut from = Some(0);
+    while let Some(place) = from {
+        let (next, thread) = process.threads(|threads| threads.living(place));
+        thread.into_iter().filter(|thread| is_meant(*thread)).for_each(lwkt::condemn);
+        from = next;
     }
 }
 

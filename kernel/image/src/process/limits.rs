@@ -18,8 +18,12 @@
 /// A child's family may have one part in so many of what its parent's may.
 pub(super) const SHARE: usize = 4;
 
-/// Processes at a time, those that nobody has waited for included.
-pub(super) const PROCESSES: usize = 1024;
+/// Processes at a time, those that nobody has waited for included, if there are
+/// so many frames for programs: none could do with less than some dozens.
+pub(super) const fn processes(frames: usize) -> usize {
+    let most = frames / 64;
+    if most < 64 { 64 } else { most }
+}
 
 /// Threads of one process, those that nobody has joined included.
 pub(super) const THREADS: u32 = 512;

@@ -12,14 +12,13 @@ use skimmer_core::{
 };
 use skimmer_sync::lock::SpinLock;
 
-use super::{ALL_PROCESSES, Process, channels, death, limits};
+use super::{ALL_PROCESSES, Process, channels, death};
 use crate::lwkt;
 
 /// The pid of nobody: the parent of those that the kernel itself starts.
 const KERNEL: u64 = 0;
 
-static LIST: SpinLock<List> =
-    SpinLock::new(List { entries: Table::new(limits::PROCESSES as u32), free: None });
+static LIST: SpinLock<List> = SpinLock::new(List { entries: Table::new(SlotId::MAX), free: None });
 
 #[derive(Debug)]
 struct List {

@@ -53,8 +53,9 @@ static KERNEL_HALF: Once<[Entry; KERNEL_ENTRIES]> = Once::new();
 pub(crate) fn set_package(bytes: &'static [u8]) -> Result<(), Errno> {
     paging::begin().map_err(|_| Errno::ENOMEM)?;
     let free = memory::statistics().frames_free;
-    ALL_FRAMES.set_limit(free.saturating_sub(limits::reserve(free)));
-    ALL_PROCESSES.set_limit(limits::PROCESSES);
+    let frames = free.saturating_sub(limits::reserve(free));
+    ALL_FRAMES.set_limit(frames);
+    ALL_PROCESSES.set_limit(limits::processes(frames));
     channels::begin().map_err(|_| Errno::ENOMEM)?;
     if KERNEL_HALF.set(Box::new(paging::kernel_half())).is_err()
         || PACKAGE.set(Box::new(bytes)).is_err()
