@@ -14,6 +14,7 @@ use crate::evidence::file;
 use crate::faults::Programs;
 use crate::off_times;
 use crate::programs;
+use crate::qemu::cpu;
 use crate::record::Record;
 use crate::setup;
 use crate::show;
@@ -34,6 +35,7 @@ pub fn run(args: &RunArgs) -> Result<bool> {
     let seed = args.boot.workload.seed;
     let one = args.boot.one_of(seed);
     let mut machine = one.machine.machine(&tools, seed);
+    cpu::demand(&machine)?;
     let workload = one.workload.workload(seed);
     let claim = Claim::first_free(&target_dir().join("run").join(workload.scenario.name()))?;
     claim.clear()?;

@@ -6,6 +6,7 @@
 //! monitor and the debugger's stub over Unix sockets in a short-named
 //! temporary directory (a socket's path may not exceed 107 bytes).
 
+pub mod cpu;
 pub mod qmp;
 
 use std::ffi::OsString;

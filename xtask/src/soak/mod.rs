@@ -28,6 +28,7 @@ use crate::cli::{MachineArgs, SoakArgs};
 use crate::evidence::file;
 use crate::process;
 use crate::programs;
+use crate::qemu::cpu;
 use crate::setup::{self, Tools};
 use crate::verdict::Kind;
 use crate::workspace::{root, short, target_dir};
@@ -61,6 +62,7 @@ struct Soak<'a> {
 pub fn soak(args: &SoakArgs) -> Result<bool> {
     args.boot.check()?;
     let tools = setup::ensure(&args.boot.machine.setup.wishes())?;
+    cpu::demand(&args.boot.machine.machine(&tools, args.boot.workload.seed))?;
     let kernel = build::kernel(&tools.compiler, &args.boot.build.profile())?;
     let workload = args.boot.workload.workload(args.boot.workload.seed);
     let made = target_dir().join("soak");

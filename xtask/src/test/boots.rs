@@ -22,6 +22,7 @@ use crate::gdb_test;
 use crate::lint::Tally;
 use crate::process;
 use crate::programs;
+use crate::qemu::cpu;
 use crate::record::Record;
 use crate::schedule::Plan;
 use crate::setup::Tools;
@@ -68,9 +69,12 @@ pub fn all(tools: &Tools, only: Option<&str>) -> Result<Tally> {
     for case in CASES.iter().filter(|case| wanted(case.name)) {
         process::check_interrupt()?;
         let start = Instant::now();
-        let result = one(case, tools, &kernel);
+        match one(case, tools, &kernel) {
+            Ok(None) => skipped += 1,
+            Ok(Some(result)) => report(case.name, start, result),
+            Err(error) => report(case.name, start, Err(format!("{error:#}"))),
+        }
         process::check_interrupt()?;
-        report(case.name, start, result.unwrap_or_else(|error| Err(format!("{error:#}"))));
     }
     for (name, check) in gdb_test::CASES.iter().filter(|(name, _)| wanted(name)) {
         plain(name, &mut report, || gdb_test::run(name, *check, tools, &kernel.elf))?;
@@ -125,8 +129,9 @@ fn featured(
     shortage::all(tools, dir, wanted, report)
 }
 
-/// Makes one boot. `Ok(Err)`: it was not what it must be.
-fn one(case: &Case, tools: &Tools, kernel: &Kernel) -> Result<Result<String, String>> {
+/// Makes one boot. `Some(Err)`: it was not what it must be. None: it cannot be made
+/// with this emulator.
+fn one(case: &Case, tools: &Tools, kernel: &Kernel) -> Result<Option<Result<String, String>>> {
     let dir = target_dir().join("test").join(case.name);
     std::fs::create_dir_all(&dir)?;
     let machine = machine_args(case, tools, &dir)?;
@@ -147,6 +152,10 @@ fn one(case: &Case, tools: &Tools, kernel: &Kernel) -> Result<Result<String, Str
     let args = BootArgs { workload, machine, build };
     let workload = args.workload.workload(SEED);
     let mut machine = args.machine.machine(tools, SEED);
+    if let Some(property) = cpu::missing(&machine)? {
+        println!("boot: {}: skipped, this QEMU has no CPU property `{property}`", case.name);
+        return Ok(None);
+    }
     machine.initrd = programs::for_boot(&tools.compiler, &workload, &dir)?;
     let spec = Boot {
         machine: &machine,
@@ -160,7 +169,7 @@ fn one(case: &Case, tools: &Tools, kernel: &Kernel) -> Result<Result<String, Str
     };
     let mut killer = Killer { armed: case.kill, id: None };
     let booted = boot(&spec, &mut |event| killer.see(&event))?;
-    Ok(judge(case, &booted, &dir))
+    Ok(Some(judge(case, &booted, &dir)))
 }
 
 fn machine_args(case: &Case, tools: &Tools, dir: &Path) -> Result<MachineArgs> {

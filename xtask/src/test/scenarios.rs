@@ -220,6 +220,25 @@ pub const CASES: &[Case] = &[
         ..PROGRAM
     },
     Case { name: "program-spawnstorm", program: Some(("spawnstorm", &["rounds=50"])), ..PROGRAM },
+    // Harts that trap where others set the A and D bits of a page's entry.
+    Case {
+        name: "program-faults-without-svadu",
+        program: Some(("faults", &[])),
+        cpu: Some("rv64,svadu=off"),
+        ..PROGRAM
+    },
+    Case {
+        name: "program-chanstorm-without-svadu",
+        program: Some(("chanstorm", &["rounds=50"])),
+        cpu: Some("rv64,svadu=off"),
+        ..PROGRAM
+    },
+    Case {
+        name: "program-chanstorm-8G",
+        program: Some(("chanstorm", &["rounds=50"])),
+        mib: 8192,
+        ..PROGRAM
+    },
     Case {
         name: "program-faults-with-vectors",
         program: Some(("faults", &[])),
@@ -233,7 +252,7 @@ pub const CASES: &[Case] = &[
         program: Some(("faults", &["float"])),
         cpu: Some("rv64,d=off,f=off"),
         expect: Some(Kind::GuestErrors),
-        evidence: &[(file::CONSOLE, "illegal instruction")],
+        evidence: &[(file::FAULTS, "illegal instruction")],
         ..PROGRAM
     },
     // Any block of the kernel's heap that one of them left would fail it. (20,000
