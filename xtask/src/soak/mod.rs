@@ -50,6 +50,8 @@ struct Soak<'a> {
     args: &'a SoakArgs,
     tools: &'a Tools,
     kernel: &'a Kernel,
+    /// The checkout's when the kernel was built.
+    commit: String,
     /// The boot package, if a program is to run.
     package: Option<PathBuf>,
     dir: PathBuf,
@@ -63,6 +65,7 @@ pub fn soak(args: &SoakArgs) -> Result<bool> {
     args.boot.check()?;
     let tools = setup::ensure(&args.boot.machine.setup.wishes())?;
     cpu::demand(&args.boot.machine.machine(&tools, args.boot.workload.seed))?;
+    let commit = commit();
     let kernel = build::kernel(&tools.compiler, &args.boot.build.profile())?;
     let workload = args.boot.workload.workload(args.boot.workload.seed);
     let made = target_dir().join("soak");
@@ -76,7 +79,7 @@ pub fn soak(args: &SoakArgs) -> Result<bool> {
     let claim = Claim::wait(&dir)?;
     let done = prepare(args, &claim, &identity, &kernel.identity)?;
     let kernel = kernel.keep_copy(&dir)?;
-    let soak = Soak { args, tools: &tools, kernel: &kernel, package, dir };
+    let soak = Soak { args, tools: &tools, kernel: &kernel, commit, package, dir };
     println!("soak: {} boots of {}, in {}", args.boots, soak.what(), short(&soak.dir));
     let records = soak.all_boots(done);
     let summary = Summary::of(&records);
@@ -283,7 +286,8 @@ impl Soak<'_> {
     fn write_report(&self, path: &Path, summary: &Summary) -> Result<()> {
         let about = About {
             command: self.args.command_line(),
-            commit: commit(),
+            commit: self.commit.clone(),
+            asked: self.args.boots as usize,
             build: self.kernel.identity.clone(),
             qemu: self.tools.qemu_version.clone(),
             compiler: self.tools.compiler.version(),

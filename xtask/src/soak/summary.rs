@@ -16,8 +16,10 @@ use crate::verdict::Kind;
 pub struct About {
     /// The command.
     pub command: String,
-    /// The commit of the checkout.
+    /// The commit of the checkout when the kernel was built.
     pub commit: String,
+    /// Boots that were asked for.
+    pub asked: usize,
     /// The kernel's build identity.
     pub build: String,
     /// QEMU's version.
@@ -177,7 +179,7 @@ impl Summary {
             ("compiler", about.compiler.clone()),
             ("QEMU", about.qemu.clone()),
             ("firmware", firmware),
-            ("boots", self.boots.to_string()),
+            ("boots", format!("{} of {} that were asked for", self.boots, about.asked)),
         ];
         let rows: Vec<(&str, String)> = rows.into_iter().chain(self.rows()).collect();
         let mut text = format!("# Soak of `{}`\n\n", about.scenario);
@@ -315,6 +317,7 @@ mod tests {
         let about = About {
             command: "cargo xtask soak".to_owned(),
             commit: "c0ffee".to_owned(),
+            asked: 50,
             build: "abc".to_owned(),
             qemu: "7.2".to_owned(),
             compiler: "rustc".to_owned(),
@@ -322,7 +325,9 @@ mod tests {
             scenario: "ports".to_owned(),
         };
         let text = Summary::of(&[sample(0, 100, None)]).markdown(&about);
-        for part in ["c0ffee", "OpenSBI 1.1", "1 boots, 1 passed, 0 failed", "virt, 8 harts"] {
+        for part in
+            ["c0ffee", "OpenSBI 1.1", "1 of 50", "1 boots, 1 passed, 0 failed", "virt, 8 harts"]
+        {
             assert!(text.contains(part), "{part} in {text}");
         }
     }
