@@ -67,8 +67,8 @@ calls! {
     Counts = 6,
     /// Starts a program of the boot package: (address of [`Spawn`]). → pid.
     /// EFAULT, ENOENT (no such program), ENOEXEC (it is no program), EINVAL
-    /// (priority; hart; a text that is too long, no UTF-8 or without its NUL),
-    /// EAGAIN (a limit of the family or of the new process), ENOMEM.
+    /// (hart; a text that is too long, no UTF-8 or without its NUL), EPERM (a
+    /// priority above the caller's highest), EAGAIN (a limit of the family or of the new process), ENOMEM.
     ProcessSpawn = 8,
     /// Ends the calling process, with all that come from it: (status). Does not
     /// return.
@@ -85,7 +85,8 @@ calls! {
     /// What the calling process holds: (address of [`Holdings`]). → 0. EFAULT.
     ProcessHoldings = 13,
     /// A new thread of the calling process: (address of [`NewThread`]). → tid.
-    /// EFAULT, EINVAL (priority, hart), EAGAIN (a limit of the process), ENOMEM.
+    /// EFAULT, EINVAL (priority, hart), EPERM (a priority above the process's
+    /// highest), EAGAIN (a limit of the process), ENOMEM.
     ThreadCreate = 16,
     /// Ends the calling thread: (status). Does not return. The last thread
     /// ends its process with status 0.
@@ -106,7 +107,8 @@ calls! {
     /// (its hart is asked by a message).
     PriorityGet = 24,
     /// Sets it: (tid; 0 for the caller, priority). → 0. ESRCH, EINVAL (not
-    /// from 1 to the process's highest).
+    /// from 1 to 255), EPERM (above the process's highest). The caller goes
+    /// behind its new equals.
     PrioritySet = 25,
     /// A new channel: ([`ChannelFlags`]). → chid. EINVAL (a flag that means
     /// nothing), EBUSY (another channel of the process has a flag that only one

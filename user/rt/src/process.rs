@@ -167,7 +167,7 @@ impl Program {
     ///
     /// # Errors
     /// ENOENT (no such program), ENOEXEC (it is no program that can run),
-    /// EINVAL (priority or hart out of range, a NUL in a text, a variable
+    /// EPERM (priority), EINVAL (hart, a NUL in a text, a variable
     /// without a name), EAGAIN (a limit), ENOMEM.
     pub fn spawn(&self) -> Result<Child> {
         if self.is_bad {

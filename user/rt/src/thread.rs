@@ -94,7 +94,8 @@ impl ThreadId {
     /// Sets the thread's priority: from 1 to the highest of the process.
     ///
     /// # Errors
-    /// ESRCH (nobody of that name, or it has ended), EINVAL (out of range).
+    /// ESRCH (nobody of that name, or it has ended), EINVAL (0), EPERM (above the
+    /// process's highest).
     pub fn set_priority(self, priority: u8) -> Result<()> {
         set_priority_of(self.0, priority)
     }
@@ -142,7 +143,7 @@ impl Builder {
     /// Makes it, with `body` to run.
     ///
     /// # Errors
-    /// EINVAL (priority or hart out of range), EAGAIN (the limit of the
+    /// EINVAL (hart), EPERM (priority), EAGAIN (the limit of the
     /// process), ENOMEM.
     pub fn spawn<T, F>(self, body: F) -> Result<JoinHandle<T>>
     where
@@ -247,7 +248,7 @@ impl<T> JoinHandle<T> {
     /// Sets the thread's priority: from 1 to the highest of the process.
     ///
     /// # Errors
-    /// ESRCH (it has ended), EINVAL (out of range).
+    /// ESRCH (it has ended), EINVAL (0), EPERM (above the process's highest).
     pub fn set_priority(&self, priority: u8) -> Result<()> {
         self.id.set_priority(priority)
     }
@@ -288,7 +289,7 @@ pub fn priority() -> Result<u8> {
 /// Sets the calling thread's priority: from 1 to the highest of the process.
 ///
 /// # Errors
-/// EINVAL: out of range.
+/// EINVAL: 0. EPERM: above the process's highest.
 pub fn set_priority(priority: u8) -> Result<()> {
     set_priority_of(0, priority)
 }

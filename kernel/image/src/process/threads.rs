@@ -90,14 +90,14 @@ pub(super) fn hart(wanted: u64) -> Result<HartIndex, Errno> {
 /// The priority that was asked for; 0 for the caller's own.
 ///
 /// # Errors
-/// EINVAL: not from 1 to what the process may have.
+/// EINVAL: no priority. EPERM: more than the process may have.
 pub(super) fn priority(process: &Process, wanted: u64) -> Result<Priority, Errno> {
     if wanted == 0 {
         return Ok(lwkt::priority());
     }
     let level = u8::try_from(wanted).map_err(|_| Errno::EINVAL)?;
     if wanted > process.ceiling.load(Ordering::Relaxed) {
-        return Err(Errno::EINVAL);
+        return Err(Errno::EPERM);
     }
     Ok(Priority::new(level))
 }

@@ -104,7 +104,7 @@ pub(crate) fn processes() -> i64 {
         let refused = |program: Program| program.spawn().map(|child| child.id());
         check(refused(Program::new("nobody")) == Err(Errno::ENOENT));
         check(refused(Program::new(NAME).hart(env::harts())) == Err(Errno::EINVAL));
-        check(refused(Program::new(NAME).priority(255)) == Err(Errno::EINVAL));
+        check(refused(Program::new(NAME).priority(255)) == Err(Errno::EPERM));
         Ok(())
     })
 }
