@@ -7,7 +7,8 @@ use clap::Args;
 
 use super::{BuildArgs, MachineArgs, WorkloadArgs};
 use crate::process;
-use crate::schedule::Plan;
+use crate::schedule::{Plan, Schedule};
+use crate::workloads::taking_turns;
 
 /// A workload on a machine with a kernel.
 #[derive(Clone, Debug, Args)]
@@ -35,7 +36,8 @@ impl BootArgs {
     }
 
     /// Turns a plan into one boot: the same arguments with that seed, the schedule
-    /// that it gives, and the rounds that are left where it cuts them.
+    /// that it gives, the rounds that are left where it cuts them, and an end for
+    /// what would run without one where harts take turns.
     #[must_use]
     pub fn one_of(&self, seed: u64) -> Self {
         let mut boot = self.clone();
@@ -46,7 +48,13 @@ impl BootArgs {
         {
             boot.workload = boot.workload.with_rounds((rounds / plan.part(seed)).max(1));
         }
-        boot.machine.schedule = Plan::Always(plan.schedule(seed));
+        let schedule = plan.schedule(seed);
+        if let (Schedule::Rr(_), 2.., Some(program)) =
+            (schedule, self.machine.harts, self.workload.program())
+        {
+            boot.workload.arguments.extend(taking_turns(program, &self.workload.arguments));
+        }
+        boot.machine.schedule = Plan::Always(schedule);
         boot
     }
 

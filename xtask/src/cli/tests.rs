@@ -143,3 +143,21 @@ fn the_command_to_reproduce_parses_to_the_same() {
     assert!(line.contains("--schedule rr-shift=2"), "{line}");
     assert!(line.contains("--seed 7") && line.contains("--qemu-arg=-icount"), "{line}");
 }
+
+#[test]
+fn where_harts_take_turns_nothing_of_spawnstorm_runs_without_end() {
+    let arguments = |schedule: &str, harts: &str, more: &[&str]| {
+        let words = ["run", "--scenario", "spawnstorm", "--schedule", schedule, "--harts", harts];
+        let all = ["cargo xtask"].iter().chain(&words).chain(more).copied();
+        let Command::Run(args) = parse(all).expect("it is right").command else {
+            panic!("it is a run");
+        };
+        args.boot.one_of(1).workload.arguments
+    };
+    assert_eq!(arguments("rr", "8", &[]), ["steps=200"]);
+    assert_eq!(arguments("rr-shift=3", "2", &[]), ["steps=200"]);
+    assert_eq!(arguments("rr", "8", &["--", "steps=0"]), ["steps=0"]);
+    for (schedule, harts) in [("rr", "1"), ("parallel", "8"), ("one-insn", "8")] {
+        assert!(arguments(schedule, harts, &[]).is_empty(), "{schedule}, {harts}");
+    }
+}

@@ -3,9 +3,10 @@
 //! them at random points of their lives, or lets them live.
 //!
 //! Arguments of the form `key=value`: `threads` (4), `rounds` (100) of each,
-//! `seed` (1), `plain` (0; 1: all of them only end, and are waited for at once).
-//! The first argument `child` makes it one of its own children: the
-//! next says what it does.
+//! `seed` (1), `plain` (0; 1: all of them only end, and are waited for at once),
+//! `steps` (0: without end), after which a child ends by itself that was not
+//! killed. The first argument `child` makes it one of its own children: the next
+//! ones say what it does, and in how many steps.
 //!
 //! Reports the processes that ended as they should. Ends with 0 only if all did
 //! and nothing of them is left with us.
@@ -36,13 +37,15 @@ const GOOD: i32 = 7;
 
 /// What children do, by name.
 const LIVES: &[(&str, Life)] = &[
-    ("ends", || GOOD),
-    ("spins", || spin()),
+    ("ends", |_| GOOD),
+    ("spins", |steps| {
+        spin(steps);
+        GOOD
+    }),
     ("teams", team),
-    ("yields", || {
-        loop {
-            thread::yield_now();
-        }
+    ("yields", |steps| {
+        (0..steps).for_each(|_| thread::yield_now());
+        GOOD
     }),
     ("channels", channels),
     ("threads", threads),
@@ -50,8 +53,8 @@ const LIVES: &[(&str, Life)] = &[
     ("parent", parent),
 ];
 
-/// What a child does: its exit status, if it comes to that.
-type Life = fn() -> i32;
+/// What a child does in so many steps: its exit status, if it comes to that.
+type Life = fn(u64) -> i32;
 
 /// The longest that a child is left alone before it is killed, in nanoseconds.
 const PATIENCE: u64 = 2_000_000;
@@ -60,18 +63,21 @@ fn main(args: Args) -> Result<(), String> {
     let mut words = args.iter();
     if words.next() == Some("child") {
         let life = words.next().unwrap_or_default();
-        let status = LIVES.iter().find(|(name, _)| *name == life).map_or(1, |(_, live)| live());
+        let steps = words.next().and_then(|steps| steps.parse().ok()).unwrap_or(0);
+        let steps = if steps == 0 { u64::MAX } else { steps };
+        let found = LIVES.iter().find(|(name, _)| *name == life);
+        let status = found.map_or(1, |(_, live)| live(steps));
         skimmer_rt::process::exit(i64::from(status))
     }
     let number = |key, usual| args.number(key, usual).map_err(|bad| bad.to_string());
     let (count, rounds, seed) = (number("threads", 4)?, number("rounds", 100)?, number("seed", 1)?);
-    let is_plain = number("plain", 0)? == 1;
+    let (is_plain, steps) = (number("plain", 0)? == 1, number("steps", 0)?);
     let before = holdings().map_err(|errno| errno.to_string())?;
     let start = |number: u64| {
         let random = Random::of(seed, number);
         thread::Builder::new()
             .hart(number % env::harts())
-            .spawn(move || storm(random, rounds, is_plain))
+            .spawn(move || storm(random, rounds, is_plain, steps))
     };
     let started: Vec<_> = (0..count).map(start).collect();
     let mut sum = Report::default();
@@ -96,14 +102,14 @@ fn main(args: Args) -> Result<(), String> {
 const SIGN_OF_LIFE: u64 = 64;
 
 /// What one thread does.
-fn storm(mut random: Random, rounds: u64, is_plain: bool) -> Report {
+fn storm(mut random: Random, rounds: u64, is_plain: bool, steps: u64) -> Report {
     let mut told = Report::default();
     for round in 0..rounds {
         if round % SIGN_OF_LIFE == 0 {
             // It adds nothing; the host sees that there is progress.
             let _ = report(&Report::default());
         }
-        let ended = if is_plain { plain() } else { one(&mut random) };
+        let ended = if is_plain { plain() } else { one(&mut random, steps) };
         match ended {
             Ok(true) => told.verified += 1,
             Ok(false) | Err(_) => told.errors += 1,
@@ -119,11 +125,12 @@ fn plain() -> Result<bool, Errno> {
 }
 
 /// One process from start to end. Whether it ended as it should.
-fn one(random: &mut Random) -> Result<bool, Errno> {
+fn one(random: &mut Random, steps: u64) -> Result<bool, Errno> {
     let life = usize::try_from(random.below(LIVES.len() as u64)).unwrap_or(0);
     let name = LIVES[life].0;
     let hart = random.below(env::harts());
-    let child = Program::new(NAME).arg("child").arg(name).hart(hart).spawn()?;
+    let words = ["child", name, &steps.to_string()];
+    let child = Program::new(NAME).args(words).hart(hart).spawn()?;
     let wait = random.below(PATIENCE);
     let since = time::now();
     while time::now() - since < core::time::Duration::from_nanos(wait) {
@@ -140,43 +147,45 @@ fn one(random: &mut Random) -> Result<bool, Errno> {
     };
     Ok(match child.wait()? {
         ExitStatus::Killed => was_killed,
-        ExitStatus::Exited(status) => name == "ends" && status == i64::from(GOOD),
+        ExitStatus::Exited(status) => (name == "ends" || steps > 0) && status == i64::from(GOOD),
         _ => false,
     })
 }
 
 /// Makes no call: hears of its end only if the kernel does not miss it.
-fn spin() -> ! {
-    loop {
+fn spin(steps: u64) {
+    for _ in 0..steps.saturating_mul(1000) {
         core::hint::spin_loop();
     }
 }
 
 /// Threads that spin from their first instruction on, one a hart.
-fn team() -> i32 {
+fn team(steps: u64) -> i32 {
     for hart in 0..env::harts() {
-        let made = thread::Builder::new().hart(hart).spawn::<(), _>(|| spin());
+        let made = thread::Builder::new().hart(hart).spawn(move || spin(steps));
         if made.map(core::mem::forget).is_err() {
             return 1;
         }
     }
-    spin()
+    spin(steps);
+    GOOD
 }
 
 /// Holds ever other channels.
-fn channels() -> i32 {
-    loop {
+fn channels(steps: u64) -> i32 {
+    for _ in 0..steps {
         let some: Vec<_> = (0..16).map(|_| Channel::create(ChannelFlags::NONE)).collect();
         if some.iter().any(Result::is_err) {
             return 1;
         }
     }
+    GOOD
 }
 
 /// Has threads on other harts, and makes others.
-fn threads() -> i32 {
+fn threads(steps: u64) -> i32 {
     let mut hart = 0;
-    loop {
+    for _ in 0..steps {
         hart = (hart + 1) % env::harts();
         let made = thread::Builder::new().hart(hart).spawn(thread::yield_now);
         let ended = match made {
@@ -189,25 +198,28 @@ fn threads() -> i32 {
             return 1;
         }
     }
+    GOOD
 }
 
 /// Maps, writes and unmaps.
-fn memory() -> i32 {
-    loop {
+fn memory(steps: u64) -> i32 {
+    for _ in 0..steps {
         match Mapping::new(8 * PAGE) {
             Ok(mut mapping) if mapping.iter().all(|byte| *byte == 0) => mapping.fill(0xaa),
             Ok(_) => return 2,
             Err(_) => return 1,
         }
     }
+    GOOD
 }
 
 /// Starts processes. When it is killed the last of them goes with it.
-fn parent() -> i32 {
-    loop {
+fn parent(steps: u64) -> i32 {
+    for _ in 0..steps {
         let Ok(child) = Program::new(NAME).arg("child").arg("ends").spawn() else { continue };
         if !child.wait().is_ok_and(|status| status == ExitStatus::Exited(i64::from(GOOD))) {
             return 1;
         }
     }
+    GOOD
 }
