@@ -10,7 +10,7 @@ use skimmer_abi::random::Random;
 pub const NAMES: &[&str] = &["chanstorm", "faults", "spawnstorm"];
 
 /// Ways of `faults` (`WAYS` in user/programs/faults), and its neighbour.
-const FAULTS: u64 = 69;
+const FAULTS: u64 = 70;
 
 /// How much a program was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -271,7 +271,7 @@ mod tests {
         let spawn = work("spawnstorm", &[], None, 3).expect("work");
         assert_eq!((spawn.verified(), spawn.channels(), spawn.digest()), (400, None, 0));
         assert_eq!(spawn.arguments().join(" "), "threads=4 rounds=100 seed=3 plain=0 steps=0");
-        assert_eq!(work("faults", &[], None, 1).map(|faults| faults.verified()), Some(69));
+        assert_eq!(work("faults", &[], None, 1).map(|faults| faults.verified()), Some(70));
     }
 
     #[test]

@@ -2,30 +2,30 @@
 //! A lock between the threads of a process, for short sections.
 //!
 //! There is no call to wait for a lock with. Who cannot have it tries a few
-//! times, then lets equals run, and if that does not help goes down to the
-//! lowest priority until it has the lock: a holder that it keeps from its hart
-//! would otherwise never get on. Nothing spins without end on another hart's
-//! work, and nobody is promised a turn.
+//! times, then lets equals run, and if the holder is less urgent waits at the
+//! holder's priority: a holder that it keeps from its hart would otherwise never
+//! get on. Never lower: whatever else is between the two would keep it from its
+//! own. Nothing spins without end on another hart's work, and nobody is promised
+//! a turn.
 
 use core::cell::UnsafeCell;
 use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use crate::thread;
 
 /// Tries before equals are let run.
 const TRIES: u32 = 16;
-/// Yields before the priority goes down.
+/// Yields before the holder's priority is asked for.
 const YIELDS: u32 = 16;
-/// The lowest priority that a thread may have.
-const LOWEST: u8 = 1;
 
 /// A value that one thread at a time can reach. A thread that takes it twice
 /// waits for ever, and one that is destroyed while it has it keeps it.
 #[derive(Debug, Default)]
 pub struct Lock<T> {
-    taken: AtomicBool,
+    /// The holder's tid ([`thread::tag`]); 0: nobody has it.
+    holder: AtomicU64,
     value: UnsafeCell<T>,
 }
 
@@ -36,13 +36,13 @@ impl<T> Lock<T> {
     /// A lock around a value.
     #[must_use]
     pub const fn new(value: T) -> Self {
-        Self { taken: AtomicBool::new(false), value: UnsafeCell::new(value) }
+        Self { holder: AtomicU64::new(0), value: UnsafeCell::new(value) }
     }
 
     /// Waits until nobody has it, and takes it.
     pub fn lock(&self) -> Guard<'_, T> {
         if !self.try_for(TRIES, || {}) && !self.try_for(YIELDS, thread::yield_now) {
-            self.lock_from_below();
+            self.wait_beside_the_holder();
         }
         Guard { lock: self, stays: PhantomData }
     }
@@ -54,7 +54,13 @@ impl<T> Lock<T> {
 
     fn try_for(&self, turns: u32, between: fn()) -> bool {
         for _ in 0..turns {
-            if !self.taken.swap(true, Ordering::Acquire) {
+            let taken = self.holder.compare_exchange(
+                0,
+                thread::tag(),
+                Ordering::Acquire,
+                Ordering::Relaxed,
+            );
+            if taken.is_ok() {
                 return true;
             }
             between();
@@ -63,13 +69,19 @@ impl<T> Lock<T> {
     }
 
     #[cold]
-    fn lock_from_below(&self) {
-        let before = thread::priority();
-        // Where it cannot go down it must still wait.
-        let _ = thread::set_priority(LOWEST);
-        while !self.try_for(YIELDS, thread::yield_now) {}
-        if let Ok(before) = before {
-            let _ = thread::set_priority(before);
+    fn wait_beside_the_holder(&self) {
+        // Where it cannot be told it must still wait.
+        let own = thread::priority().unwrap_or(u8::MAX);
+        let mut level = own;
+        while !self.try_for(YIELDS, thread::yield_now) {
+            let holders = thread::priority_of(self.holder.load(Ordering::Relaxed));
+            let wanted = holders.map_or(level, |holders| holders.min(own));
+            if wanted != level && thread::set_priority(wanted).is_ok() {
+                level = wanted;
+            }
+        }
+        if level != own {
+            let _ = thread::set_priority(own);
         }
     }
 }
@@ -106,7 +118,7 @@ impl<T> DerefMut for Guard<'_, T> {
 
 impl<T> Drop for Guard<'_, T> {
     fn drop(&mut self) {
-        self.lock.taken.store(false, Ordering::Release);
+        self.lock.holder.store(0, Ordering::Release);
     }
 }
 

@@ -181,6 +181,7 @@ type Body = Box<dyn FnOnce() + Send>;
 
 /// Where a thread begins.
 extern "C" fn run(body: *mut Body) -> ! {
+    keep_tag();
     // SAFETY: `spawn` gave it to this thread only.
     let body = unsafe { Box::from_raw(body) };
     body();
@@ -272,6 +273,33 @@ pub fn id() -> Result<ThreadId> {
     unsafe { raw::answer(Call::ThreadSelf, []) }.map(ThreadId)
 }
 
+/// Who calls, for a lock: its tid, which [`keep_tag`] left in `tp`. 1, which is
+/// nobody's, for a thread that did not begin with us.
+#[inline]
+pub(crate) fn tag() -> u64 {
+    let tag: u64;
+    #[cfg(target_arch = "riscv64")]
+    // SAFETY: reads a register.
+    unsafe {
+        core::arch::asm!("mv {}, tp", out(reg) tag, options(nomem, nostack));
+    };
+    #[cfg(not(target_arch = "riscv64"))]
+    {
+        tag = 0;
+    }
+    tag.max(1)
+}
+
+/// Leaves the calling thread's tid in `tp`, where nothing else uses it: there is
+/// no thread-local storage.
+pub(crate) fn keep_tag() {
+    #[cfg(target_arch = "riscv64")]
+    if let Ok(ThreadId(tid)) = id() {
+        // SAFETY: compiled code of a program never reads or writes tp.
+        unsafe { core::arch::asm!("mv tp, {}", in(reg) tid, options(nomem, nostack)) };
+    }
+}
+
 /// Lets threads of the same priority on this hart run. Those below do not.
 pub fn yield_now() {
     // SAFETY: the call touches no memory. It knows no error.
@@ -294,7 +322,7 @@ pub fn set_priority(priority: u8) -> Result<()> {
     set_priority_of(0, priority)
 }
 
-fn priority_of(thread: u64) -> Result<u8> {
+pub(crate) fn priority_of(thread: u64) -> Result<u8> {
     // SAFETY: the call touches no memory.
     let priority = unsafe { raw::answer(Call::PriorityGet, [thread]) }?;
     Ok(u8::try_from(priority).unwrap_or(u8::MAX))

@@ -3,10 +3,12 @@
 //! through the typed interface. A way's status is the number of its first check
 //! that failed, 0 if none did.
 
+use core::sync::atomic::{AtomicBool, Ordering::SeqCst};
+
 use skimmer_rt::channel::{Channel, ChannelFlags};
 use skimmer_rt::process::{self, ExitStatus, ProcessId, Program};
 use skimmer_rt::thread::{self, JoinHandle};
-use skimmer_rt::{Errno, Result, env, println};
+use skimmer_rt::{Errno, Lock, Result, env, println};
 
 use crate::{NAME, PARENT};
 
@@ -129,5 +131,36 @@ pub(crate) fn channels() -> i64 {
         let name = Channel::create(ChannelFlags::NONE)?.into_id();
         check(name.destroy().is_ok() && name.destroy() == Err(Errno::EINVAL));
         Ok(())
+    })
+}
+
+/// Who waits for a lock gets it, though a thread of its priority never rests.
+pub(crate) fn lock_beside_spinners() -> i64 {
+    static LOCK: Lock<()> = Lock::new(());
+    static IS_HELD: AtomicBool = AtomicBool::new(false);
+    static IS_OVER: AtomicBool = AtomicBool::new(false);
+    /// More than a waiter tries before it does anything about the holder.
+    const TURNS: u32 = 24;
+    first_wrong(|check| {
+        let spins = thread::spawn(|| {
+            while !IS_OVER.load(SeqCst) {
+                core::hint::spin_loop();
+            }
+        })?;
+        let holds = thread::spawn(|| {
+            let held = LOCK.lock();
+            IS_HELD.store(true, SeqCst);
+            (0..TURNS).for_each(|_| thread::yield_now());
+            drop(held);
+        })?;
+        while !IS_HELD.load(SeqCst) {
+            thread::yield_now();
+        }
+        let before = thread::priority()?;
+        drop(LOCK.lock());
+        IS_OVER.store(true, SeqCst);
+        check(thread::priority()? == before);
+        holds.join()?;
+        spins.join()
     })
 }
