@@ -65,9 +65,10 @@ pub(crate) struct Watch {
 #[derive(Debug)]
 pub(crate) struct Fake {
     state: RefCell<State>,
-    /// Bits of a priority or threshold that can be written, and those that
-    /// are always set.
+    /// Bits of a priority that can be written, and those that are always set.
     priority_bits: (u32, u32),
+    /// The same of a threshold.
+    threshold_bits: (u32, u32),
     /// A context and a source that are not connected.
     unrouted: Option<(usize, usize)>,
 }
@@ -86,7 +87,12 @@ impl Fake {
             threshold: vec![0; contexts],
             watch: Watch::default(),
         };
-        Self { state: RefCell::new(state), priority_bits: (7, 0), unrouted: None }
+        Self {
+            state: RefCell::new(state),
+            priority_bits: (7, 0),
+            threshold_bits: (7, 0),
+            unrouted: None,
+        }
     }
 
     /// One with as many level sources.
@@ -98,6 +104,11 @@ impl Fake {
     /// always set.
     pub(crate) fn with_priorities(self, writable: u32, set: u32) -> Self {
         Self { priority_bits: (writable, set), ..self }
+    }
+
+    /// The same of thresholds.
+    pub(crate) fn with_thresholds(self, writable: u32, set: u32) -> Self {
+        Self { threshold_bits: (writable, set), ..self }
     }
 
     /// With a source that is not connected to a context.
@@ -163,10 +174,12 @@ impl Fake {
     pub(crate) fn peek(&self, at: u32) -> u32 {
         self.state.borrow_mut().read(at)
     }
+}
 
-    fn legal(&self, value: u32) -> u32 {
-        value & self.priority_bits.0 | self.priority_bits.1
-    }
+/// What becomes of a value where these bits can be written, and those are
+/// always set.
+fn legal(value: u32, (writable, set): (u32, u32)) -> u32 {
+    value & writable | set
 }
 
 /// Where a number in the block lies: which register of which array.
@@ -275,7 +288,7 @@ impl State {
 
     fn write(&mut self, fake: &Fake, at: u32, value: u32) {
         match self.place(at) {
-            Place::Priority(source) => self.priority[source] = fake.legal(value),
+            Place::Priority(source) => self.priority[source] = legal(value, fake.priority_bits),
             Place::Pending(_) => panic!("pending bits are not for writing"),
             Place::Enables(context, word) => {
                 let last = self.gateways.len().min(32 * word + 32);
@@ -286,7 +299,9 @@ impl State {
                     self.watch.most_enabled = self.watch.most_enabled.max(on);
                 }
             }
-            Place::Threshold(context) => self.threshold[context] = fake.legal(value),
+            Place::Threshold(context) => {
+                self.threshold[context] = legal(value, fake.threshold_bits)
+            }
             Place::Claim(context) => self.complete(context, value),
         }
     }

@@ -37,6 +37,13 @@ fn a_priority_that_would_be_0_is_refused() {
 }
 
 #[test]
+fn a_priority_that_the_threshold_hides_is_refused() {
+    let fake = Fake::levels(2, 2).with_thresholds(0, 2);
+    assert_eq!(tried(&fake, 2), Err(AttachError::CannotBeHeard));
+    assert_eq!(tried(&fake, 3), Ok(3));
+}
+
+#[test]
 fn a_source_that_is_not_connected_to_the_hart_is_refused() {
     let fake = Fake::levels(2, 2).without(1, 1);
     assert_eq!(tried(&fake, 1), Err(AttachError::CannotBeRouted));
