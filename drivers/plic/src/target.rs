@@ -71,11 +71,19 @@ impl<R: Registers> Target<R> {
     /// Masks a source in the PLIC. Its enable bit stays, or its completion
     /// would be ignored.
     fn hide(&self, source: Source) {
+        #[cfg(not(feature = "bug-plic-eoi-order"))]
         self.registers.write(map::priority(source), 0);
+        #[cfg(feature = "bug-plic-eoi-order")]
+        self.registers.write(
+            map::enables(self.context, source.word()),
+            self.owned.word(source.word()) & !source.bit(),
+        );
     }
 
     /// The opposite of [`hide`](Self::hide).
     fn show(&self, source: Source, priority: Priority) {
+        #[cfg(feature = "bug-plic-eoi-order")]
+        self.write_enables(source);
         self.registers.write(map::priority(source), priority.number());
     }
 
@@ -180,6 +188,7 @@ impl<R: Registers> InterruptController for Target<R> {
         self.hide(source);
         self.masked.remove(source);
         self.owned.remove(source);
+        #[cfg(not(feature = "bug-irq-two-harts"))]
         self.write_enables(source);
         Ok(Line::new(source))
     }
