@@ -57,10 +57,12 @@ pub fn check(metadata: &Metadata, compiler: &Compiler) -> Result<String> {
     let stories = std::fs::read_to_string(root().join(STORIES))
         .with_context(|| format!("cannot read {STORIES}"))?;
     let mut wrong = side_doors(&packages);
-    wrong.extend(strangers(&packages, &known));
+    wrong.extend(strangers(&packages, &known, table::ON_FAKES));
     wrong.extend(scripts(&packages));
     wrong.extend(flags(&flag_files(metadata)?));
-    wrong.extend(untold(&known, &stories));
+    let all: BTreeSet<String> =
+        known.into_iter().chain(table::ON_FAKES.iter().map(|fake| fake.1.to_owned())).collect();
+    wrong.extend(untold(&all, &stories));
     let kernel = build::kernel(compiler, &Profile::default())?;
     let elf = std::fs::read(&kernel.elf)?;
     for mark in
@@ -71,7 +73,7 @@ pub fn check(metadata: &Metadata, compiler: &Compiler) -> Result<String> {
     if !wrong.is_empty() {
         bail!("{}", wrong.join("\n"));
     }
-    Ok(format!("{} features that build one in, none of it in the default kernel", known.len()))
+    Ok(format!("{} features that build one in, none of it in the default kernel", all.len()))
 }
 
 fn packages(metadata: &Metadata) -> Packages {
@@ -208,8 +210,9 @@ fn reached(packages: &Packages, package: &str, feature: &str) -> BTreeSet<String
     seen.into_iter().map(|(_, feature)| feature).collect()
 }
 
-/// Bugs that only the features know, or only the table.
-fn strangers(packages: &Packages, known: &BTreeSet<String>) -> Vec<String> {
+/// Bugs that only the features know, or only the tables: of what is `known` by
+/// its boots, and of what only `fakes` show, by package.
+fn strangers(packages: &Packages, known: &BTreeSet<String>, fakes: &[(&str, &str)]) -> Vec<String> {
     let bugs = |package: &Package| {
         let features = package.features.keys().filter(|feature| bug_of(feature).is_some());
         features.cloned().collect::<BTreeSet<String>>()
@@ -218,8 +221,15 @@ fn strangers(packages: &Packages, known: &BTreeSet<String>) -> Vec<String> {
     let missing = known.difference(&of_kernel);
     let mut wrong: Vec<String> =
         missing.map(|feature| format!("{PACKAGE} has no feature `{feature}`")).collect();
+    for &(name, feature) in fakes {
+        if !packages.get(name).is_some_and(|package| package.features.contains_key(feature)) {
+            wrong.push(format!("{name} has no feature `{feature}`"));
+        }
+    }
     for (name, package) in packages {
-        for feature in bugs(package).difference(known) {
+        let bugs = bugs(package);
+        let on_fake = |feature: &&String| fakes.contains(&(name.as_str(), feature.as_str()));
+        for feature in bugs.difference(known).filter(|feature| !on_fake(feature)) {
             wrong.push(format!("{name}: `{feature}` is not in xtask/src/mutants/table.rs"));
         }
     }
@@ -275,7 +285,7 @@ mod tests {
     #[test]
     fn a_bug_and_its_delay_are_no_side_doors() {
         assert_eq!(side_doors(&good()), Vec::<String>::new());
-        assert_eq!(strangers(&good(), &known(&["bug-a", "delay-a"])), Vec::<String>::new());
+        assert_eq!(strangers(&good(), &known(&["bug-a", "delay-a"]), &[]), Vec::<String>::new());
     }
 
     #[test]
@@ -366,14 +376,30 @@ mod tests {
 
     #[test]
     fn features_and_table_know_the_same() {
-        let said = |names: &[&str]| strangers(&good(), &known(names)).join("\n");
+        let said = |names: &[&str]| strangers(&good(), &known(names), &[]).join("\n");
         assert!(said(&["bug-a"]).contains("`delay-a` is not in"));
         assert!(said(&["bug-a", "delay-a", "bug-b"]).contains("no feature `bug-b`"));
         let mut packages = good();
         let image = packages.get_mut(PACKAGE).expect("it is there");
         image.features.insert("bug-a".to_owned(), vec!["arch/bug-a".to_owned()]);
-        let wrong = strangers(&packages, &known(&["bug-a", "delay-a"]));
+        let wrong = strangers(&packages, &known(&["bug-a", "delay-a"]), &[]);
         assert_eq!(wrong, [format!("{PACKAGE}: `bug-a` does not turn on `delay-a`")]);
+    }
+
+    #[test]
+    fn a_bug_of_a_fake_is_its_packages_only() {
+        let mut packages = good();
+        let arch = packages.get_mut("arch").expect("it is there");
+        arch.features.insert("bug-device".to_owned(), vec![]);
+        let said = |fakes: &[(&str, &str)]| {
+            strangers(&packages, &known(&["bug-a", "delay-a"]), fakes).join("\n")
+        };
+        assert_eq!(said(&[("arch", "bug-device")]), "");
+        assert!(said(&[]).contains("arch: `bug-device` is not in"));
+        let elsewhere = said(&[(PACKAGE, "bug-device")]);
+        assert!(elsewhere.contains(&format!("{PACKAGE} has no feature `bug-device`")));
+        assert!(elsewhere.contains("arch: `bug-device` is not in"));
+        assert!(said(&[("nobody", "bug-device")]).contains("nobody has no feature"));
     }
 
     #[test]

@@ -189,6 +189,11 @@ pub const BUGS: &[Bug] = &[
     },
 ];
 
+/// Bugs that no boot can show and a fake device does: the package, and its
+/// feature. The package's own `tests/bugs.rs` shows that each is caught.
+pub const ON_FAKES: &[(&str, &str)] =
+    &[("skimmer-plic", "bug-plic-eoi-order"), ("skimmer-plic", "bug-irq-two-harts")];
+
 /// The bug of that name.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static Bug> {
