@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The driver against a drive that obeys the specification, and against one
+//! that does not.
+
+mod fake;
+mod resets;
