@@ -24,6 +24,8 @@ pub enum Error {
     Unsupported(Unsupported),
     /// After a reset it is another drive, or has other namespaces.
     Changed,
+    /// The controller was shut down.
+    Stopped,
     /// There is no memory for it.
     NoMemory,
     /// As many commands are in flight as the queue holds: take some and retry.
@@ -92,6 +94,7 @@ impl fmt::Display for Error {
             Self::Garbage(field) => write!(f, "the controller says the impossible: {field:?}"),
             Self::Unsupported(what) => write!(f, "not supported: {what:?}"),
             Self::Changed => f.write_str("another drive answers"),
+            Self::Stopped => f.write_str("the controller was shut down"),
             Self::NoMemory => f.write_str("no memory"),
             Self::Full => f.write_str("the queue is full"),
             Self::Misuse(what) => write!(f, "misuse: {what:?}"),

@@ -29,14 +29,34 @@
     clippy::string_slice
 )]
 
+extern crate alloc;
+
+mod admin;
+mod buffer;
+mod controller;
+mod entry;
 mod error;
+pub mod identify;
 mod platform;
+mod prp;
+mod queue;
+mod recovery;
 mod registers;
+mod request;
 mod reset;
+mod rings;
+mod slots;
 mod status;
 
+pub use buffer::{Buffer, Extent};
+pub use controller::{Controller, Options};
 pub use error::{Error, Field, Misuse, Unsupported};
+pub use identify::{ControllerInfo, Namespace};
 pub use platform::{Clock, Dma, Memory, PAGE_SIZE, Platform, Registers};
+pub use queue::{Counts, Patience, QueuePair, Refused};
+pub use recovery::Attended;
 pub use registers::Capabilities;
+pub use request::Request;
 pub use reset::{AdminQueues, disable, enable};
+pub use slots::{Completion, Ticket};
 pub use status::{Cause, Status};

@@ -7,10 +7,8 @@ use crate::platform::Registers;
 /// Controller Capabilities (section 3.1.3.1).
 pub(crate) const CAP: usize = 0x00;
 /// Interrupt Mask Set (section 3.1.3.3).
-#[expect(dead_code, reason = "the controller, which uses it, comes next")]
 pub(crate) const INTMS: usize = 0x0c;
 /// Interrupt Mask Clear (section 3.1.3.4).
-#[expect(dead_code, reason = "the controller, which uses it, comes next")]
 pub(crate) const INTMC: usize = 0x10;
 /// Controller Configuration (section 3.1.3.5).
 pub(crate) const CC: usize = 0x14;

@@ -74,7 +74,6 @@ pub fn enable<P: Platform>(
 ///
 /// # Errors
 /// [`Error::Gone`], or [`Error::NotReady`] after CAP.TO.
-#[expect(dead_code, reason = "the controller, which uses it, comes next")]
 pub(crate) fn shutdown<P: Platform>(
     platform: &P,
     capabilities: &Capabilities,

@@ -2,5 +2,7 @@
 //! The driver against a drive that obeys the specification, and against one
 //! that does not.
 
+mod bringup;
 mod fake;
+mod queues;
 mod resets;

@@ -2,9 +2,11 @@
 //! A drive that obeys the specification, and misbehaves when it is told to.
 //! [`Fake`] is the machine with the drive in it, as the driver sees both.
 
+mod commands;
 mod device;
-#[expect(dead_code, reason = "commands, which move data, come next")]
 mod ram;
+#[expect(dead_code, reason = "the tests of what goes wrong come next")]
+mod trouble;
 
 use std::cell::RefCell;
 use std::rc::Rc;
