@@ -4,5 +4,7 @@
 
 mod bringup;
 mod fake;
+mod faults;
 mod queues;
+mod random;
 mod resets;

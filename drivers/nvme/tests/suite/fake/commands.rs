@@ -117,6 +117,14 @@ impl Device {
         }
         queue.used = queue.used.saturating_sub(freed);
         queue.head = head;
+        for (command, end) in std::mem::take(&mut self.stalled) {
+            self.end(&command, Some(end));
+        }
+    }
+
+    fn is_full(&self, id: u16) -> bool {
+        let ring = self.submissions.get(&id).and_then(|q| self.completions.get(&q.completions));
+        ring.is_some_and(|ring| ring.used + 1 >= ring.entries)
     }
 
     /// Does so many commands; any before any, except the admin's.
@@ -143,6 +151,12 @@ impl Device {
 
     fn end(&mut self, command: &Command, end: End) {
         if let Some((status, result)) = end {
+            if self.is_full(command.queue) {
+                if !self.strays {
+                    self.ram.violations.push("a completion queue is full".into());
+                }
+                return self.stalled.push((command.clone(), (status, result)));
+            }
             self.post(command.queue, command.queue, command.id(), status, result, None);
             let queue = self.submissions.get_mut(&command.queue);
             let ids = &mut queue.expect("it has commands").ids;
@@ -164,7 +178,7 @@ impl Device {
         let head = head.unwrap_or(submissions.head as u16);
         let ring = self.completions.get_mut(&submissions.completions).expect("it is there");
         if ring.used + 1 >= ring.entries {
-            return self.ram.violations.push("completion queue overrun".into());
+            return;
         }
         let at = ring.base + u64::from(ring.tail) * 16;
         let three = u32::from(id) | (u32::from(ring.phase) << 16) | (u32::from(status) << 17);
@@ -197,6 +211,7 @@ impl Device {
 
     fn end_with(&mut self, trouble: Option<Trouble>, command: Command, end: End) {
         let (queue, id) = (command.queue, command.id());
+        self.strays |= trouble.is_some();
         match trouble {
             Some(Trouble::Lost) => {}
             Some(Trouble::WrongId(bits)) => self.post(queue, queue, id ^ bits, 0, 0, None),

@@ -81,6 +81,11 @@ pub(crate) struct Device {
     pub(crate) held: Vec<Command>,
     /// What happens to which command of I/O, counted from 0.
     pub(crate) troubles: BTreeMap<u64, Trouble>,
+    /// Commands that have ended and wait for room in their completion queue.
+    pub(crate) stalled: Vec<(Command, (u16, u32))>,
+    /// Whether there were completions that should not be: only then may a
+    /// completion queue be full.
+    pub(crate) strays: bool,
     /// Commands of I/O that were done.
     pub(crate) done: u64,
     /// Commands that were done, by opcode, with the admin's at 256 and above.
@@ -111,6 +116,8 @@ impl Device {
             completions: BTreeMap::new(),
             fetched: vec![],
             held: vec![],
+            stalled: vec![],
+            strays: false,
             troubles: BTreeMap::new(),
             done: 0,
             opcodes: BTreeMap::new(),
@@ -167,6 +174,7 @@ impl Device {
             self.completions.clear();
             self.fetched.clear();
             self.held.clear();
+            self.stalled.clear();
         }
         if cc >> 14 & 3 != 0 {
             self.csts = (self.csts & !0xc) | 8;
@@ -201,6 +209,9 @@ impl Device {
             0 => self.submissions.get(&id).map(|queue| queue.entries),
             _ => self.completions.get(&id).map(|queue| queue.entries),
         };
+        if self.csts & 2 != 0 {
+            return;
+        }
         if odd != 0 || known.is_none_or(|entries| value >= entries) || self.csts != 1 {
             let what = format!("doorbell {offset:#x} says {value}, of {known:?}");
             return self.ram.violations.push(what);

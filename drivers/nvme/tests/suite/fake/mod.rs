@@ -5,7 +5,6 @@
 mod commands;
 mod device;
 mod ram;
-#[expect(dead_code, reason = "the tests of what goes wrong come next")]
 mod trouble;
 
 use std::cell::RefCell;
@@ -13,6 +12,7 @@ use std::rc::Rc;
 
 pub(crate) use device::{Device, Setup};
 use skimmer_nvme::{Clock, Dma, Memory, PAGE_SIZE, Registers};
+pub(crate) use trouble::Trouble;
 
 /// A machine with a drive.
 #[derive(Clone)]
