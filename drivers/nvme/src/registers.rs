@@ -58,6 +58,9 @@ impl Capabilities {
     /// [`Error::Gone`] if nothing answers; [`Error::Garbage`] and
     /// [`Error::Unsupported`] for what the driver cannot work with.
     pub fn read(registers: &impl Registers) -> Result<Self, Error> {
+        if registers.size() < DOORBELLS {
+            return Err(Error::Garbage(Field::Doorbells));
+        }
         let cap = registers.read64(CAP);
         if cap == u64::MAX {
             return Err(Error::Gone);

@@ -220,6 +220,30 @@ fn the_entry_is_visible_before_the_doorbell() {
 }
 
 #[test]
+fn nothing_of_a_completion_is_older_than_its_phase() {
+    let fake = Fake::new(Setup::default());
+    fake.with(|device| device.ram.weak = true);
+    let mut controller = Controller::start(fake.clone(), Options::default(), 1).expect("it starts");
+    let mut queues = vec![controller.queue_pair(None).expect("there is one")];
+    let namespace = controller.namespaces()[0];
+    for first in 0..100 {
+        let data = pattern(first, 512);
+        let at = first as usize * 512;
+        fake.with(|device| {
+            device.disks.get_mut(&1).expect("it is there").data[at..at + 512].copy_from_slice(&data)
+        });
+        let read = Request::Read { namespace, first, blocks: 1 };
+        queues[0].submit(read, Some(Part::new(&fake, 0, 512))).expect("there is room");
+        queues[0].harvest();
+        let completion = queues[0].take().expect("it is done at once");
+        assert!(completion.buffer.expect("a read has one").bytes() == data);
+    }
+    assert_eq!(queues[0].counts().wrong_queue, 0);
+    controller.shutdown(&mut queues).expect("it stops");
+    fake.assert_clean();
+}
+
+#[test]
 fn a_full_queue_gives_the_buffer_back() {
     let mut bench = Bench::new(Setup { batch: 1, ..Setup::default() }, 3);
     for first in 0..3 {

@@ -78,6 +78,8 @@ fn capabilities_that_cannot_be_used_are_refused() {
     let read = |setup| Capabilities::read(&Fake::new(setup));
     let one_entry = read(Setup { mqes: 0, ..Setup::default() });
     assert_eq!(one_entry, Err(Error::Garbage(Field::QueueEntries)));
+    let small = read(Setup { register_bytes: 0x800, ..Setup::default() });
+    assert_eq!(small, Err(Error::Garbage(Field::Doorbells)));
     let no_nvm = read(Setup { cap: 0, ..Setup::default() });
     assert_eq!(no_nvm, Err(Error::Unsupported(Unsupported::CommandSet)));
     let large_pages = read(Setup { cap: (1 << 37) | (1 << 48), ..Setup::default() });

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Memory that CPU and drive share, with two views of it: on a machine with
-//! weak memory what the CPU writes reaches the drive at the next fence.
+//! weak memory what the CPU writes reaches the drive at the next fence, and
+//! what the drive wrote reaches the CPU at the next fence of the other kind,
+//! apart from what one looks for: phase tags.
 
 use std::collections::BTreeMap;
 
@@ -18,6 +20,8 @@ pub(crate) struct Ram {
     frames: BTreeMap<u64, Frame>,
     /// What the CPU wrote since its last fence.
     pending: Vec<(u64, Vec<u8>)>,
+    /// What the drive wrote since the CPU's last fence for reads.
+    incoming: Vec<(u64, Vec<u8>)>,
     /// Whether writes wait for the fence.
     pub(crate) weak: bool,
     /// How many more pages there are, if there is a limit.
@@ -49,6 +53,7 @@ impl Ram {
         }
         let end = first + (pages * PAGE_SIZE) as u64;
         self.pending.retain(|(at, _)| *at < first || *at >= end);
+        self.incoming.retain(|(at, _)| *at < first || *at >= end);
         if let Some(left) = &mut self.left {
             *left += pages;
         }
@@ -67,6 +72,27 @@ impl Ram {
                 frame.drive[offset..offset + range.len()].copy_from_slice(&bytes[range]);
             });
         }
+    }
+
+    /// What the drive wrote before is the CPU's to see from here on.
+    pub(crate) fn fence_reads(&mut self) {
+        for (at, bytes) in std::mem::take(&mut self.incoming) {
+            each_page(at, bytes.len(), |page, offset, range| {
+                if let Some(frame) = self.frames.get_mut(&page) {
+                    frame.cpu[offset..offset + range.len()].copy_from_slice(&bytes[range]);
+                }
+            });
+        }
+    }
+
+    /// The dword with the phase tag of a completion, as new as it can be.
+    pub(crate) fn cpu_looks(&self, at: u64) -> u32 {
+        let mut bytes = [0; 4];
+        each_page(at, 4, |page, offset, range| {
+            let frame = self.frames.get(&page).expect("the CPU reads its own memory");
+            bytes[range].copy_from_slice(&frame.drive[offset..offset + 4]);
+        });
+        u32::from_le_bytes(bytes)
     }
 
     pub(crate) fn cpu_read(&self, at: u64, into: &mut [u8]) {
@@ -99,11 +125,14 @@ impl Ram {
     pub(crate) fn drive_write(&mut self, at: u64, from: &[u8]) {
         each_page(at, from.len(), |page, offset, range| match self.frames.get_mut(&page) {
             Some(frame) => {
-                frame.cpu[offset..offset + range.len()].copy_from_slice(&from[range.clone()]);
                 frame.drive[offset..offset + range.len()].copy_from_slice(&from[range]);
             }
             None => self.violations.push(format!("the drive writes {page:#x}")),
         });
+        self.incoming.push((at, from.to_vec()));
+        if !self.weak {
+            self.fence_reads();
+        }
     }
 }
 
