@@ -140,7 +140,7 @@ impl<P: Platform> Controller<P> {
     }
 
     /// The next queue pair, with interrupts at `vector` if there is one, else
-    /// without.
+    /// without. While MSI-X is off, 0 is the only vector there is.
     ///
     /// # Errors
     /// [`Misuse::TooManyQueues`] after [`Controller::queues`] of them;

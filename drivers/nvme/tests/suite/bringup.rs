@@ -132,3 +132,51 @@ fn a_shutdown_leaves_nothing_behind() {
     fake.with(|device| assert_eq!((device.ram.live(), device.csts & 1), (0, 0)));
     fake.assert_clean();
 }
+
+#[test]
+fn an_admin_command_that_never_ends_ends_the_start() {
+    for silent in [0x06, 0x09] {
+        let fake = Fake::new(Setup { silent: Some(silent), ..Setup::default() });
+        let started = Controller::start(fake.clone(), Options::default(), 1);
+        assert_eq!(started.err(), Some(Error::TimedOut));
+        fake.with(|device| assert_eq!((device.ram.live(), device.csts), (0, 0)));
+    }
+}
+
+#[test]
+fn what_cannot_be_turned_off_keeps_its_memory() {
+    let setup = Setup { silent: Some(0x06), falls: None, ..Setup::default() };
+    let fake = Fake::new(setup);
+    let started = Controller::start(fake.clone(), Options::default(), 1);
+    assert_eq!(started.err(), Some(Error::TimedOut));
+    // Two queues, and the page that Identify may still fill.
+    fake.with(|device| assert_eq!(device.ram.live(), 3));
+}
+
+#[test]
+fn no_queues_are_no_use() {
+    let setup = Setup { failing: Some((0x09, 2)), ..Setup::default() };
+    let error = start(setup).err();
+    assert_eq!(error, Some(Error::Unsupported(Unsupported::NoQueues)));
+}
+
+#[test]
+fn half_a_queue_pair_is_taken_back() {
+    let (fake, mut controller) =
+        start(Setup { failing: Some((0x01, 0x101)), ..Setup::default() }).expect("it starts");
+    let live = fake.with(|device| device.ram.live());
+    assert!(matches!(controller.queue_pair::<Part>(None), Err(Error::Failed(_))));
+    fake.with(|device| {
+        assert_eq!((device.ram.live(), device.completions.len()), (live, 1));
+        device.setup.failing = None;
+    });
+    assert_eq!(controller.queue_pair::<Part>(None).expect("there is one").id(), 1);
+    fake.assert_clean();
+}
+
+#[test]
+fn without_a_list_every_number_is_asked_for() {
+    let (fake, controller) = start(Setup { old: true, ..Setup::default() }).expect("it starts");
+    assert_eq!(controller.namespaces().iter().map(|n| n.id).collect::<Vec<_>>(), [1, 3]);
+    fake.assert_clean();
+}

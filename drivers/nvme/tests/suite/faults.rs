@@ -236,3 +236,13 @@ fn a_completion_without_an_interrupt_is_found() {
     assert_eq!(bench.next().0, Ok(0));
     bench.end();
 }
+
+#[test]
+fn an_abort_that_hangs_takes_a_reset() {
+    let mut bench = troubled(Setup { silent: Some(0x08), ..Setup::default() }, 0, Trouble::Held);
+    submit(&mut bench);
+    wait(&mut bench);
+    assert!(attend(&mut bench).expect("it comes back").reset);
+    assert_eq!(bench.next().0, Ok(0));
+    bench.end();
+}

@@ -317,8 +317,15 @@ impl Device {
         let ten = command.dwords[10];
         let eleven = command.dwords[11];
         let (id, last) = (ten as u16, ten >> 16);
+        let opcode = command.dwords[0] & 0xff;
+        if self.setup.silent == Some(opcode) {
+            return None;
+        }
+        if let Some((_, status)) = self.setup.failing.filter(|(failing, _)| *failing == opcode) {
+            return Some((status, 0));
+        }
         let good = id != 0 && id <= self.setup.queues && u64::from(last) <= self.setup.mqes;
-        match command.dwords[0] & 0xff {
+        match opcode {
             0x05 if good && eleven & 1 == 1 && !self.completions.contains_key(&id) => {
                 self.completions.insert(id, Completions::new(command.prp(6), last + 1));
             }
@@ -371,7 +378,7 @@ impl Device {
                 data[516..520].copy_from_slice(&256u32.to_le_bytes());
                 data[525] = 1;
             }
-            2 => {
+            2 if !self.setup.old => {
                 let above = self.disks.keys().filter(|key| **key > id).take(1024);
                 for (entry, key) in data.chunks_exact_mut(4).zip(above) {
                     entry.copy_from_slice(&key.to_le_bytes());

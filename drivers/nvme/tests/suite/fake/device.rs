@@ -36,6 +36,12 @@ pub(crate) struct Setup {
     pub(crate) patches: Vec<(u32, usize, Vec<u8>)>,
     /// Whether Abort works.
     pub(crate) aborts: bool,
+    /// The admin command of this opcode is never completed.
+    pub(crate) silent: Option<u32>,
+    /// The admin command of this opcode fails with this status field.
+    pub(crate) failing: Option<(u32, u16)>,
+    /// There is no list of namespaces, as in revision 1.0.
+    pub(crate) old: bool,
     /// Commands done at a pause; 0 is each at its doorbell, in order.
     pub(crate) batch: usize,
 }
@@ -56,6 +62,9 @@ impl Default for Setup {
             namespaces: vec![(1, 9, 4096), (3, 12, 1024)],
             patches: vec![],
             aborts: true,
+            silent: None,
+            failing: None,
+            old: false,
             batch: 0,
         }
     }
