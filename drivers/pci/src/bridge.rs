@@ -69,11 +69,12 @@ fn probe_io<C: ConfigSpace>(registers: &mut Registers<'_, C>) -> Option<IoWidth>
 }
 
 /// The same (bridge 3.2.5.9), and the upper halves must hold what is written.
+/// With both all ones, the base still lies above the limit.
 fn probe_prefetch<C: ConfigSpace>(registers: &mut Registers<'_, C>) -> bool {
     registers.write(PREFETCH_WINDOW, CLOSED);
     let wide = registers.read(PREFETCH_WINDOW) == CLOSED | 0x0001_0001;
     let base = registers.settle(PREFETCH_BASE_UPPER, u32::MAX, u32::MAX);
-    let limit = registers.settle(PREFETCH_LIMIT_UPPER, 0, u32::MAX);
+    let limit = registers.settle(PREFETCH_LIMIT_UPPER, u32::MAX, u32::MAX);
     wide && base && limit
 }
 

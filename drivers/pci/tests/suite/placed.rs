@@ -70,6 +70,37 @@ fn windows_of_32_bits_take_what_finds_no_other() {
 }
 
 #[test]
+fn an_upper_half_that_keeps_nothing_makes_no_64_bits() {
+    for register in [10, 11] {
+        let mut fake = Fake::new(0, 255);
+        let port = fake.bridge(None, 1);
+        fake.functions[port].masks[register] = 0xffff;
+        let card = fake.endpoint(Some(port), 0, &[prefetchable64(20)]);
+        let tree = placed(&mut fake, &ROOMY);
+        assert_eq!(places(&tree, card), [Some(0x4000_0000)]);
+    }
+}
+
+#[test]
+fn a_bridge_with_nothing_behind_forwards_nothing() {
+    let mut fake = Fake::new(0, 255);
+    let port = fake.bridge(None, 1);
+    for at in 7..13 {
+        let mask = fake.functions[port].masks[at];
+        fake.functions[port].registers[at] |= 0xaaaa_5050 & mask;
+    }
+    placed(&mut fake, &ROOMY);
+    let port = &mut fake.functions[port];
+    assert_eq!(port.registers[1] & 7, 6);
+    // The window is closed as well as not decoded.
+    port.registers[1] |= 1;
+    for address in (0..64).flat_map(|bit| [(1 << bit) - 1, 1 << bit, 3 << bit >> 1]) {
+        assert!(!port.forwards(false, address), "{address:#x}");
+        assert!(!port.forwards(true, address), "{address:#x}");
+    }
+}
+
+#[test]
 fn one_bridge_of_32_bits_on_the_way_is_enough() {
     let mut fake = Fake::new(0, 255);
     let narrow = FakeBridge { io: Some(IoWidth::Bits16), prefetch: Some(false) };
