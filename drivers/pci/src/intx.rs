@@ -2,9 +2,8 @@
 //! Interrupt pins, and the way from a function's to the host bridge.
 //!
 //! Role: a bridge hands on the pins of the devices behind it as its own, moved
-//! along by the device's number (bridge 9.1, table 9-1; PCIe 2.2.8.1, table
-//! 2-19). What comes out on the first bus is looked up in the host bridge's
-//! `interrupt-map`.
+//! along by the device's number (bridge 9.1; PCIe 2.2.8.1). What comes out on
+//! the first bus is looked up in the host bridge's `interrupt-map`.
 //! Invariant: a way has at most as many steps as there are buses.
 
 use crate::config::FunctionAddress;

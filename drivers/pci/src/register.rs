@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Where the registers are (PCI figure 6-1 for headers of type 0; bridge figure
-//! 3-3 for type 1; PCIe 7.5.1) and the bits of them that more than one module
+//! Where the registers are (PCI 6.1 for headers of type 0; bridge 3.2 for
+//! type 1; PCIe 7.5.1) and the bits of them that more than one module
 //! knows.
 
 use crate::config::Register;

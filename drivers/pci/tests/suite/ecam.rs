@@ -41,6 +41,8 @@ fn there_are_no_other_addresses() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn every_offset_lies_in_the_window(size in 0..300_u64 << 20, first: u8, last: u8, bus: u8, device in 0..32_u8, function in 0..8_u8, register in 0..1024_u16) {
         let Some(buses) = BusRange::new(first, last) else { return Ok(()) };

@@ -157,7 +157,7 @@ impl Fake {
     }
 
     /// Whom a configuration access arrives at: type 1 until the bus is reached,
-    /// type 0 there (bridge 3.1.2.1).
+    /// type 0 there (bridge 3.1.2).
     fn target(&self, address: ConfigAddress) -> Option<usize> {
         let wanted = address.function;
         if !self.range.contains(wanted.bus()) {
