@@ -121,8 +121,8 @@ calls! {
     /// Zeroed memory: (length, 1 for writable or 0). → address. EINVAL (no
     /// length, or neither 1 nor 0), EAGAIN (a limit of the process), ENOMEM.
     MemoryMap = 40,
-    /// Gives memory back that `MemoryMap` gave: (address, length). → 0.
-    /// EINVAL (not whole pages, or not all of them `MemoryMap`'s), EAGAIN (more
+    /// Gives memory back that `MemoryMap` gave, whatever of it is there: (address,
+    /// length). → 0. EINVAL (not whole pages, or some are others'), EAGAIN (more
     /// pieces than the process may have), ENOMEM.
     MemoryUnmap = 41,
 }

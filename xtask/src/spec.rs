@@ -213,7 +213,7 @@ mod tests {
         workload.program = Some("spawnstorm".to_owned());
         workload.arguments = vec!["threads=2".to_owned()];
         workload.rounds = Some(9);
-        let all = "args=threads=2,rounds=9,seed=7,plain=0";
+        let all = "args=threads=2,rounds=9,seed=7,plain=0,steps=0";
         assert_eq!(
             workload.bootargs(),
             format!("scenario=program seed=7 init=spawnstorm {all} x=1")

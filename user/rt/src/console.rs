@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Text to the kernel's debug console. It is gathered first, so that a line
-//! (of up to 512 bytes) is one call and other threads' text stays out of it.
+//! (of up to 256 bytes) is one call and other threads' text stays out of it.
 
 use core::fmt::{self, Write as _};
 

@@ -191,8 +191,12 @@ pub const BUGS: &[Bug] = &[
 
 /// Bugs that no boot can show and a fake device does: the package, and its
 /// feature. The package's own `tests/bugs.rs` shows that each is caught.
-pub const ON_FAKES: &[(&str, &str)] =
-    &[("skimmer-plic", "bug-plic-eoi-order"), ("skimmer-plic", "bug-irq-two-harts")];
+pub const ON_FAKES: &[(&str, &str)] = &[
+    ("skimmer-plic", "bug-plic-eoi-order"),
+    ("skimmer-plic", "bug-irq-two-harts"),
+    ("skimmer-nvme", "bug-nvme-phase"),
+    ("skimmer-nvme", "bug-nvme-fence"),
+];
 
 /// The bug of that name.
 #[must_use]

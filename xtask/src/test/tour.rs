@@ -93,6 +93,9 @@ fn steps(text: &str) -> Result<Vec<Step>> {
     Ok(steps)
 }
 
+/// Where the tour's program comes to lie.
+const PROGRAM: &str = "user/programs/greet/";
+
 /// Makes `tree` what git has of ours, with what is changed and new. What was
 /// built there stays: files keep their times.
 fn copy_tree(tree: &Path) -> Result<()> {
@@ -108,8 +111,10 @@ fn copy_tree(tree: &Path) -> Result<()> {
     let mut git = Command::new("git");
     git.current_dir(root()).args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]);
     let names = process::read(&mut git).context("git must say what belongs to the tree")?;
-    // What is deleted and not committed, git still has.
-    let names = names.split_terminator('\0').filter(|name| root().join(name).is_file());
+    // What is deleted and not committed, git still has. Whoever has done the tour
+    // by hand has its program.
+    let is_ours = |name: &&str| !name.starts_with(PROGRAM) && root().join(name).is_file();
+    let names = names.split_terminator('\0').filter(is_ours);
     for name in names {
         let (from, to) = (root().join(name), tree.join(name));
         std::fs::create_dir_all(to.parent().unwrap_or(tree))?;
