@@ -20,11 +20,15 @@ const TRIES: u32 = 16;
 /// Yields before the holder's priority is asked for.
 const YIELDS: u32 = 16;
 
+/// No thread's name. Not 0, so that a lock is in the program's file and not in
+/// memory that only the kernel has zeroed.
+const NOBODY: u64 = u64::MAX;
+
 /// A value that one thread at a time can reach. A thread that takes it twice
 /// waits for ever, and one that is destroyed while it has it keeps it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Lock<T> {
-    /// The holder's tid ([`thread::tag`]); 0: nobody has it.
+    /// The holder's tid ([`thread::tag`]), or [`NOBODY`].
     holder: AtomicU64,
     value: UnsafeCell<T>,
 }
@@ -36,7 +40,7 @@ impl<T> Lock<T> {
     /// A lock around a value.
     #[must_use]
     pub const fn new(value: T) -> Self {
-        Self { holder: AtomicU64::new(0), value: UnsafeCell::new(value) }
+        Self { holder: AtomicU64::new(NOBODY), value: UnsafeCell::new(value) }
     }
 
     /// Waits until nobody has it, and takes it.
@@ -55,7 +59,7 @@ impl<T> Lock<T> {
     fn try_for(&self, turns: u32, between: fn()) -> bool {
         for _ in 0..turns {
             let taken = self.holder.compare_exchange(
-                0,
+                NOBODY,
                 thread::tag(),
                 Ordering::Acquire,
                 Ordering::Relaxed,
@@ -118,7 +122,7 @@ impl<T> DerefMut for Guard<'_, T> {
 
 impl<T> Drop for Guard<'_, T> {
     fn drop(&mut self) {
-        self.lock.holder.store(0, Ordering::Release);
+        self.lock.holder.store(NOBODY, Ordering::Release);
     }
 }
 

@@ -6,15 +6,15 @@
 //! the bias, sp at the end of the first thread's stack (aligned to 16 bytes, or
 //! it is cut here), a0 with the address of [`Start`], which stays readable for
 //! ever; data that the file does not hold zeroed. gp is not used: the linker
-//! relaxes nothing to it. tp has the thread's tid: there is no thread-local
-//! storage. fcsr is
+//! relaxes nothing to it. tp is 0 at first, and has the thread's tid once it takes
+//! a lock (`thread::tag`): there is no thread-local storage. fcsr is
 //! taken to be 0 and the floating-point registers to be usable when they are
 //! first used.
 
 use skimmer_abi::call::Start;
 
 use crate::args::Args;
-use crate::{env, process, thread};
+use crate::{env, process};
 
 /// Status of a program whose arguments or environment are no UTF-8.
 pub const BAD_START: i64 = 102;
@@ -61,7 +61,6 @@ unsafe extern "Rust" {
 
 /// Runs the program and ends the process with what it says.
 extern "C" fn begin(start: *const Start) -> ! {
-    thread::keep_tag();
     // SAFETY: the kernel passes the address of it, and never takes it back.
     let start = unsafe { &*start };
     let arguments = text(start.arguments, start.arguments_length);

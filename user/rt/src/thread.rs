@@ -181,7 +181,6 @@ type Body = Box<dyn FnOnce() + Send>;
 
 /// Where a thread begins.
 extern "C" fn run(body: *mut Body) -> ! {
-    keep_tag();
     // SAFETY: `spawn` gave it to this thread only.
     let body = unsafe { Box::from_raw(body) };
     body();
@@ -273,31 +272,39 @@ pub fn id() -> Result<ThreadId> {
     unsafe { raw::answer(Call::ThreadSelf, []) }.map(ThreadId)
 }
 
-/// Who calls, for a lock: its tid, which [`keep_tag`] left in `tp`. 1, which is
-/// nobody's, for a thread that did not begin with us.
+/// Who calls, for a lock: its tid, which is kept in `tp`, where nothing else is:
+/// there is no thread-local storage. Never 0. A thread asks for it when it first
+/// takes a lock, and makes no call before.
 #[inline]
 pub(crate) fn tag() -> u64 {
-    let tag: u64;
-    #[cfg(target_arch = "riscv64")]
-    // SAFETY: reads a register.
-    unsafe {
-        core::arch::asm!("mv {}, tp", out(reg) tag, options(nomem, nostack));
-    };
-    #[cfg(not(target_arch = "riscv64"))]
-    {
-        tag = 0;
-    }
-    tag.max(1)
+    let tag = kept_tag();
+    if tag == 0 { keep_tag() } else { tag }
 }
 
-/// Leaves the calling thread's tid in `tp`, where nothing else uses it: there is
-/// no thread-local storage.
-pub(crate) fn keep_tag() {
+#[cfg(target_arch = "riscv64")]
+#[inline]
+fn kept_tag() -> u64 {
+    let tag: u64;
+    // SAFETY: reads a register, which the kernel zeroes at a thread's birth.
+    unsafe { core::arch::asm!("mv {}, tp", out(reg) tag, options(nomem, nostack)) };
+    tag
+}
+
+#[cfg(not(target_arch = "riscv64"))]
+const fn kept_tag() -> u64 {
+    1
+}
+
+#[cold]
+fn keep_tag() -> u64 {
+    // A name that nobody has, if ours is not to be had.
+    let tag = id().map_or(1, |ThreadId(tid)| tid);
     #[cfg(target_arch = "riscv64")]
-    if let Ok(ThreadId(tid)) = id() {
-        // SAFETY: compiled code of a program never reads or writes tp.
-        unsafe { core::arch::asm!("mv tp, {}", in(reg) tid, options(nomem, nostack)) };
-    }
+    // SAFETY: compiled code of a program neither reads nor writes tp.
+    unsafe {
+        core::arch::asm!("mv tp, {}", in(reg) tag, options(nomem, nostack));
+    };
+    tag
 }
 
 /// Lets threads of the same priority on this hart run. Those below do not.
