@@ -6,7 +6,7 @@ use clap::Args;
 use crate::bench;
 use crate::build::Profile;
 use crate::mutants::table::features;
-use crate::test::off_times;
+use crate::test::{off_times, shortage};
 
 /// How the kernel is built.
 #[derive(Clone, Debug, Args)]
@@ -20,9 +20,11 @@ pub struct BuildArgs {
     pub debug: bool,
     /// A cargo feature of the kernel (repeatable): off-times measures how long
     /// interrupts stay masked and preemption deferred (in instructions with
-    /// --schedule rr); bug-NAME builds in a deliberate bug (`cargo xtask mutants
-    /// --list` names them), delay-NAME only the delay that such a bug has to
-    /// widen its window, if it has one.
+    /// --schedule rr); shortage refuses memory on purpose, one request in N with
+    /// --append shortage=N; bench counts what `cargo xtask bench` shows; bug-NAME
+    /// builds in a deliberate bug (`cargo xtask mutants --list` names them),
+    /// delay-NAME only the delay that such a bug has to widen its window, if it
+    /// has one.
     #[arg(long, value_name = "FEATURE", value_delimiter = ',', value_parser = feature)]
     pub features: Vec<String>,
 }
@@ -49,10 +51,8 @@ impl BuildArgs {
 }
 
 fn feature(text: &str) -> Result<String, String> {
-    let known: Vec<String> = features()
-        .into_iter()
-        .chain([off_times::FEATURE.to_owned(), bench::FEATURE.to_owned()])
-        .collect();
+    let others = [off_times::FEATURE, bench::FEATURE, shortage::FEATURE].map(ToOwned::to_owned);
+    let known: Vec<String> = features().into_iter().chain(others).collect();
     if known.iter().any(|name| name == text) {
         return Ok(text.to_owned());
     }
