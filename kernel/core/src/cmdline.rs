@@ -18,6 +18,8 @@ pub struct CommandLine<'a> {
     pub clients: Option<u32>,
     /// `servers=N`: server threads, where a scenario has several.
     pub servers: Option<u32>,
+    /// `hart=N`: the id of a hart, where a scenario has something for one.
+    pub hart: Option<u64>,
     /// `seed=N`: perturbs the run.
     pub seed: u64,
     /// `init=NAME`: the program that the scenario `program` runs.
@@ -67,7 +69,7 @@ impl<'a> TryFrom<&'a str> for CommandLine<'a> {
     fn try_from(text: &'a str) -> Result<Self, BadWord<'a>> {
         let (mut scenario, mut rounds, mut clients, mut seed) = (None, None, None, None);
         let (mut front_door, mut servers, mut kstress) = (None, None, None);
-        let (mut init, mut args, mut shortage) = (None, None, None);
+        let (mut init, mut args, mut shortage, mut hart) = (None, None, None, None);
         for word in text.split_ascii_whitespace() {
             let (key, value) = word.split_once('=').ok_or(BadWord::NoValue(word))?;
             let was_given = match key {
@@ -79,6 +81,7 @@ impl<'a> TryFrom<&'a str> for CommandLine<'a> {
                 "rounds" => rounds.replace(number(word, value)?).is_some(),
                 "clients" => clients.replace(number(word, value)?).is_some(),
                 "servers" => servers.replace(number(word, value)?).is_some(),
+                "hart" => hart.replace(number(word, value)?).is_some(),
                 "init" => init.replace(value).is_some(),
                 "args" => args.replace(value).is_some(),
                 "shortage" => shortage.replace(number(word, value)?).is_some(),
@@ -96,6 +99,7 @@ impl<'a> TryFrom<&'a str> for CommandLine<'a> {
             rounds,
             clients,
             servers,
+            hart,
             init,
             args,
             shortage,
@@ -127,6 +131,7 @@ mod tests {
         let refused = [
             ("rounds", BadWord::NoValue("rounds")),
             ("rounds=ten", BadWord::BadNumber("rounds=ten")),
+            ("hart=last", BadWord::BadNumber("hart=last")),
             ("rounds=-1", BadWord::BadNumber("rounds=-1")),
             ("clients=4294967296", BadWord::BadNumber("clients=4294967296")),
             ("seed=", BadWord::BadNumber("seed=")),

@@ -171,6 +171,13 @@ pub const BUGS: &[Bug] = &[
         check: Check::Panic { text: "user-trap-on-kernel-stack" },
         ..program("hello")
     },
+    // The source goes round all harts, and each leaves it enabled.
+    Bug {
+        name: "irq-two-harts",
+        scenario: Scenario::Ist,
+        check: Check::GuestCheck { name: "one-irq-one-hart" },
+        ..USUAL
+    },
     // One thread: nothing else reaches the hart on which the child spins, and
     // goes on doing so while all others sleep.
     Bug {

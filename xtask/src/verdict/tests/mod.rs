@@ -7,7 +7,7 @@ mod programs;
 mod work;
 
 use super::*;
-use crate::record::PanicInfo;
+use crate::record::{Interrupts, PanicInfo};
 
 fn outcome() -> Outcome {
     Outcome {
