@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The named bugs of this crate, and for each the test that catches it and
-//! what it says. No boot shows them: QEMU takes every completion, and a source
-//! that is never moved is never on two harts. docs/races.md has their stories.
+//! what it says. No boot shows the first: QEMU takes every completion. The second
+//! is caught in boots of `ist` as well. docs/races.md has their stories.
 //!
 //! Builds the suite once more for each, in the same target directory.
 

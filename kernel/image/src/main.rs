@@ -81,8 +81,8 @@ extern "Rust" fn skimmer_main(boot: BootArgs) -> ! {
 #[expect(unsafe_code, reason = "the boot code of arch calls it by this name")]
 #[unsafe(no_mangle)]
 extern "Rust" fn skimmer_idle() -> ! {
-    smp::arrive();
     interrupts::listen();
+    smp::arrive();
     cpu::begin_idle();
     loop {
         cpu::idle_turn();

@@ -196,7 +196,7 @@ pub const BUGS: &[Bug] = &[
     },
 ];
 
-/// Bugs that no boot can show and a fake device does: the package, and its
+/// Bugs that a fake device shows, most of which no boot can: the package, and its
 /// feature. The package's own `tests/bugs.rs` shows that each is caught.
 pub const ON_FAKES: &[(&str, &str)] = &[
     ("skimmer-plic", "bug-plic-eoi-order"),

@@ -71,6 +71,7 @@ pub const CASES: &[Case] = &[
     scenario("off-times-threads-1-hart", Scenario::Threads, 1),
     scenario("off-times-flood-1-hart", Scenario::Flood, 1),
     scenario("off-times-preempt-1-hart", Scenario::Preempt, 1),
+    scenario("off-times-ist-1-hart", Scenario::Ist, 1),
     program("off-times-chanstorm-1-hart", "chanstorm", &["rounds=5"]),
     program("off-times-spawnstorm-1-hart", "spawnstorm", &["rounds=40"]),
     scenario("off-times-msgstorm", Scenario::Msgstorm, 8),
