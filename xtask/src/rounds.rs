@@ -50,6 +50,8 @@ pub struct Rounds {
     pub servers: Option<u64>,
     /// `hart=`.
     pub hart: Option<u64>,
+    /// `load=busy`.
+    pub busy: bool,
     /// `with=kstress`: others beside them, until they are done.
     pub kstress: bool,
 }
@@ -89,6 +91,7 @@ impl Rounds {
             clients: number("clients="),
             servers: number("servers="),
             hart: number("hart="),
+            busy: value("load=") == Some("busy"),
             kstress: value("with=") == Some("kstress"),
         }
     }
@@ -141,7 +144,8 @@ impl Rounds {
                 let rounds = self.total.unwrap_or(usual::IST);
                 let verified = rounds.saturating_add(visits(harts));
                 // Each thread is given a home and tells its end.
-                let messages = Messages::Exactly(harts.saturating_mul(2));
+                let threads = harts.saturating_add(u64::from(self.busy));
+                let messages = Messages::Exactly(threads.saturating_mul(2));
                 Due { verified: verified..=verified, messages, ..exactly(harts, rounds) }
             }
             _ => return None,
@@ -203,13 +207,14 @@ mod tests {
 
     #[test]
     fn the_words_for_the_guest_are_read() {
-        let words = ["rounds=9", "clients=2", "servers=3", "hart=6", "with=kstress"];
+        let words = ["rounds=9", "clients=2", "servers=3", "hart=6", "load=busy", "with=kstress"];
         let read = rounds(None, &words);
         let all = Rounds {
             total: Some(9),
             clients: Some(2),
             servers: Some(3),
             hart: Some(6),
+            busy: true,
             kstress: true,
         };
         assert_eq!(read, all);
@@ -265,6 +270,8 @@ mod tests {
         let due = asked.due(Scenario::Ist, 8).expect("it works");
         assert_eq!((due.verified, due.messages), (78..=78, Messages::Exactly(16)));
         assert_eq!(asked.interrupts(Scenario::Ist, 8), Some((Some(3), 50, 28)));
+        let busy = rounds(None, &["load=busy"]).due(Scenario::Ist, 8).expect("it works");
+        assert_eq!(busy.messages, Messages::Exactly(18));
         assert_eq!(Rounds::default().interrupts(Scenario::Ist, 1), Some((None, 300, 0)));
         assert_eq!(asked.interrupts(Scenario::Ports, 8), None);
     }

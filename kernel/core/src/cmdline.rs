@@ -20,6 +20,9 @@ pub struct CommandLine<'a> {
     pub servers: Option<u32>,
     /// `hart=N`: the id of a hart, where a scenario has something for one.
     pub hart: Option<u64>,
+    /// `load=idle`, `load=busy`: what else is on that hart, if the scenario is to
+    /// tell how long an interrupt takes to its thread.
+    pub load: Option<Load>,
     /// `seed=N`: perturbs the run.
     pub seed: u64,
     /// `init=NAME`: the program that the scenario `program` runs.
@@ -34,6 +37,15 @@ pub struct CommandLine<'a> {
     /// `door=front`: secondary harts are sent to the image's entry, as
     /// firmware with a race in it does by mistake.
     pub is_front_door: bool,
+}
+
+/// What a hart does when an interrupt comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Load {
+    /// It sleeps.
+    Idle,
+    /// It runs a less urgent thread.
+    Busy,
 }
 
 /// A word that cannot be understood.
@@ -69,7 +81,8 @@ impl<'a> TryFrom<&'a str> for CommandLine<'a> {
     fn try_from(text: &'a str) -> Result<Self, BadWord<'a>> {
         let (mut scenario, mut rounds, mut clients, mut seed) = (None, None, None, None);
         let (mut front_door, mut servers, mut kstress) = (None, None, None);
-        let (mut init, mut args, mut shortage, mut hart) = (None, None, None, None);
+        let (mut init, mut args, mut shortage) = (None, None, None);
+        let (mut hart, mut load) = (None, None);
         for word in text.split_ascii_whitespace() {
             let (key, value) = word.split_once('=').ok_or(BadWord::NoValue(word))?;
             let was_given = match key {
@@ -82,6 +95,8 @@ impl<'a> TryFrom<&'a str> for CommandLine<'a> {
                 "clients" => clients.replace(number(word, value)?).is_some(),
                 "servers" => servers.replace(number(word, value)?).is_some(),
                 "hart" => hart.replace(number(word, value)?).is_some(),
+                "load" if value == "idle" => load.replace(Load::Idle).is_some(),
+                "load" if value == "busy" => load.replace(Load::Busy).is_some(),
                 "init" => init.replace(value).is_some(),
                 "args" => args.replace(value).is_some(),
                 "shortage" => shortage.replace(number(word, value)?).is_some(),
@@ -100,6 +115,7 @@ impl<'a> TryFrom<&'a str> for CommandLine<'a> {
             clients,
             servers,
             hart,
+            load,
             init,
             args,
             shortage,
@@ -138,6 +154,7 @@ mod tests {
             ("shortage=0", BadWord::BadNumber("shortage=0")),
             ("scenario=prots", BadWord::UnknownScenario("prots")),
             ("round=1", BadWord::UnknownKey("round=1")),
+            ("load=heavy", BadWord::UnknownKey("load=heavy")),
             ("door=back", BadWord::UnknownKey("door=back")),
             ("seed=1 seed=1", BadWord::Twice("seed=1")),
         ];

@@ -36,20 +36,35 @@ pub const FEATURE: &str = "bench";
 /// The program in the boot package.
 pub const PROGRAM: &str = "bench";
 
-/// A boot, and the argument that the program gets.
+/// A boot.
 #[derive(Clone, Copy, Debug)]
 struct Case {
     name: &'static str,
-    argument: &'static str,
+    what: What,
     harts: u32,
     schedule: Schedule,
 }
 
-/// Both boots. On several harts an instruction is 128 ns, so that harts take
+/// What is measured in it.
+#[derive(Clone, Copy, Debug)]
+enum What {
+    /// The program, which gets that argument.
+    Program(&'static str),
+    /// Scenario `ist`, beside that load.
+    Interrupts(&'static str),
+}
+
+/// Alarms of scenario `ist`.
+const ALARMS: u64 = 200;
+
+/// Every boot. On several harts an instruction is 128 ns, so that harts take
 /// turns every 781,250 instructions at the latest and get into each other's way.
 const CASES: &[Case] = &[
-    Case { name: "1-hart", argument: "one", harts: 1, schedule: Schedule::Rr(0) },
-    Case { name: "8-harts", argument: "harts", harts: 8, schedule: Schedule::Rr(7) },
+    Case { name: "1-hart", what: What::Program("one"), harts: 1, schedule: Schedule::Rr(0) },
+    Case { name: "8-harts", what: What::Program("harts"), harts: 8, schedule: Schedule::Rr(7) },
+    // An instruction is a nanosecond of the alarm clock.
+    Case { name: "idle", what: What::Interrupts("load=idle"), harts: 1, schedule: Schedule::Rr(0) },
+    Case { name: "busy", what: What::Interrupts("load=busy"), harts: 1, schedule: Schedule::Rr(0) },
 ];
 
 /// A figure as the guest told it.
@@ -174,14 +189,7 @@ fn one(
         initrd: Some(PathBuf::from(package)),
         extra: Vec::new(),
     };
-    let workload = Workload {
-        scenario: Scenario::Program,
-        rounds: None,
-        seed: 1,
-        program: Some(PROGRAM.to_owned()),
-        arguments: vec![case.argument.to_owned()],
-        append: Vec::new(),
-    };
+    let workload = case.what.workload();
     let spec = Boot {
         machine: &machine,
         elf: &kernel.elf,
@@ -190,10 +198,7 @@ fn one(
         dir,
         timeout: crate::watchdog::DEFAULT_TIMEOUT,
         wait: false,
-        reproduce: &format!(
-            "cargo xtask run --program {PROGRAM} --harts {} --schedule {} -- {}",
-            case.harts, case.schedule, case.argument
-        ),
+        reproduce: &case.run_line(),
     };
     let booted = boot(&spec, &mut |_| {})?;
     let problem = booted.verdict.problems.first();
@@ -203,6 +208,36 @@ fn one(
         _ => None,
     });
     Ok((told(&booted.records), firmware.unwrap_or_default()))
+}
+
+impl What {
+    fn workload(self) -> Workload {
+        let (program, rounds) = match self {
+            Self::Program(_) => (Some(PROGRAM.to_owned()), None),
+            Self::Interrupts(_) => (None, Some(ALARMS)),
+        };
+        let (arguments, append) = match self {
+            Self::Program(argument) => (vec![argument.to_owned()], vec![]),
+            Self::Interrupts(load) => (vec![], vec![load.to_owned()]),
+        };
+        let scenario = if program.is_some() { Scenario::Program } else { Scenario::Ist };
+        Workload { scenario, rounds, seed: 1, program, arguments, append }
+    }
+}
+
+impl Case {
+    /// The command that makes it once.
+    fn run_line(&self) -> String {
+        let machine = format!("--harts {} --schedule {}", self.harts, self.schedule);
+        match self.what {
+            What::Program(argument) => {
+                format!("cargo xtask run --program {PROGRAM} {machine} -- {argument}")
+            }
+            What::Interrupts(load) => format!(
+                "cargo xtask run --scenario ist --rounds {ALARMS} {machine} --append {load}"
+            ),
+        }
+    }
 }
 
 /// The figures that a boot told.

@@ -4,13 +4,22 @@
 //! again. Before it stays on the hart that was asked for, the source goes round
 //! all the others. Each alarm must wake its thread once, on the hart where the
 //! source is, and no other hart may hear of it.
+//!
+//! With `load=` it tells how long the interrupts on that hart took to their
+//! thread: from the alarm to the thread that looks at the clock. The alarm's
+//! nanoseconds are instructions where the emulator makes them so (`cargo xtask
+//! bench`), and time elsewhere.
 
-use core::sync::atomic::{AtomicU64, Ordering};
+use alloc::boxed::Box;
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use skimmer_abi::{inspect::HartInspect, record::Interrupts};
-use skimmer_arch::{cpu, mmio::Mmio, time};
+use skimmer_abi::{
+    inspect::HartInspect,
+    record::{Interrupts, Record},
+};
+use skimmer_arch::{console, cpu, mmio::Mmio, time};
 use skimmer_core::{
-    cmdline::CommandLine,
+    cmdline::{CommandLine, Load},
     ids::{HartIndex, ThreadId},
 };
 use skimmer_fdt::Fdt;
@@ -19,7 +28,9 @@ use skimmer_goldfish_rtc::{COMPATIBLE, Register, Registers, Rtc};
 use super::{Report, announce, failed, mix, spawn};
 use crate::{
     interrupts::{self, Interrupt},
-    lwkt, platform, smp,
+    lwkt, platform,
+    process::counts,
+    smp,
 };
 
 /// Alarms on the hart that was asked for, unless the command line says otherwise.
@@ -30,6 +41,9 @@ const VISIT: u64 = 4;
 
 /// Above `kstress` and every other workload: its device waits.
 const PRIORITY: u8 = 200;
+
+/// Of the thread that keeps the hart busy.
+const BUSY_PRIORITY: u8 = 20;
 
 /// An alarm rings after so many nanoseconds at the least, and at the most after
 /// so many more.
@@ -68,15 +82,16 @@ pub(super) fn run(line: &CommandLine<'_>, tree: &Fdt<'_>) -> Report {
     announce(line, services.len(), rounds);
     let strays_before = sum(|hart| &hart.stray_interrupts, |_| true);
     let mut report = Report::default();
-    let others = (0..services.len()).filter(|&hart| hart != at);
-    let visits = others.map(|hart| (hart, VISIT)).chain([(at, rounds)]);
-    for (number, (hart, alarms)) in (0..).zip(visits) {
-        let visit = Visit { clock, alarms, seed: mix(line.seed ^ mix(number)) };
-        report.errors += visit.on(services[hart], &mut report.verified);
+    let visit = |number, alarms| Visit { clock, alarms, seed: mix(line.seed ^ mix(number)) };
+    for (number, hart) in (0..services.len()).filter(|&hart| hart != at).enumerate() {
+        report.add(&visit(number as u64, VISIT).on(services[hart]));
         // What follows would wait for alarms that do not come.
         if report.errors > 0 {
             break;
         }
+    }
+    if report.errors == 0 {
+        report.add(&stay(visit(services.len() as u64, rounds), services[at], line.load));
     }
     let home = services[at].home();
     let is_home = |hart: HartIndex| hart == home;
@@ -87,8 +102,71 @@ pub(super) fn run(line: &CommandLine<'_>, tree: &Fdt<'_>) -> Report {
         stray: sum(|hart| &hart.stray_interrupts, |_| true) - strays_before,
     });
     // Each thread is given a home, and tells its end.
-    report.messages = Some(2 * services.len() as u64);
+    let threads = services.len() as u64 + u64::from(line.load == Some(Load::Busy));
+    report.messages = Some(2 * threads);
     report
+}
+
+impl Report {
+    fn add(&mut self, tally: &Tally) {
+        self.verified += tally.verified;
+        self.errors += tally.errors;
+    }
+}
+
+/// The alarms on the hart that was asked for, beside that load.
+fn stay(visit: Visit, service: ThreadId, load: Option<Load>) -> Tally {
+    let busy = (load == Some(Load::Busy)).then(|| Busy::start(service));
+    let before = counts();
+    let tally = visit.on(service);
+    if let Some(load) = load {
+        console::send(Record::Figure {
+            name: match load {
+                Load::Idle => "interrupt-to-ist-idle",
+                Load::Busy => "interrupt-to-ist-busy",
+            },
+            operations: tally.verified,
+            instructions: tally.late,
+            counts: counts().zip(before).map(|(now, before)| now.since(&before)),
+        });
+    }
+    if let Some(busy) = busy {
+        busy.stop();
+    }
+    tally
+}
+
+/// A thread that keeps a hart from sleeping.
+struct Busy(&'static AtomicBool);
+
+impl Busy {
+    fn start(service: ThreadId) -> Self {
+        let is_over: &'static AtomicBool = Box::leak(Box::default());
+        let collector = lwkt::current();
+        let thread = spawn(service, "busy", BUSY_PRIORITY, move || {
+            while !is_over.load(Ordering::Relaxed) {
+                core::hint::spin_loop();
+            }
+            let _ = lwkt::call(collector, lwkt::message([0; 8]));
+        });
+        lwkt::schedule(thread);
+        Self(is_over)
+    }
+
+    fn stop(self) {
+        self.0.store(true, Ordering::Relaxed);
+        lwkt::reply(lwkt::receive(), 0);
+    }
+}
+
+/// What came of some alarms.
+#[derive(Debug, Default)]
+struct Tally {
+    /// Alarms that were verified.
+    verified: u64,
+    errors: u64,
+    /// How much later than its alarm the thread looked at the clock, summed up.
+    late: u64,
 }
 
 impl AlarmClock {
@@ -137,46 +215,55 @@ struct Visit {
 
 impl Visit {
     /// Lets a thread on the hart of that service thread do it, and waits for its
-    /// end. Returns the errors, and adds what it verified.
-    fn on(self, service: ThreadId, verified: &mut u64) -> u64 {
+    /// end.
+    fn on(self, service: ThreadId) -> Tally {
         let collector = lwkt::current();
         let thread = spawn(service, "ist", PRIORITY, move || {
-            let (verified, errors) = self.run();
-            let words = [verified, errors, 0, 0, 0, 0, 0, 0];
+            let Tally { verified, errors, late } = self.run();
+            let words = [verified, errors, late, 0, 0, 0, 0, 0];
             let _ = lwkt::call(collector, lwkt::message(words));
         });
         lwkt::schedule(thread);
         let done = lwkt::receive();
-        let [more, errors, ..] = done.payload().words();
+        let [verified, errors, late, ..] = done.payload().words();
         lwkt::reply(done, 0);
-        *verified += more;
-        errors
+        Tally { verified, errors, late }
     }
 
-    /// The thread: alarms that were verified, and errors.
-    fn run(&self) -> (u64, u64) {
+    /// The thread.
+    fn run(&self) -> Tally {
+        let mut tally = Tally::default();
         let rtc = Rtc::new(self.clock.registers);
         let Ok(interrupt) = Interrupt::attach(self.clock.source) else {
-            return (0, failed("a source that nobody has can be attached", false));
+            tally.errors = failed("a source that nobody has can be attached", false);
+            return tally;
         };
         let is_refused = Interrupt::attach(self.clock.source).is_err();
-        let mut errors = failed("a source that somebody has cannot be attached", is_refused);
+        tally.errors = failed("a source that somebody has cannot be attached", is_refused);
         let before = Heard::now();
         rtc.enable();
-        let mut done = 0;
-        while done < self.alarms && errors == 0 {
-            errors += self.alarm(&rtc, &interrupt, mix(self.seed ^ done));
-            errors += before.check(done + 1);
-            done += 1;
+        for number in 1..=self.alarms {
+            self.alarm(&rtc, &interrupt, mix(self.seed ^ number), &mut tally);
+            tally.errors += before.check(number)
+                + failed("each alarm wakes its thread once", interrupt.posts() == number);
+            if tally.errors > 0 {
+                break;
+            }
+            tally.verified = number;
             lwkt::count_work();
         }
         rtc.silence();
-        errors += failed("each alarm wakes its thread once", interrupt.posts() == done);
-        (if errors == 0 { done } else { done.saturating_sub(1) }, errors)
+        tally
     }
 
-    /// One alarm: the errors.
-    fn alarm(&self, rtc: &Rtc<ClockRegisters>, interrupt: &Interrupt, random: u64) -> u64 {
+    /// One alarm.
+    fn alarm(
+        &self,
+        rtc: &Rtc<ClockRegisters>,
+        interrupt: &Interrupt,
+        random: u64,
+        tally: &mut Tally,
+    ) {
         let (least, more) = DELAY;
         let at = rtc.now() + least + random % more;
         rtc.set_alarm(at);
@@ -185,11 +272,12 @@ impl Visit {
         let now = rtc.now();
         // The line is down before the source is unmasked by the next wait.
         rtc.clear();
-        match woke {
+        tally.errors += match woke {
             Ok(()) => failed("no alarm rings early", now >= at),
-            // If another hart has had it, that is what went wrong.
+            // Named by who has heard of it: nobody, or another hart.
             Err(_) => 1,
-        }
+        };
+        tally.late += now.saturating_sub(at);
     }
 }
 
