@@ -46,6 +46,55 @@ impl Random {
     }
 }
 
+/// An order drawn at random of the numbers below some end, without a list of
+/// them: each place has one number, and each number one place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Order {
+    end: u64,
+    /// Bits of each of a number's halves: both together reach `end`.
+    half: u32,
+    seed: u64,
+}
+
+/// Rounds of the Feistel network: four make any order look like any other.
+const ROUNDS: u64 = 4;
+
+impl Order {
+    /// An order of the numbers below `end`, by the seed.
+    #[must_use]
+    pub const fn new(end: u64, seed: u64) -> Self {
+        let bits = u64::BITS - end.saturating_sub(1).leading_zeros();
+        Self { end, half: bits.div_ceil(2), seed }
+    }
+
+    /// The number at a place below `end`; 0 at any other.
+    #[must_use]
+    pub const fn at(&self, place: u64) -> u64 {
+        if place >= self.end {
+            return 0;
+        }
+        let mut number = self.step(place);
+        // Less than four times as many numbers are exchanged as there are; those
+        // beyond the end lead back to one that is below it.
+        while number >= self.end {
+            number = self.step(number);
+        }
+        number
+    }
+
+    /// Exchanges the numbers of twice `half` bits (Luby and Rackoff).
+    const fn step(&self, number: u64) -> u64 {
+        let mask = (1_u64 << self.half).wrapping_sub(1);
+        let (mut high, mut low) = (number >> self.half & mask, number & mask);
+        let mut round = 0;
+        while round < ROUNDS {
+            (high, low) = (low, high ^ mix(self.seed ^ mix(low ^ round << 32)) & mask);
+            round += 1;
+        }
+        high << self.half | low
+    }
+}
+
 /// One number from another, well mixed.
 #[must_use]
 pub const fn mix(number: u64) -> u64 {
@@ -97,6 +146,19 @@ mod tests {
             prop_assert_eq!(&items, &again);
             items.sort_unstable();
             prop_assert_eq!(items, (0..length).collect::<Vec<_>>());
+        }
+
+        #[test]
+        fn an_order_has_each_number_once(seed: u64, end in 0..700_u64) {
+            let order = Order::new(end, seed);
+            let mut numbers: Vec<u64> = (0..end).map(|place| order.at(place)).collect();
+            numbers.sort_unstable();
+            prop_assert_eq!(numbers, (0..end).collect::<Vec<_>>());
+        }
+
+        #[test]
+        fn an_order_stays_below_its_end(seed: u64, end in 1_u64.., place: u64) {
+            prop_assert!(Order::new(end, seed).at(place) < end);
         }
 
         #[test]

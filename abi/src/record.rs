@@ -92,6 +92,8 @@ pub struct Outcome {
     pub programs: Option<Programs>,
     /// Where devices interrupted; none where none was asked to.
     pub interrupts: Option<Interrupts>,
+    /// What drives did; none where none was asked to.
+    pub drives: Option<Drives>,
 }
 
 impl Outcome {
@@ -116,6 +118,7 @@ impl Outcome {
             off_times: None,
             programs: None,
             interrupts: None,
+            drives: None,
         }
     }
 }
@@ -142,6 +145,42 @@ pub struct Interrupts {
     pub elsewhere: u64,
     /// Nothing to claim, or something that was not that hart's, or masked.
     pub stray: u64,
+}
+
+/// What drives did, all together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drives {
+    /// How many took part.
+    pub drives: u32,
+    /// Reads that were verified.
+    pub reads: u64,
+    /// Blocks that were verified, every byte of them.
+    pub blocks: u64,
+    /// Blocks that were written.
+    pub written: u64,
+    /// Completions that were found because an interrupt told of them.
+    pub by_interrupt: u64,
+    /// Completions that were found otherwise.
+    pub polled: u64,
+    /// Completions that should not have been.
+    pub stray: u64,
+    /// How often a controller was reset.
+    pub resets: u64,
+    /// From a read's submission to where its completion was found.
+    pub latency: Latency,
+}
+
+/// How times are distributed, in ticks of guest time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Latency {
+    /// The least.
+    pub least: u64,
+    /// What half of them do not exceed.
+    pub median: u64,
+    /// What 99 in a hundred do not exceed.
+    pub percent99: u64,
+    /// The greatest.
+    pub most: u64,
 }
 
 /// The worst off-times of all harts while the workload ran, in steps of the

@@ -21,6 +21,9 @@ pub enum Scenario {
     /// An interrupt service thread on one hart (`hart=ID`), and alarms of a
     /// real-time clock that must wake it.
     Ist,
+    /// Reads of random blocks of all drives, verified, whose interrupts come on
+    /// one hart (`hart=ID`).
+    NvmeRead,
     /// A program of the boot package, in user mode: `init=NAME` says which, and
     /// `args=A,B,C` what it is given.
     Program,
@@ -51,6 +54,7 @@ impl Scenario {
         Self::Msgstorm,
         Self::Preempt,
         Self::Ist,
+        Self::NvmeRead,
         Self::Program,
         Self::Panic,
         Self::Fault,
@@ -72,6 +76,7 @@ impl Scenario {
             Self::Msgstorm => "msgstorm",
             Self::Preempt => "preempt",
             Self::Ist => "ist",
+            Self::NvmeRead => "nvme-read",
             Self::Program => "program",
             Self::Panic => "panic",
             Self::Fault => "fault",

@@ -6,9 +6,9 @@ use proptest::prelude::*;
 use skimmer_abi::{
     call::Counts,
     record::{
-        Damaged, END, Envelope, FaultInfo, Interrupts, MARK, MAX_ENCODED, MAX_FAULT_FRAMES,
-        MAX_FRAMES, MAX_LINE, MAX_PROGRAM, OffTimes, Outcome, PanicInfo, Programs, Record,
-        Shortage, SkipReason, decode, encode,
+        Damaged, Drives, END, Envelope, FaultInfo, Interrupts, Latency, MARK, MAX_ENCODED,
+        MAX_FAULT_FRAMES, MAX_FRAMES, MAX_LINE, MAX_PROGRAM, OffTimes, Outcome, PanicInfo,
+        Programs, Record, Shortage, SkipReason, decode, encode,
     },
     scenario::Scenario,
 };
@@ -64,6 +64,17 @@ fn numbers(n: &[u64; 12]) -> Outcome {
             here: n[1],
             elsewhere: n[2],
             stray: n[3],
+        }),
+        drives: (!n[7].is_multiple_of(3)).then_some(Drives {
+            drives: n[0] as u32,
+            reads: n[1],
+            blocks: n[2],
+            written: n[3],
+            by_interrupt: n[4],
+            polled: n[5],
+            stray: n[6],
+            resets: n[7],
+            latency: Latency { least: n[8], median: n[9], percent99: n[10], most: n[11] },
         }),
     }
 }

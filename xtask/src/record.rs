@@ -5,7 +5,9 @@
 use serde::{Deserialize, Serialize};
 pub use skimmer_abi::call::Counts;
 use skimmer_abi::record as abi;
-pub use skimmer_abi::record::{Interrupts, OffTimes, Outcome, Programs, Shortage, SkipReason};
+pub use skimmer_abi::record::{
+    Drives, Interrupts, Latency, OffTimes, Outcome, Programs, Shortage, SkipReason,
+};
 use skimmer_abi::scenario::Scenario;
 
 /// The machine state of a panic.
@@ -56,6 +58,7 @@ pub struct FaultInfo {
 
 /// What the guest told the host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::large_enum_variant, reason = "a boot has a few dozen, and one of the largest")]
 pub enum Record {
     /// The kernel found its device tree and starts the harts.
     Boot {

@@ -18,7 +18,11 @@ mod usual {
     pub(super) const STORM_SERVERS: u64 = 8;
     pub(super) const PREEMPT: u64 = 20;
     pub(super) const IST: u64 = 300;
+    pub(super) const NVME_READ: u64 = 10_000;
 }
+
+/// The id of the hart that drives interrupt, where there is one.
+const DRIVES_ON: u64 = 3;
 
 /// Alarms of `ist` on each hart that the source visits.
 const IST_VISIT: u64 = 4;
@@ -67,6 +71,17 @@ pub struct Due {
     pub verified: RangeInclusive<u64>,
     /// Messages that its kernel counts, those of `kstress` apart.
     pub messages: Messages,
+}
+
+/// Where interrupts must have come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interrupted {
+    /// The id of the hart, if it is known.
+    pub hart: Option<u64>,
+    /// How many there.
+    pub here: RangeInclusive<u64>,
+    /// How many on all others.
+    pub elsewhere: u64,
 }
 
 /// How many messages some work makes.
@@ -148,17 +163,34 @@ impl Rounds {
                 let messages = Messages::Exactly(threads.saturating_mul(2));
                 Due { verified: verified..=verified, messages, ..exactly(harts, rounds) }
             }
+            Scenario::NvmeRead => {
+                let rounds = self.total.unwrap_or(usual::NVME_READ);
+                Due { messages: Messages::Unknown, ..exactly(1, rounds) }
+            }
             _ => return None,
         })
     }
 
-    /// Where interrupts must have come on so many harts, in a scenario that asks
-    /// for some: on which hart if that was said, how many there, and how many on
-    /// all others.
+    /// Where interrupts must have come on the harts of these ids, in a scenario
+    /// that asks for some.
     #[must_use]
-    pub fn interrupts(&self, scenario: Scenario, harts: u64) -> Option<(Option<u64>, u64, u64)> {
-        (scenario == Scenario::Ist)
-            .then(|| (self.hart, self.total.unwrap_or(usual::IST), visits(harts)))
+    pub fn interrupts(&self, scenario: Scenario, ids: &[u64]) -> Option<Interrupted> {
+        match scenario {
+            Scenario::Ist => {
+                let alarms = self.total.unwrap_or(usual::IST);
+                let elsewhere = visits(ids.len() as u64);
+                Some(Interrupted { hart: self.hart, here: alarms..=alarms, elsewhere })
+            }
+            Scenario::NvmeRead => {
+                let hart =
+                    self.hart.unwrap_or(if ids.contains(&DRIVES_ON) { DRIVES_ON } else { 0 });
+                // One interrupt tells of several completions, and may be followed
+                // by one with nothing to do.
+                let most = self.total.unwrap_or(usual::NVME_READ).saturating_mul(2);
+                Some(Interrupted { hart: Some(hart), here: 1..=most, elsewhere: 0 })
+            }
+            _ => None,
+        }
     }
 
     /// Whether `kstress` told what it must: a count if it was asked for, which
@@ -231,7 +263,13 @@ mod tests {
         assert_eq!(verified(Scenario::Ports, 8, None, &["clients=0"]), 0);
         assert_eq!(verified(Scenario::Flood, 3, None, &[]), 3_000);
         assert_eq!(verified(Scenario::Msgstorm, 3, None, &[]), 8_192);
-        for scenario in [Scenario::Ports, Scenario::Threads, Scenario::Preempt, Scenario::Ist] {
+        for scenario in [
+            Scenario::Ports,
+            Scenario::Threads,
+            Scenario::Preempt,
+            Scenario::Ist,
+            Scenario::NvmeRead,
+        ] {
             let due = Rounds::default().due(scenario, 8).expect("it works");
             assert_eq!(Some(due.rounds), crate::spec::usual_rounds(scenario, 8));
         }
@@ -269,11 +307,17 @@ mod tests {
         let asked = rounds(Some(50), &["hart=3"]);
         let due = asked.due(Scenario::Ist, 8).expect("it works");
         assert_eq!((due.verified, due.messages), (78..=78, Messages::Exactly(16)));
-        assert_eq!(asked.interrupts(Scenario::Ist, 8), Some((Some(3), 50, 28)));
+        let ids: Vec<u64> = (0..8).collect();
+        let on_hart = |hart, here, elsewhere| Some(Interrupted { hart, here, elsewhere });
+        assert_eq!(asked.interrupts(Scenario::Ist, &ids), on_hart(Some(3), 50..=50, 28));
         let busy = rounds(None, &["load=busy"]).due(Scenario::Ist, 8).expect("it works");
         assert_eq!(busy.messages, Messages::Exactly(18));
-        assert_eq!(Rounds::default().interrupts(Scenario::Ist, 1), Some((None, 300, 0)));
-        assert_eq!(asked.interrupts(Scenario::Ports, 8), None);
+        let any = Rounds::default();
+        assert_eq!(any.interrupts(Scenario::Ist, &[0]), on_hart(None, 300..=300, 0));
+        assert_eq!(asked.interrupts(Scenario::Ports, &ids), None);
+        let read = |ids| any.interrupts(Scenario::NvmeRead, ids);
+        assert_eq!(read(&ids), on_hart(Some(3), 1..=20_000, 0));
+        assert_eq!(read(&[0, 1]), on_hart(Some(0), 1..=20_000, 0));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::boot::Booted;
-use crate::record::{Interrupts, Outcome, Programs, Record, Shortage, SkipReason};
+use crate::record::{Drives, Interrupts, Latency, Outcome, Programs, Record, Shortage, SkipReason};
 use crate::symbols::Symbols;
 use crate::trace::rings::digest;
 use crate::verdict::Ending;
@@ -133,6 +133,7 @@ fn outcome_rows(outcome: &Outcome) -> Vec<(&'static str, String)> {
         let on = format!("{here} on hart {hartid}, {elsewhere} on others, {stray} for nothing");
         rows.push(("interrupts", on));
     }
+    rows.extend(outcome.drives.iter().flat_map(|told| drive_rows(told, outcome.nanos)));
     rows.extend([
         ("messages", format!("{} sent, {} replied", outcome.kernel_sends, outcome.kernel_replies)),
         ("ring operations", format!("{}, {} waits", outcome.remote_ops, outcome.ring_waits)),
@@ -142,6 +143,29 @@ fn outcome_rows(outcome: &Outcome) -> Vec<(&'static str, String)> {
         ("guest time", format!("{:.3} ms", outcome.nanos as f64 / 1e6)),
     ]);
     rows
+}
+
+/// What drives did in so many nanoseconds.
+fn drive_rows(told: &Drives, nanos: u64) -> Vec<(&'static str, String)> {
+    let Drives { drives, reads, blocks, written, by_interrupt, polled, stray, resets, .. } = *told;
+    let Latency { least, median, percent99, most } = told.latency;
+    let rate = reads as f64 * 1e9 / nanos.max(1) as f64;
+    vec![
+        (
+            "drives",
+            format!(
+                "{drives}: {reads} reads, {rate:.0} in a second of guest time; {blocks} blocks verified, {written} written"
+            ),
+        ),
+        (
+            "completions",
+            format!("{by_interrupt} by interrupt, {polled} polled, {stray} stray; {resets} resets"),
+        ),
+        (
+            "latency",
+            format!("{least} to {most} ticks, half up to {median}, 99 % up to {percent99}"),
+        ),
+    ]
 }
 
 /// How a boot ended, in words.

@@ -29,6 +29,7 @@ pub fn usual_rounds(scenario: Scenario, harts: u32) -> Option<u64> {
         Scenario::Msgstorm => Some(8_192),
         Scenario::Preempt => Some(20),
         Scenario::Ist => Some(300),
+        Scenario::NvmeRead => Some(10_000),
         _ => None,
     }
 }

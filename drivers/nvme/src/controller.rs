@@ -188,6 +188,11 @@ impl<P: Platform> Controller<P> {
         &self.rejected
     }
 
+    /// The machine that it was started on.
+    pub const fn machine(&self) -> &P {
+        &self.platform
+    }
+
     /// How many queue pairs there may be.
     pub const fn queues(&self) -> u16 {
         self.granted

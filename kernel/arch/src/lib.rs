@@ -13,6 +13,7 @@ pub mod boot;
 pub mod console;
 pub mod cpu;
 pub mod csr;
+pub mod dma;
 mod fp;
 pub mod heap;
 pub mod irq;

@@ -7,6 +7,8 @@
 //! Invariant: a [`Mmio`] lies in the linear map and nowhere in RAM, so nothing
 //! of Rust's is behind it.
 
+use core::arch::asm;
+
 use skimmer_core::memory::{Extent, NotRegisters};
 
 use crate::{
@@ -66,4 +68,12 @@ impl Mmio {
         assert!(is_there, "a device has no register at {offset:#x}");
         core::ptr::with_exposed_provenance_mut(self.start + offset)
     }
+}
+
+/// What this hart did to devices before this comes, in their eyes, before what it
+/// does to them after it.
+#[inline]
+pub fn order() {
+    // SAFETY: a fence does nothing but order.
+    unsafe { asm!("fence io, io") };
 }

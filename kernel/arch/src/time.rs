@@ -34,6 +34,13 @@ pub fn nanos(ticks: u64) -> u64 {
     u64::try_from(nanos).unwrap_or(u64::MAX)
 }
 
+/// How many ticks `nanos` are, rounded up.
+#[must_use]
+pub fn ticks(nanos: u64) -> u64 {
+    let ticks = (u128::from(nanos) * u128::from(ticks_per_second())).div_ceil(1_000_000_000);
+    u64::try_from(ticks).unwrap_or(u64::MAX)
+}
+
 /// How many whole seconds `ticks` are.
 #[must_use]
 pub fn seconds(ticks: u64) -> u64 {

@@ -19,6 +19,7 @@ pub mod cmdline;
 pub mod deadlines;
 pub mod frames;
 pub mod hart;
+pub mod histogram;
 pub mod ids;
 pub mod interrupt;
 pub mod list;

@@ -12,6 +12,8 @@ mod interrupts;
 mod ledger;
 mod lwkt;
 mod mutex;
+mod nvme;
+mod pci;
 mod platform;
 mod process;
 mod scenario;
@@ -72,7 +74,12 @@ extern "Rust" fn skimmer_main(boot: BootArgs) -> ! {
     if process::set_package(package).is_err() {
         refuse(&"not enough memory for address spaces");
     }
-    smp::begin(move || scenario::run(&line, &tree), Priority::new(MAIN_PRIORITY));
+    let mut buses = pci::find(&tree);
+    let main = move || {
+        let drives = nvme::begin(&mut buses);
+        scenario::run(&line, &tree, drives)
+    };
+    smp::begin(main, Priority::new(MAIN_PRIORITY));
     smp::start_others(if line.is_front_door { Door::Front } else { Door::Secondary });
     smp::become_idle()
 }

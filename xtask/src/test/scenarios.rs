@@ -185,6 +185,29 @@ pub const CASES: &[Case] = &[
         check: |booted| interrupts_on(booted, 3) == Some(300),
         ..PORTS
     },
+    Case {
+        name: "nvme-read-without-a-drive",
+        scenario: Scenario::NvmeRead,
+        expect: Some(Kind::BadInput),
+        evidence: &[(file::CONSOLE, "no NVMe drive … needs an NVMe drive that can interrupt")],
+        ..PORTS
+    },
+    // A host bridge that is not known, or over RAM, is told, and boot goes on.
+    Case {
+        name: "tree-pci-unfamiliar",
+        tree: Some(|tree| tree.set("/soc/pci@30000000", "compatible", b"pci-host-odd\0")),
+        evidence: &[(file::CONSOLE, "a PCI host bridge is not used: it is of no kind")],
+        ..PORTS
+    },
+    Case {
+        name: "tree-pci-in-ram",
+        tree: Some(|tree| tree.set("/soc/pci@30000000", "reg", &PCI_IN_RAM)),
+        evidence: &[(
+            file::CONSOLE,
+            "a PCI host bridge is not used: its configuration space: they would lie in RAM",
+        )],
+        ..PORTS
+    },
     // Registers that the tree places over RAM are not touched.
     Case {
         name: "tree-plic-in-ram",
@@ -406,6 +429,9 @@ pub const CASES: &[Case] = &[
 
 /// A `reg` of 6 MiB at 0x8800_0000, in the middle of RAM.
 const PLIC_IN_RAM: [u8; 16] = [0, 0, 0, 0, 0x88, 0, 0, 0, 0, 0, 0, 0, 0, 0x60, 0, 0];
+
+/// A `reg` of 16 MiB at 0x8800_0000.
+const PCI_IN_RAM: [u8; 16] = [0, 0, 0, 0, 0x88, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0];
 
 /// The backtrace of a program that faults three calls deep.
 const CHAIN: &str = "died: load page fault at 0x1 … , address 0x3fdead0000 … faults::ways::read at \

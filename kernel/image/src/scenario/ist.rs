@@ -11,12 +11,9 @@
 //! bench`), and time elsewhere.
 
 use alloc::boxed::Box;
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, Ordering};
 
-use skimmer_abi::{
-    inspect::HartInspect,
-    record::{Interrupts, Record},
-};
+use skimmer_abi::record::{Interrupts, Record};
 use skimmer_arch::{console, cpu, mmio::Mmio, time};
 use skimmer_core::{
     cmdline::{CommandLine, Load},
@@ -25,7 +22,7 @@ use skimmer_core::{
 use skimmer_fdt::Fdt;
 use skimmer_goldfish_rtc::{COMPATIBLE, Register, Registers, Rtc};
 
-use super::{Report, announce, failed, mix, spawn};
+use super::{Report, announce, failed, mix, spawn, sum};
 use crate::{
     interrupts::{self, Interrupt},
     lwkt, platform,
@@ -197,13 +194,6 @@ fn chosen(line: &CommandLine<'_>, services: &[ThreadId]) -> usize {
         Some(place) => place,
         None => crate::refuse(&format_args!("hart={id}: there is no such hart")),
     }
-}
-
-/// A counter of all harts of that kind.
-fn sum(counter: impl Fn(&HartInspect) -> &AtomicU64, which: impl Fn(HartIndex) -> bool) -> u64 {
-    let harts = cpu::harts().iter().zip(smp::inspect());
-    let of_kind = harts.filter(|(local, _)| which(local.index()));
-    of_kind.map(|(_, hart)| counter(hart).load(Ordering::Relaxed)).sum()
 }
 
 /// Some alarms on one hart.

@@ -3,6 +3,7 @@
 //! [`Report`]; the kernel's counters are added here, and the host verifies all
 //! of it again.
 
+mod drives;
 mod faults;
 mod flood;
 mod ist;
@@ -14,22 +15,25 @@ mod preempt;
 mod program;
 mod threads;
 
-use alloc::boxed::Box;
-use core::sync::atomic::Ordering;
+use alloc::{boxed::Box, vec::Vec};
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use skimmer_abi::{
     exit::ExitStatus,
     inspect::HartInspect,
     random::mix,
-    record::{Interrupts, Outcome, Programs, Record},
+    record::{Drives, Interrupts, Outcome, Programs, Record},
     scenario::Scenario,
 };
-use skimmer_arch::{console, paging, power, time};
-use skimmer_core::{cmdline::CommandLine, ids::ThreadId};
+use skimmer_arch::{console, cpu, paging, power, time};
+use skimmer_core::{
+    cmdline::CommandLine,
+    ids::{HartIndex, ThreadId},
+};
 use skimmer_fdt::Fdt;
 use skimmer_sync::once::Once;
 
-use crate::{interrupts, service, smp};
+use crate::{interrupts, nvme::Drive, service, smp};
 
 /// What a scenario vouches for.
 #[derive(Debug, Default)]
@@ -44,10 +48,12 @@ pub(crate) struct Report {
     pub(crate) programs: Option<Programs>,
     /// Where devices interrupted, where a scenario asked them to.
     pub(crate) interrupts: Option<Interrupts>,
+    /// What drives did, where a scenario asked them to.
+    pub(crate) drives: Option<Drives>,
 }
 
 /// Runs what the command line asks for, and ends the machine.
-pub(crate) fn run(line: &CommandLine<'_>, tree: &Fdt<'_>) -> ! {
+pub(crate) fn run(line: &CommandLine<'_>, tree: &Fdt<'_>, drives: Vec<Drive>) -> ! {
     let before = Counters::read();
     let started = time::now();
     let kstress = line.with_kstress.then(|| kstress::Kstress::start(line.seed));
@@ -58,6 +64,7 @@ pub(crate) fn run(line: &CommandLine<'_>, tree: &Fdt<'_>) -> ! {
         Scenario::Msgstorm => msgstorm::run(line),
         Scenario::Preempt => preempt::run(line),
         Scenario::Ist => ist::run(line, tree),
+        Scenario::NvmeRead => drives::read(line, drives),
         Scenario::Program => program::run(line),
         Scenario::Panic => faults::panic(),
         Scenario::Fault => faults::fault(false),
@@ -101,6 +108,7 @@ pub(crate) fn run(line: &CommandLine<'_>, tree: &Fdt<'_>) -> ! {
         off_times,
         programs: report.programs,
         interrupts: report.interrupts,
+        drives: report.drives,
     }));
     power::exit(if errors == 0 { ExitStatus::Success } else { ExitStatus::Failure })
 }
@@ -134,6 +142,13 @@ fn announce(line: &CommandLine<'_>, clients: usize, rounds: u64) {
 /// Harts that came up.
 fn harts() -> u32 {
     u32::try_from(smp::services().len()).unwrap_or(u32::MAX)
+}
+
+/// A counter of all harts of that kind.
+fn sum(counter: impl Fn(&HartInspect) -> &AtomicU64, which: impl Fn(HartIndex) -> bool) -> u64 {
+    let harts = cpu::harts().iter().zip(smp::inspect());
+    let of_kind = harts.filter(|(local, _)| which(local.index()));
+    of_kind.map(|(_, hart)| counter(hart).load(Ordering::Relaxed)).sum()
 }
 
 /// Creates a stopped thread on the hart of that service thread. Memory that is

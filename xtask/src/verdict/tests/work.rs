@@ -227,3 +227,66 @@ fn interrupts_come_where_they_were_asked_for() {
     let elsewhere = with(|outcome| outcome.interrupts = Some(Interrupts::default()));
     assert_eq!(kind(&elsewhere, OK), Some(Kind::NumbersWrong), "ports has none");
 }
+
+/// The kind of a boot of `nvme-read` on two harts.
+fn reads(change: impl FnOnce(&mut Outcome)) -> Option<Kind> {
+    let mut outcome = Outcome {
+        scenario: Scenario::NvmeRead,
+        round_trips: 200,
+        kernel_sends: 2,
+        kernel_replies: 2,
+        interrupts: Some(Interrupts { hartid: 0, here: 30, elsewhere: 0, stray: 0 }),
+        drives: Some(Drives {
+            drives: 1,
+            reads: 200,
+            blocks: 1600,
+            by_interrupt: 195,
+            polled: 5,
+            latency: Latency { least: 9, median: 10, percent99: 12, most: 12 },
+            ..Drives::default()
+        }),
+        ..outcome()
+    };
+    change(&mut outcome);
+    let mut records = good();
+    records[3] = Record::Start { scenario: Scenario::NvmeRead, harts: 2, clients: 1, rounds: 200 };
+    records[4] = Record::End(outcome);
+    let rounds = Rounds { total: Some(200), ..Rounds::default() };
+    let expected = Expected { scenario: Scenario::NvmeRead, rounds, ..expected() };
+    let seen =
+        Seen { records: &records, texts: &[], damaged: 0, silent: false, gaps: &[], ending: &OK };
+    judge(&expected, &seen).kind()
+}
+
+#[test]
+fn drives_do_what_they_were_asked_for() {
+    assert_eq!(reads(|_| {}), None);
+    type Change = fn(&mut Drives);
+    let changes: &[Change] = &[
+        |told| told.drives = 0,
+        |told| told.reads = 199,
+        |told| told.blocks = 199,
+        |told| told.blocks = 1601,
+        |told| told.written = 1,
+        |told| (told.by_interrupt, told.polled) = (189, 11),
+        |told| told.polled = 6,
+        |told| told.stray = 1,
+        |told| told.resets = 1,
+        |told| told.latency.median = 8,
+        |told| told.latency.percent99 = 13,
+        |told| told.latency = Latency::default(),
+    ];
+    for (at, change) in changes.iter().enumerate() {
+        let kind = reads(|outcome| outcome.drives.iter_mut().for_each(change));
+        assert_eq!(kind, Some(Kind::NumbersWrong), "change {at}");
+    }
+    assert_eq!(reads(|outcome| outcome.round_trips = 199), Some(Kind::NumbersWrong));
+    assert_eq!(reads(|outcome| outcome.drives = None), Some(Kind::NumbersWrong));
+    assert_eq!(reads(|outcome| outcome.interrupts = None), Some(Kind::NumbersWrong));
+    let elsewhere = |outcome: &mut Outcome| {
+        outcome.interrupts = Some(Interrupts { hartid: 1, here: 30, elsewhere: 0, stray: 0 });
+    };
+    assert_eq!(reads(elsewhere), Some(Kind::NumbersWrong), "hart 0 was due");
+    let other = with(|outcome| outcome.drives = Some(Drives::default()));
+    assert_eq!(kind(&other, OK), Some(Kind::NumbersWrong), "ports has none");
+}

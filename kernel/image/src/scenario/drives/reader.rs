@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+//! One drive's part of `nvme-read`: which blocks come next, what is in flight,
+//! and whether what came is right. Belongs to the drive's interrupt service
+//! thread, with all queue pairs.
+
+use alloc::vec::Vec;
+
+use skimmer_abi::{
+    disk::{self, Stamp},
+    random::Order,
+};
+use skimmer_arch::time;
+use skimmer_core::table::OutOfMemory;
+use skimmer_nvme::{Completion, Dma, Extent, Namespace, PAGE_SIZE, Refused, Request};
+
+use super::{super::failed, Tally, mix};
+use crate::{
+    lwkt,
+    nvme::{Drive, Frames, Parts, Transfer},
+};
+
+/// Bytes of a read.
+const UNIT: usize = PAGE_SIZE;
+
+/// Reads in flight. What comes with one interrupt is found together, so more of
+/// them would make fewer interrupts and not more reads.
+const DEPTH: usize = 8;
+
+/// Words of a unit.
+const WORDS: usize = UNIT / size_of::<u64>();
+
+/// A drive that is read from.
+pub(super) struct Reader {
+    drive: Drive,
+    namespace: Namespace,
+    /// The drive's.
+    seed: u64,
+    /// Blocks of a unit.
+    blocks: u32,
+    /// Units that the namespace has.
+    units: u64,
+    /// Reads that are asked for at the least.
+    share: u64,
+    begun: u64,
+    /// Reads that have not ended.
+    flying: usize,
+    spare: Vec<Frames>,
+    words: Vec<u64>,
+    tally: Tally,
+}
+
+impl Reader {
+    /// Of the first namespace of a drive that has one.
+    pub(super) fn new(mut drive: Drive, seed: u64, share: u64) -> Result<Self, OutOfMemory> {
+        let Parts { controller, queues, .. } = drive.parts();
+        let Some(&namespace) = controller.namespaces().first() else { return Err(OutOfMemory) };
+        let blocks = UNIT as u32 / namespace.block_size;
+        let units = namespace.blocks / u64::from(blocks);
+        let machine = *controller.machine();
+        let depth = DEPTH.max(queues.len());
+        let spare: Vec<Frames> = (0..depth).map_while(|_| machine.allocate(1)).collect();
+        if spare.len() < depth {
+            return Err(OutOfMemory);
+        }
+        let mut words = Vec::new();
+        words.try_reserve_exact(WORDS).map_err(|_| OutOfMemory)?;
+        words.resize(WORDS, 0);
+        let tally = Tally { drives: 1, ..Tally::new()? };
+        let (begun, flying) = (0, 0);
+        Ok(Self {
+            drive,
+            namespace,
+            seed,
+            blocks,
+            units,
+            share,
+            begun,
+            flying,
+            spare,
+            words,
+            tally,
+        })
+    }
+
+    /// Whether something is in flight.
+    pub(super) const fn is_busy(&self) -> bool {
+        self.flying > 0
+    }
+
+    /// Begins reads while there are buffers: until its share is begun, and while
+    /// it is to go on.
+    pub(super) fn read_on(&mut self, goes_on: bool) {
+        while self.tally.errors == 0 && (goes_on || self.begun < self.share) {
+            let Some(frames) = self.spare.pop() else { return };
+            match self.begin(frames) {
+                Ok(()) => {
+                    self.begun += 1;
+                    self.flying += 1;
+                }
+                Err(Refused { .. }) => {
+                    self.tally.errors += failed("a drive takes a read", false);
+                }
+            }
+        }
+    }
+
+    /// Begins the next read, by the next queue pair.
+    fn begin(&mut self, frames: Frames) -> Result<(), Refused<Transfer>> {
+        let (pass, place) = (self.begun / self.units, self.begun % self.units);
+        let unit = Order::new(self.units, mix(self.seed ^ mix(pass))).at(place);
+        let first = unit * u64::from(self.blocks);
+        let memory = match Extent::new(frames, 0, UNIT) {
+            Ok(memory) => memory,
+            Err(_) => unreachable!("a unit is a page"),
+        };
+        let transfer = Transfer { memory, first, submitted: time::now() };
+        let request = Request::Read { namespace: self.namespace, first, blocks: self.blocks };
+        let queues = &mut self.drive.parts().queues;
+        let number = (self.begun % queues.len() as u64) as usize;
+        queues[number].submit(request, Some(transfer)).map(|_| ())
+    }
+
+    /// Takes new completions out of the rings, and says how many there were.
+    pub(super) fn harvest(&mut self, by_interrupt: bool) -> usize {
+        let queues = &mut self.drive.parts().queues;
+        let found: usize = queues.iter_mut().map(|queue| queue.harvest()).sum();
+        if by_interrupt {
+            self.tally.by_interrupt += found as u64;
+        }
+        found
+    }
+
+    /// No interrupt came in time: looks whether the drive is well.
+    pub(super) fn attend(&mut self) {
+        let Parts { controller, queues, .. } = self.drive.parts();
+        if controller.attend(queues).is_err() {
+            self.tally.errors += failed("a drive recovers", false);
+        }
+    }
+
+    /// Verifies all that has ended.
+    pub(super) fn verify(&mut self) {
+        let now = time::now();
+        for number in 0..self.drive.parts().queues.len() {
+            while let Some(done) = self.drive.parts().queues[number].take() {
+                self.flying -= 1;
+                self.end(done, now);
+            }
+        }
+    }
+
+    fn end(&mut self, done: Completion<Transfer>, now: u64) {
+        let Completion { buffer: Some(transfer), result, .. } = done else {
+            self.tally.errors += failed("a read gives its buffer back", false);
+            return;
+        };
+        self.tally.latency.add(now.saturating_sub(transfer.submitted));
+        let frames = transfer.memory.into_memory();
+        let wrong = match result {
+            Ok(_) => {
+                frames.read_words(0, &mut self.words);
+                self.count_wrong(transfer.first)
+            }
+            Err(_) => failed("a drive has no errors", false),
+        };
+        self.tally.errors += wrong;
+        if wrong == 0 {
+            self.tally.reads += 1;
+            self.tally.blocks += u64::from(self.blocks);
+            lwkt::count_work();
+        }
+        self.spare.push(frames);
+    }
+
+    /// Blocks of a unit that are not what was written there.
+    fn count_wrong(&self, first: u64) -> u64 {
+        let blocks = self.words.chunks_exact(WORDS / self.blocks as usize);
+        let wrong = blocks.zip(first..).filter(|(block, number)| {
+            let stamp = Stamp { seed: self.seed, number: *number, generation: disk::AS_MADE };
+            disk::check_words(block, stamp).is_err()
+        });
+        let wrong = wrong.count() as u64;
+        wrong * failed("a block is what was written there", wrong == 0)
+    }
+
+    /// Turns the drive off: what came of it.
+    pub(super) fn finish(mut self) -> Tally {
+        let Parts { controller, queues, .. } = self.drive.parts();
+        let mut completed = 0;
+        for counts in queues.iter().map(|queue| queue.counts()) {
+            completed += counts.completed;
+            self.tally.stray += counts.unknown
+                + counts.stale
+                + counts.duplicate
+                + counts.wrong_queue
+                + counts.bad_head;
+        }
+        self.tally.polled = completed.saturating_sub(self.tally.by_interrupt);
+        self.tally.resets = controller.resets();
+        let is_whole = self.tally.stray == 0;
+        self.tally.errors += failed("no completion is missed or stray", is_whole);
+        self.drive.shut_down();
+        self.tally
+    }
+}
