@@ -24,6 +24,9 @@ pub enum Scenario {
     /// Reads of random blocks of all drives, verified, whose interrupts come on
     /// one hart (`hart=ID`).
     NvmeRead,
+    /// Every block of all drives, in random order and sizes by all harts at once,
+    /// verified; a region is written and flushed.
+    NvmeVerify,
     /// A program of the boot package, in user mode: `init=NAME` says which, and
     /// `args=A,B,C` what it is given.
     Program,
@@ -55,6 +58,7 @@ impl Scenario {
         Self::Preempt,
         Self::Ist,
         Self::NvmeRead,
+        Self::NvmeVerify,
         Self::Program,
         Self::Panic,
         Self::Fault,
@@ -77,6 +81,7 @@ impl Scenario {
             Self::Preempt => "preempt",
             Self::Ist => "ist",
             Self::NvmeRead => "nvme-read",
+            Self::NvmeVerify => "nvme-verify",
             Self::Program => "program",
             Self::Panic => "panic",
             Self::Fault => "fault",

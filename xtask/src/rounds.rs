@@ -163,6 +163,8 @@ impl Rounds {
                 let messages = Messages::Exactly(threads.saturating_mul(2));
                 Due { verified: verified..=verified, messages, ..exactly(harts, rounds) }
             }
+            // How large the disks are is not known here.
+            Scenario::NvmeVerify => Due { messages: Messages::Unknown, ..exactly(1, self.total?) },
             Scenario::NvmeRead => {
                 let rounds = self.total.unwrap_or(usual::NVME_READ);
                 Due { messages: Messages::Unknown, ..exactly(1, rounds) }
@@ -181,13 +183,11 @@ impl Rounds {
                 let elsewhere = visits(ids.len() as u64);
                 Some(Interrupted { hart: self.hart, here: alarms..=alarms, elsewhere })
             }
-            Scenario::NvmeRead => {
+            Scenario::NvmeRead | Scenario::NvmeVerify => {
                 let hart =
                     self.hart.unwrap_or(if ids.contains(&DRIVES_ON) { DRIVES_ON } else { 0 });
-                // One interrupt tells of several completions, and may be followed
-                // by one with nothing to do.
-                let most = self.total.unwrap_or(usual::NVME_READ).saturating_mul(2);
-                Some(Interrupted { hart: Some(hart), here: 1..=most, elsewhere: 0 })
+                // How many completions one of them tells of is not known here.
+                Some(Interrupted { hart: Some(hart), here: 1..=u64::MAX, elsewhere: 0 })
             }
             _ => None,
         }
@@ -293,6 +293,8 @@ mod tests {
         assert_eq!(due(Scenario::Threads, Some(2)).verified, 2 * (50 + 16 + 32)..=u64::MAX);
         assert_eq!(due(Scenario::Preempt, None).verified, 20..=20);
         assert_eq!(Rounds::default().due(Scenario::Hang, 2), None);
+        assert_eq!(Rounds::default().due(Scenario::NvmeVerify, 2), None);
+        assert_eq!(due(Scenario::NvmeVerify, Some(9)).verified, 9..=9);
     }
 
     #[test]
@@ -316,8 +318,8 @@ mod tests {
         assert_eq!(any.interrupts(Scenario::Ist, &[0]), on_hart(None, 300..=300, 0));
         assert_eq!(asked.interrupts(Scenario::Ports, &ids), None);
         let read = |ids| any.interrupts(Scenario::NvmeRead, ids);
-        assert_eq!(read(&ids), on_hart(Some(3), 1..=20_000, 0));
-        assert_eq!(read(&[0, 1]), on_hart(Some(0), 1..=20_000, 0));
+        assert_eq!(read(&ids), on_hart(Some(3), 1..=u64::MAX, 0));
+        assert_eq!(read(&[0, 1]), on_hart(Some(0), 1..=u64::MAX, 0));
     }
 
     #[test]

@@ -40,6 +40,11 @@ impl<M: Memory> Extent<M> {
         &self.memory
     }
 
+    /// Where in the memory it begins.
+    pub const fn offset(&self) -> usize {
+        self.offset
+    }
+
     /// The same, to change it.
     pub const fn memory_mut(&mut self) -> &mut M {
         &mut self.memory

@@ -189,7 +189,14 @@ pub const CASES: &[Case] = &[
         name: "nvme-read-without-a-drive",
         scenario: Scenario::NvmeRead,
         expect: Some(Kind::BadInput),
-        evidence: &[(file::CONSOLE, "no NVMe drive … needs an NVMe drive that can interrupt")],
+        evidence: &[(file::CONSOLE, "no NVMe drive … needs a test disk")],
+        ..PORTS
+    },
+    Case {
+        name: "nvme-verify-without-a-drive",
+        scenario: Scenario::NvmeVerify,
+        expect: Some(Kind::BadInput),
+        evidence: &[(file::CONSOLE, "no NVMe drive … needs a test disk")],
         ..PORTS
     },
     // A host bridge that is not known, or over RAM, is told, and boot goes on.

@@ -4,7 +4,7 @@
 use skimmer_abi::scenario::Scenario;
 
 use super::Expected;
-use crate::record::{Drives, Latency, Outcome};
+use crate::record::{Drives, Latency, Outcome, Record};
 
 /// Of a hundred completions, those that an interrupt must have told of.
 const BY_INTERRUPT: u64 = 95;
@@ -13,29 +13,70 @@ const BY_INTERRUPT: u64 = 95;
 const MOST_BLOCKS: u64 = 8;
 
 /// Checks what was told of drives; nothing may be where none was asked for.
-pub(super) fn check(expected: &Expected, outcome: &Outcome, check: &mut impl FnMut(bool, String)) {
-    let is_asked = expected.scenario == Scenario::NvmeRead;
+pub(super) fn check(
+    expected: &Expected,
+    outcome: &Outcome,
+    records: &[Record],
+    check: &mut impl FnMut(bool, String),
+) {
+    let writes = expected.scenario == Scenario::NvmeVerify;
+    let is_asked = writes || expected.scenario == Scenario::NvmeRead;
     let Some(told) = outcome.drives.filter(|_| is_asked) else {
         let is_right = !is_asked && outcome.drives.is_none();
         return check(is_right, "what drives did is not told, or nobody asked".to_owned());
     };
-    let Drives { drives, reads, blocks, written, by_interrupt, polled, stray, resets, latency } =
-        told;
+    check(told.drives > 0, "no drive took part".to_owned());
+    if writes {
+        check_verified(&told, outcome, records, check);
+    } else {
+        check_read(&told, outcome, check);
+    }
+    let Drives { reads, by_interrupt, polled, stray, resets, latency, .. } = told;
+    let found = by_interrupt.saturating_add(polled);
+    check(found >= reads, format!("{found} completions of {reads} reads"));
+    let is_enough = u128::from(by_interrupt) * 100 >= u128::from(found) * u128::from(BY_INTERRUPT);
+    check(is_enough, format!("{by_interrupt} of {found} completions came by interrupt"));
+    let heard = outcome.interrupts.map_or(0, |told| told.here);
+    // One may be followed by another with nothing to do.
+    let is_possible = heard <= found.saturating_mul(2);
+    check(is_possible, format!("{heard} interrupts for {found} completions"));
+    check(stray == 0, format!("{stray} completions should not have been"));
+    check(resets == 0, format!("{resets} resets of a drive that is well"));
+    let Latency { least, median, percent99, most } = latency;
+    let is_order = least <= median && median <= percent99 && percent99 <= most && most > 0;
+    check(is_order, format!("a latency of {least}, {median}, {percent99}, {most} ticks"));
+}
+
+/// `nvme-read`: each read is verified, and completes once.
+fn check_read(told: &Drives, outcome: &Outcome, check: &mut impl FnMut(bool, String)) {
+    let Drives { reads, blocks, written, by_interrupt, polled, .. } = *told;
     let verified = outcome.round_trips;
-    check(drives > 0, "no drive took part".to_owned());
     check(reads == verified, format!("{reads} reads, {verified} verified"));
     let is_possible = (reads..=reads.saturating_mul(MOST_BLOCKS)).contains(&blocks);
     check(is_possible, format!("{blocks} blocks in {reads} reads"));
     check(written == 0, format!("{written} blocks were written"));
     let found = by_interrupt.saturating_add(polled);
     check(found == reads, format!("{found} completions of {reads} reads"));
-    let is_enough = u128::from(by_interrupt) * 100 >= u128::from(found) * u128::from(BY_INTERRUPT);
-    check(is_enough, format!("{by_interrupt} of {found} completions came by interrupt"));
-    let heard = outcome.interrupts.map_or(0, |told| told.here);
-    check(heard <= 2 * found, format!("{heard} interrupts for {found} completions"));
-    check(stray == 0, format!("{stray} completions should not have been"));
-    check(resets == 0, format!("{resets} resets of a drive that is well"));
-    let Latency { least, median, percent99, most } = latency;
-    let is_order = least <= median && median <= percent99 && percent99 <= most && most > 0;
-    check(is_order, format!("a latency of {least}, {median}, {percent99}, {most} ticks"));
+}
+
+/// `nvme-verify`: all that was begun is read, and what is written once more.
+fn check_verified(
+    told: &Drives,
+    outcome: &Outcome,
+    records: &[Record],
+    check: &mut impl FnMut(bool, String),
+) {
+    let Drives { blocks, written, .. } = *told;
+    let verified = outcome.round_trips;
+    let is_begun = |r: &Record| matches!(r, Record::Start { rounds, .. } if *rounds == verified);
+    check(records.iter().any(is_begun), format!("{verified} blocks verified, others were begun"));
+    check(verified > 0 && written > 0, format!("{verified} blocks verified, {written} written"));
+    let due = verified.saturating_add(written);
+    check(blocks == due, format!("{blocks} blocks were read, {due} were due"));
+    let named = records.iter().map(|r| match r {
+        Record::DiskWritten(stretch) => stretch.count,
+        _ => 0,
+    });
+    let named: u64 = named.sum();
+    check(named == written, format!("{written} blocks were written, {named} are named"));
 }

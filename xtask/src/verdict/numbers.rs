@@ -60,7 +60,7 @@ pub(super) fn check(
     }
     let asked = expected.rounds.interrupts(expected.scenario, &ids);
     check_interrupts(asked, outcome.interrupts, &ids, &mut check);
-    drives::check(expected, outcome, &mut check);
+    drives::check(expected, outcome, records, &mut check);
     let due = match expected.work {
         Some(work) => Some(due_of(&work)),
         None => expected.rounds.due(expected.scenario, up),

@@ -14,6 +14,7 @@ mod platform;
 use alloc::vec::Vec;
 use core::{fmt, mem::ManuallyDrop};
 
+use skimmer_abi::disk;
 use skimmer_arch::println;
 use skimmer_nvme::{Buffer, Controller, Error, Extent, Namespace, Options, QueuePair};
 use skimmer_pci::{Function, FunctionAddress};
@@ -154,6 +155,11 @@ impl Drive {
     /// Its namespaces.
     pub(crate) fn namespaces(&self) -> &[Namespace] {
         self.parts.controller.namespaces()
+    }
+
+    /// Its number among the machine's test disks, if it is one.
+    pub(crate) fn test_disk(&self) -> Option<u32> {
+        disk::drive_of(&self.parts.controller.info().serial)
     }
 
     /// Where it is.

@@ -59,6 +59,11 @@ impl Frames {
     pub(crate) fn read_words(&self, offset: usize, into: &mut [u64]) {
         self.0.read_words(offset, into);
     }
+
+    /// Copies whole words in.
+    pub(crate) fn write_words(&mut self, offset: usize, from: &[u64]) {
+        self.0.write_words(offset, from);
+    }
 }
 
 impl Memory for Frames {

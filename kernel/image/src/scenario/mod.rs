@@ -65,6 +65,7 @@ pub(crate) fn run(line: &CommandLine<'_>, tree: &Fdt<'_>, drives: Vec<Drive>) ->
         Scenario::Preempt => preempt::run(line),
         Scenario::Ist => ist::run(line, tree),
         Scenario::NvmeRead => drives::read(line, drives),
+        Scenario::NvmeVerify => drives::verify(line, drives),
         Scenario::Program => program::run(line),
         Scenario::Panic => faults::panic(),
         Scenario::Fault => faults::fault(false),

@@ -7,7 +7,7 @@ mod programs;
 mod work;
 
 use super::*;
-use crate::record::{Drives, Interrupts, Latency, PanicInfo};
+use crate::record::{DiskWritten, Drives, Interrupts, Latency, PanicInfo};
 
 fn outcome() -> Outcome {
     Outcome {

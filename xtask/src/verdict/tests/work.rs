@@ -228,7 +228,24 @@ fn interrupts_come_where_they_were_asked_for() {
     assert_eq!(kind(&elsewhere, OK), Some(Kind::NumbersWrong), "ports has none");
 }
 
-/// The kind of a boot of `nvme-read` on two harts.
+/// The kind of a boot of that scenario with drives, on two harts, that has 200
+/// units to verify; `written` blocks are named by a record.
+fn with_drives(scenario: Scenario, outcome: Outcome, written: u64) -> Option<Kind> {
+    let mut records = good();
+    records[3] = Record::Start { scenario, harts: 2, clients: 1, rounds: 200 };
+    records[4] = Record::End(outcome);
+    if written > 0 {
+        let written = DiskWritten { drive: 0, first: 9, count: written, generation: 1 };
+        records.insert(4, Record::DiskWritten(written));
+    }
+    let rounds = Rounds { total: Some(200), ..Rounds::default() };
+    let expected = Expected { scenario, rounds, ..expected() };
+    let seen =
+        Seen { records: &records, texts: &[], damaged: 0, silent: false, gaps: &[], ending: &OK };
+    judge(&expected, &seen).kind()
+}
+
+/// The kind of a boot of `nvme-read`.
 fn reads(change: impl FnOnce(&mut Outcome)) -> Option<Kind> {
     let mut outcome = Outcome {
         scenario: Scenario::NvmeRead,
@@ -248,14 +265,37 @@ fn reads(change: impl FnOnce(&mut Outcome)) -> Option<Kind> {
         ..outcome()
     };
     change(&mut outcome);
-    let mut records = good();
-    records[3] = Record::Start { scenario: Scenario::NvmeRead, harts: 2, clients: 1, rounds: 200 };
-    records[4] = Record::End(outcome);
-    let rounds = Rounds { total: Some(200), ..Rounds::default() };
-    let expected = Expected { scenario: Scenario::NvmeRead, rounds, ..expected() };
-    let seen =
-        Seen { records: &records, texts: &[], damaged: 0, silent: false, gaps: &[], ending: &OK };
-    judge(&expected, &seen).kind()
+    with_drives(Scenario::NvmeRead, outcome, 0)
+}
+
+#[test]
+fn what_is_written_is_read_again() {
+    let drives = Drives {
+        drives: 1,
+        reads: 60,
+        blocks: 225,
+        written: 25,
+        by_interrupt: 70,
+        latency: Latency { least: 9, median: 10, percent99: 12, most: 12 },
+        ..Drives::default()
+    };
+    let outcome = |drives| Outcome {
+        scenario: Scenario::NvmeVerify,
+        round_trips: 200,
+        kernel_sends: 2,
+        kernel_replies: 2,
+        interrupts: Some(Interrupts { hartid: 0, here: 30, elsewhere: 0, stray: 0 }),
+        drives: Some(drives),
+        ..outcome()
+    };
+    let kind = |drives, named| with_drives(Scenario::NvmeVerify, outcome(drives), named);
+    assert_eq!(kind(drives, 25), None);
+    assert_eq!(kind(drives, 24), Some(Kind::NumbersWrong));
+    assert_eq!(kind(drives, 0), Some(Kind::NumbersWrong));
+    assert_eq!(kind(Drives { blocks: 224, ..drives }, 25), Some(Kind::NumbersWrong));
+    assert_eq!(kind(Drives { written: 0, blocks: 200, ..drives }, 0), Some(Kind::NumbersWrong));
+    let fewer = Outcome { round_trips: 199, ..outcome(Drives { blocks: 224, ..drives }) };
+    assert_eq!(with_drives(Scenario::NvmeVerify, fewer, 25), Some(Kind::NumbersWrong));
 }
 
 #[test]

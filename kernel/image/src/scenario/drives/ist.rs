@@ -14,20 +14,20 @@ use skimmer_arch::time;
 use skimmer_core::ids::ThreadId;
 use skimmer_sync::once::Once;
 
-use super::{super::spawn, Tally, failed, forever, reader::Reader, required};
-use crate::{interrupts::Interrupt, lwkt, nvme::Drive};
+use super::{super::spawn, Disk, Tally, failed, forever, reader::Reader, required};
+use crate::{interrupts::Interrupt, lwkt};
 
 /// Below what watches, and above the workloads: its device waits.
-const PRIORITY: u8 = 200;
+pub(super) const PRIORITY: u8 = 200;
 
 /// Looks in a second at whether an interrupt should have come. An emulator whose
 /// time jumps to the next deadline when all harts sleep has a second pass as a
 /// drive works; many small jumps give the drive time.
-const LOOKS: u64 = 1_000;
+pub(super) const LOOKS: u64 = 1_000;
 
 /// Looks in a row, with nothing heard in between, after which drives are attended
 /// to: a second's.
-const PATIENCE: u64 = LOOKS;
+pub(super) const PATIENCE: u64 = LOOKS;
 
 /// Threads that read.
 pub(super) struct Reading {
@@ -48,13 +48,13 @@ impl Reading {
     /// each drive its share of them.
     pub(super) fn start(
         seed: u64,
-        drives: Vec<Drive>,
+        disks: Vec<Disk>,
         service: ThreadId,
         reads: u64,
         is_over: bool,
     ) -> Self {
         let shared = forever(Shared { is_over: AtomicBool::new(is_over) });
-        let threads = by_source(seed, drives, reads);
+        let threads = by_source(seed, disks, reads);
         let tallies: &'static [Once<Tally>] =
             Box::leak(threads.iter().map(|_| Once::new()).collect());
         let collector = lwkt::current();
@@ -85,13 +85,13 @@ impl Reading {
 }
 
 /// The drives by their sources, each with its share of the reads.
-fn by_source(seed: u64, drives: Vec<Drive>, reads: u64) -> Vec<(u32, Vec<Reader>)> {
-    let count = drives.len() as u64;
+fn by_source(seed: u64, disks: Vec<Disk>, reads: u64) -> Vec<(u32, Vec<Reader>)> {
+    let count = disks.len() as u64;
     let mut threads: Vec<(u32, Vec<Reader>)> = Vec::new();
-    for (drive, number) in drives.into_iter().zip(0..) {
-        let Some(source) = drive.source() else { continue };
-        let share = reads / count + u64::from(number < reads % count);
-        let reader = required(Reader::new(drive, seed.wrapping_add(number), share));
+    for (disk, place) in disks.into_iter().zip(0..) {
+        let source = disk.source;
+        let share = reads / count + u64::from(place < reads % count);
+        let reader = required(Reader::new(disk, seed, share));
         match threads.iter_mut().find(|(other, _)| *other == source) {
             Some((_, readers)) => readers.push(reader),
             None => threads.push((source, alloc::vec![reader])),

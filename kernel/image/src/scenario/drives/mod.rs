@@ -1,14 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The scenarios with drives. Every block of a drive says which it is
-//! (`abi::disk`): the drive's seed is the boot's, plus its place among the
-//! drives. What is read is verified byte by byte.
+//! The scenarios with drives. Only test disks are touched, which say so by their
+//! serial numbers and by every block (`abi::disk`). What is read is verified byte
+//! by byte.
 
 mod ist;
+mod plan;
 mod reader;
+mod verify;
+mod worker;
 
 use alloc::{boxed::Box, vec::Vec};
 
-use skimmer_abi::record::{Drives, Interrupts, Latency};
+use skimmer_abi::{
+    disk,
+    record::{Drives, Interrupts, Latency},
+};
 use skimmer_arch::{cpu, println};
 use skimmer_core::{
     cmdline::CommandLine,
@@ -18,8 +24,13 @@ use skimmer_core::{
 };
 
 use super::{Report, announce, failed, mix, sum};
-use crate::{interrupts, nvme::Drive, smp};
+use crate::{
+    interrupts,
+    nvme::{Drive, Parts},
+    smp,
+};
 use ist::Reading;
+pub(super) use verify::run as verify;
 
 /// Reads, unless the command line says otherwise.
 const READS: u64 = 10_000;
@@ -29,12 +40,12 @@ const HART: u64 = 3;
 
 /// `nvme-read`: interrupt service threads on one hart read, verify and read on.
 pub(super) fn read(line: &CommandLine<'_>, drives: Vec<Drive>) -> Report {
-    let drives = usable(drives);
+    let disks = usable(line, drives);
     let place = Place::chosen(line);
     let reads = line.rounds.unwrap_or(READS);
     announce(line, 1, reads);
     let before = Heard::on(place.hart());
-    let reading = Reading::start(line.seed, drives, place.service, reads, true);
+    let reading = Reading::start(line.seed, disks, place.service, reads, true);
     let (tally, messages) = reading.finish();
     let interrupts = Heard::on(place.hart()).since(&before, place.hart());
     Report {
@@ -47,21 +58,42 @@ pub(super) fn read(line: &CommandLine<'_>, drives: Vec<Drive>) -> Report {
     }
 }
 
-/// The drives that can be used; without any there is nothing to do.
-fn usable(drives: Vec<Drive>) -> Vec<Drive> {
-    let mut usable = Vec::new();
+/// A test disk.
+struct Disk {
+    /// Its number among them.
+    number: u32,
+    /// What its blocks state.
+    seed: u64,
+    /// Of its interrupts.
+    source: u32,
+    drive: Drive,
+}
+
+/// The test disks that can be used; without any, or with another number of them
+/// than was asked for, there is nothing to do.
+fn usable(line: &CommandLine<'_>, drives: Vec<Drive>) -> Vec<Disk> {
+    let mut disks = Vec::new();
+    let first = line.disk_seed.unwrap_or(0);
     for drive in drives {
-        if drive.source().is_some() && !drive.namespaces().is_empty() {
-            usable.push(drive);
-        } else {
-            println!("drive {}: left alone", drive.name());
-            drive.shut_down();
+        let is_empty = drive.namespaces().is_empty();
+        match (drive.test_disk(), drive.source().filter(|_| !is_empty)) {
+            (Some(number), Some(source)) => {
+                let seed = disk::seed_of(first, number);
+                disks.push(Disk { number, seed, source, drive });
+            }
+            _ => {
+                println!("drive {}: no test disk that can interrupt, left alone", drive.name());
+                drive.shut_down();
+            }
         }
     }
-    if usable.is_empty() {
-        crate::refuse(&"the scenario needs an NVMe drive that can interrupt");
+    if disks.is_empty() {
+        crate::refuse(&"the scenario needs a test disk");
     }
-    usable
+    if line.disks.is_some_and(|due| due as usize != disks.len()) {
+        crate::refuse(&format_args!("{} test disks were found", disks.len()));
+    }
+    disks
 }
 
 /// The hart that drives interrupt.
@@ -160,6 +192,25 @@ impl Tally {
         self.resets += other.resets;
         self.errors += other.errors;
         self.latency.merge(&other.latency);
+    }
+
+    /// Takes in what a drive's queue pairs and controller have seen, and turns it
+    /// off.
+    fn close(&mut self, mut drive: Drive) {
+        let Parts { controller, queues, .. } = drive.parts();
+        let mut completed = 0;
+        for counts in queues.iter().map(|queue| queue.counts()) {
+            completed += counts.completed;
+            self.stray += counts.unknown
+                + counts.stale
+                + counts.duplicate
+                + counts.wrong_queue
+                + counts.bad_head;
+        }
+        self.polled = completed.saturating_sub(self.by_interrupt);
+        self.resets = controller.resets();
+        self.errors += failed("no completion is missed or stray", self.stray == 0);
+        drive.shut_down();
     }
 
     fn told(&self) -> Drives {

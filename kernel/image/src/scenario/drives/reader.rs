@@ -13,10 +13,10 @@ use skimmer_arch::time;
 use skimmer_core::table::OutOfMemory;
 use skimmer_nvme::{Completion, Dma, Extent, Namespace, PAGE_SIZE, Refused, Request};
 
-use super::{super::failed, Tally, mix};
+use super::{super::failed, Disk, Tally, mix};
 use crate::{
     lwkt,
-    nvme::{Drive, Frames, Parts, Transfer},
+    nvme::{Frames, Parts, Transfer},
 };
 
 /// Bytes of a read.
@@ -31,9 +31,9 @@ const WORDS: usize = UNIT / size_of::<u64>();
 
 /// A drive that is read from.
 pub(super) struct Reader {
-    drive: Drive,
+    disk: Disk,
     namespace: Namespace,
-    /// The drive's.
+    /// Decides the order of the reads.
     seed: u64,
     /// Blocks of a unit.
     blocks: u32,
@@ -51,8 +51,8 @@ pub(super) struct Reader {
 
 impl Reader {
     /// Of the first namespace of a drive that has one.
-    pub(super) fn new(mut drive: Drive, seed: u64, share: u64) -> Result<Self, OutOfMemory> {
-        let Parts { controller, queues, .. } = drive.parts();
+    pub(super) fn new(mut disk: Disk, seed: u64, share: u64) -> Result<Self, OutOfMemory> {
+        let Parts { controller, queues, .. } = disk.drive.parts();
         let Some(&namespace) = controller.namespaces().first() else { return Err(OutOfMemory) };
         let blocks = UNIT as u32 / namespace.block_size;
         let units = namespace.blocks / u64::from(blocks);
@@ -67,19 +67,7 @@ impl Reader {
         words.resize(WORDS, 0);
         let tally = Tally { drives: 1, ..Tally::new()? };
         let (begun, flying) = (0, 0);
-        Ok(Self {
-            drive,
-            namespace,
-            seed,
-            blocks,
-            units,
-            share,
-            begun,
-            flying,
-            spare,
-            words,
-            tally,
-        })
+        Ok(Self { disk, namespace, seed, blocks, units, share, begun, flying, spare, words, tally })
     }
 
     /// Whether something is in flight.
@@ -107,7 +95,8 @@ impl Reader {
     /// Begins the next read, by the next queue pair.
     fn begin(&mut self, frames: Frames) -> Result<(), Refused<Transfer>> {
         let (pass, place) = (self.begun / self.units, self.begun % self.units);
-        let unit = Order::new(self.units, mix(self.seed ^ mix(pass))).at(place);
+        let unit =
+            Order::new(self.units, mix(self.seed ^ mix(self.disk.seed ^ mix(pass)))).at(place);
         let first = unit * u64::from(self.blocks);
         let memory = match Extent::new(frames, 0, UNIT) {
             Ok(memory) => memory,
@@ -115,14 +104,14 @@ impl Reader {
         };
         let transfer = Transfer { memory, first, submitted: time::now() };
         let request = Request::Read { namespace: self.namespace, first, blocks: self.blocks };
-        let queues = &mut self.drive.parts().queues;
+        let queues = &mut self.disk.drive.parts().queues;
         let number = (self.begun % queues.len() as u64) as usize;
         queues[number].submit(request, Some(transfer)).map(|_| ())
     }
 
     /// Takes new completions out of the rings, and says how many there were.
     pub(super) fn harvest(&mut self, by_interrupt: bool) -> usize {
-        let queues = &mut self.drive.parts().queues;
+        let queues = &mut self.disk.drive.parts().queues;
         let found: usize = queues.iter_mut().map(|queue| queue.harvest()).sum();
         if by_interrupt {
             self.tally.by_interrupt += found as u64;
@@ -132,7 +121,7 @@ impl Reader {
 
     /// No interrupt came in time: looks whether the drive is well.
     pub(super) fn attend(&mut self) {
-        let Parts { controller, queues, .. } = self.drive.parts();
+        let Parts { controller, queues, .. } = self.disk.drive.parts();
         if controller.attend(queues).is_err() {
             self.tally.errors += failed("a drive recovers", false);
         }
@@ -141,8 +130,8 @@ impl Reader {
     /// Verifies all that has ended.
     pub(super) fn verify(&mut self) {
         let now = time::now();
-        for number in 0..self.drive.parts().queues.len() {
-            while let Some(done) = self.drive.parts().queues[number].take() {
+        for number in 0..self.disk.drive.parts().queues.len() {
+            while let Some(done) = self.disk.drive.parts().queues[number].take() {
                 self.flying -= 1;
                 self.end(done, now);
             }
@@ -176,7 +165,7 @@ impl Reader {
     fn count_wrong(&self, first: u64) -> u64 {
         let blocks = self.words.chunks_exact(WORDS / self.blocks as usize);
         let wrong = blocks.zip(first..).filter(|(block, number)| {
-            let stamp = Stamp { seed: self.seed, number: *number, generation: disk::AS_MADE };
+            let stamp = Stamp { seed: self.disk.seed, number: *number, generation: disk::AS_MADE };
             disk::check_words(block, stamp).is_err()
         });
         let wrong = wrong.count() as u64;
@@ -184,22 +173,9 @@ impl Reader {
     }
 
     /// Turns the drive off: what came of it.
-    pub(super) fn finish(mut self) -> Tally {
-        let Parts { controller, queues, .. } = self.drive.parts();
-        let mut completed = 0;
-        for counts in queues.iter().map(|queue| queue.counts()) {
-            completed += counts.completed;
-            self.tally.stray += counts.unknown
-                + counts.stale
-                + counts.duplicate
-                + counts.wrong_queue
-                + counts.bad_head;
-        }
-        self.tally.polled = completed.saturating_sub(self.tally.by_interrupt);
-        self.tally.resets = controller.resets();
-        let is_whole = self.tally.stray == 0;
-        self.tally.errors += failed("no completion is missed or stray", is_whole);
-        self.drive.shut_down();
-        self.tally
+    pub(super) fn finish(self) -> Tally {
+        let mut tally = self.tally;
+        tally.close(self.disk.drive);
+        tally
     }
 }
