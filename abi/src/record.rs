@@ -94,6 +94,8 @@ pub struct Outcome {
     pub interrupts: Option<Interrupts>,
     /// What drives did; none where none was asked to.
     pub drives: Option<Drives>,
+    /// Round trips of `msgstorm` beside the scenario; none if it was not there.
+    pub storm: Option<u64>,
 }
 
 impl Outcome {
@@ -119,6 +121,7 @@ impl Outcome {
             programs: None,
             interrupts: None,
             drives: None,
+            storm: None,
         }
     }
 }

@@ -27,6 +27,8 @@ pub enum Scenario {
     /// Every block of all drives, in random order and sizes by all harts at once,
     /// verified; a region is written and flushed.
     NvmeVerify,
+    /// A program, [`Self::Msgstorm`], `kstress` and reads of drives, all at once.
+    All,
     /// A program of the boot package, in user mode: `init=NAME` says which, and
     /// `args=A,B,C` what it is given.
     Program,
@@ -59,6 +61,7 @@ impl Scenario {
         Self::Ist,
         Self::NvmeRead,
         Self::NvmeVerify,
+        Self::All,
         Self::Program,
         Self::Panic,
         Self::Fault,
@@ -82,6 +85,7 @@ impl Scenario {
             Self::Ist => "ist",
             Self::NvmeRead => "nvme-read",
             Self::NvmeVerify => "nvme-verify",
+            Self::All => "all",
             Self::Program => "program",
             Self::Panic => "panic",
             Self::Fault => "fault",

@@ -76,6 +76,7 @@ fn numbers(n: &[u64; 12]) -> Outcome {
             resets: n[7],
             latency: Latency { least: n[8], median: n[9], percent99: n[10], most: n[11] },
         }),
+        storm: (n[8].is_multiple_of(2)).then_some(n[9]),
     }
 }
 

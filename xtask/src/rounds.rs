@@ -19,6 +19,7 @@ mod usual {
     pub(super) const PREEMPT: u64 = 20;
     pub(super) const IST: u64 = 300;
     pub(super) const NVME_READ: u64 = 10_000;
+    pub(super) const READS_BESIDE: u64 = 27_600;
 }
 
 /// The id of the hart that drives interrupt, where there is one.
@@ -54,6 +55,8 @@ pub struct Rounds {
     pub servers: Option<u64>,
     /// `hart=`.
     pub hart: Option<u64>,
+    /// `reads=`: of drives, beside a scenario.
+    pub reads: Option<u64>,
     /// `load=busy`.
     pub busy: bool,
     /// `with=kstress`: others beside them, until they are done.
@@ -106,6 +109,7 @@ impl Rounds {
             clients: number("clients="),
             servers: number("servers="),
             hart: number("hart="),
+            reads: number("reads="),
             busy: value("load=") == Some("busy"),
             kstress: value("with=") == Some("kstress"),
         }
@@ -183,7 +187,7 @@ impl Rounds {
                 let elsewhere = visits(ids.len() as u64);
                 Some(Interrupted { hart: self.hart, here: alarms..=alarms, elsewhere })
             }
-            Scenario::NvmeRead | Scenario::NvmeVerify => {
+            Scenario::NvmeRead | Scenario::NvmeVerify | Scenario::All => {
                 let hart =
                     self.hart.unwrap_or(if ids.contains(&DRIVES_ON) { DRIVES_ON } else { 0 });
                 // How many completions one of them tells of is not known here.
@@ -191,6 +195,12 @@ impl Rounds {
             }
             _ => None,
         }
+    }
+
+    /// Reads of drives that must have been made beside a scenario.
+    #[must_use]
+    pub fn reads_beside(&self) -> u64 {
+        self.reads.unwrap_or(usual::READS_BESIDE)
     }
 
     /// Whether `kstress` told what it must: a count if it was asked for, which
@@ -239,13 +249,22 @@ mod tests {
 
     #[test]
     fn the_words_for_the_guest_are_read() {
-        let words = ["rounds=9", "clients=2", "servers=3", "hart=6", "load=busy", "with=kstress"];
+        let words = [
+            "rounds=9",
+            "clients=2",
+            "servers=3",
+            "hart=6",
+            "reads=8",
+            "load=busy",
+            "with=kstress",
+        ];
         let read = rounds(None, &words);
         let all = Rounds {
             total: Some(9),
             clients: Some(2),
             servers: Some(3),
             hart: Some(6),
+            reads: Some(8),
             busy: true,
             kstress: true,
         };

@@ -127,6 +127,7 @@ fn outcome_rows(outcome: &Outcome) -> Vec<(&'static str, String)> {
     } else {
         rows.push(("round trips", format!("{round_trips} verified, {errors} error(s)")));
     }
+    rows.extend(outcome.storm.map(|n| ("msgstorm", format!("{n} round trips beside it"))));
     rows.extend(outcome.kstress.map(|n| ("kstress", format!("{n} round trips beside it"))));
     if let Some(Programs { digest, channels_created, channels_destroyed }) = outcome.programs
         && channels_created > 0

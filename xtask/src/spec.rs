@@ -55,7 +55,8 @@ impl Workload {
     /// How much work the guest is asked for.
     #[must_use]
     pub fn rounds(&self) -> Rounds {
-        Rounds::of(self.rounds, &self.append)
+        let rounds = Rounds::of(self.rounds, &self.append);
+        Rounds { kstress: rounds.kstress || self.scenario == Scenario::All, ..rounds }
     }
 
     /// How much the program is asked for, if it is a workload.

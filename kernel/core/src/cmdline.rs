@@ -37,6 +37,8 @@ pub struct CommandLine<'a> {
     /// `disk_seed=N`: what the blocks of the first test disk state
     /// (`skimmer_abi::disk::seed_of` gives that of the others).
     pub disk_seed: Option<u64>,
+    /// `reads=N`: at least so many reads of drives beside a scenario.
+    pub reads: Option<u64>,
     /// `with=kstress`: a ping-pong between two harts beside the scenario.
     pub with_kstress: bool,
     /// `door=front`: secondary harts are sent to the image's entry, as
@@ -88,7 +90,7 @@ impl<'a> TryFrom<&'a str> for CommandLine<'a> {
         let (mut front_door, mut servers, mut kstress) = (None, None, None);
         let (mut init, mut args, mut shortage) = (None, None, None);
         let (mut hart, mut load) = (None, None);
-        let (mut disks, mut disk_seed) = (None, None);
+        let (mut disks, mut disk_seed, mut reads) = (None, None, None);
         for word in text.split_ascii_whitespace() {
             let (key, value) = word.split_once('=').ok_or(BadWord::NoValue(word))?;
             let was_given = match key {
@@ -108,6 +110,7 @@ impl<'a> TryFrom<&'a str> for CommandLine<'a> {
                 "shortage" => shortage.replace(number(word, value)?).is_some(),
                 "disks" => disks.replace(number(word, value)?).is_some(),
                 "disk_seed" => disk_seed.replace(number(word, value)?).is_some(),
+                "reads" => reads.replace(number(word, value)?).is_some(),
                 "with" if value == "kstress" => kstress.replace(()).is_some(),
                 "seed" => seed.replace(number(word, value)?).is_some(),
                 "door" if value == "front" => front_door.replace(()).is_some(),
@@ -129,6 +132,7 @@ impl<'a> TryFrom<&'a str> for CommandLine<'a> {
             shortage,
             disks,
             disk_seed,
+            reads,
             seed: seed.unwrap_or(0),
             with_kstress: kstress.is_some(),
             is_front_door: front_door.is_some(),

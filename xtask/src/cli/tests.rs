@@ -90,6 +90,14 @@ fn a_workload_that_is_a_program_goes_by_its_name() {
         assert_eq!(one.boot.workload.name(), *name);
         assert!(one.command_line().contains(&format!("--scenario {name} ")));
     }
+    let all = by("run --scenario all --rounds 3 --seed 7");
+    let told = all.boot.workload.workload(7);
+    assert_eq!((told.scenario, told.program.as_deref()), (Scenario::All, Some("chanstorm")));
+    assert!(
+        told.bootargs().starts_with("scenario=all seed=7 init=chanstorm args=threads=16,rounds=3,")
+    );
+    assert_eq!(all.boot.workload.name(), "all");
+    assert!(all.command_line().contains("--scenario all "));
     let args = by("run --scenario chanstorm -- rounds=3");
     assert!(args.boot.workload.check().is_ok());
     assert!(args.command_line().ends_with(" -- rounds=3"));

@@ -10,6 +10,9 @@ use crate::programs;
 use crate::spec::{Workload, usual_rounds};
 use crate::workloads;
 
+/// The program of the scenario `all`.
+const BESIDE_ALL: &str = "chanstorm";
+
 /// What the guest is asked to do.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Workload")]
@@ -65,14 +68,22 @@ impl WorkloadArgs {
     /// The program, whichever way it was asked for.
     #[must_use]
     pub fn program(&self) -> Option<&str> {
-        let by_scenario = Some(self.scenario.as_str()).filter(|n| workloads::NAMES.contains(n));
+        let by_scenario = match self.scenario.as_str() {
+            "all" => Some(BESIDE_ALL),
+            name => Some(name).filter(|name| workloads::NAMES.contains(name)),
+        };
         self.program.as_deref().or(by_scenario)
+    }
+
+    /// Whether everything is to run at once.
+    fn is_all(&self) -> bool {
+        self.program.is_none() && self.scenario == Scenario::All.name()
     }
 
     /// What it is called in reports.
     #[must_use]
     pub fn name(&self) -> &str {
-        self.program().unwrap_or(&self.scenario)
+        self.program().filter(|_| !self.is_all()).unwrap_or(&self.scenario)
     }
 
     /// How many rounds are asked for, if it has any.
@@ -97,6 +108,7 @@ impl WorkloadArgs {
     #[must_use]
     pub fn scenario(&self) -> Scenario {
         match self.program() {
+            Some(_) if self.is_all() => Scenario::All,
             Some(_) => Scenario::Program,
             // The parser admits the names of scenarios only.
             None => Scenario::from_name(&self.scenario).unwrap_or(Scenario::Ports),

@@ -163,7 +163,7 @@ pub fn package(compiler: &Compiler) -> Result<Package> {
 /// # Errors
 /// As [`package`], or when there is no program of that name.
 pub fn for_boot(compiler: &Compiler, workload: &Workload, dir: &Path) -> Result<Option<PathBuf>> {
-    if workload.scenario != Scenario::Program {
+    if !matches!(workload.scenario, Scenario::Program | Scenario::All) {
         return Ok(None);
     }
     let package = package(compiler)?;

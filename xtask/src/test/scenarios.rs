@@ -199,6 +199,13 @@ pub const CASES: &[Case] = &[
         evidence: &[(file::CONSOLE, "no NVMe drive … needs a test disk")],
         ..PORTS
     },
+    Case {
+        name: "all-without-a-drive",
+        scenario: Scenario::All,
+        expect: Some(Kind::BadInput),
+        evidence: &[(file::CONSOLE, "no NVMe drive … needs a test disk")],
+        ..PORTS
+    },
     // A host bridge that is not known, or over RAM, is told, and boot goes on.
     Case {
         name: "tree-pci-unfamiliar",

@@ -203,7 +203,11 @@ pub fn judge(expected: &Expected, seen: &Seen<'_>) -> Verdict {
     }
     check_outcome(expected, seen, &mut add);
     // What a program prints is its own business.
-    let texts = if expected.scenario == Scenario::Program { &[] } else { seen.texts };
+    let texts = if matches!(expected.scenario, Scenario::Program | Scenario::All) {
+        &[]
+    } else {
+        seen.texts
+    };
     if let Some(line) = hot_print(seen.records, texts) {
         add(Kind::HotPrint, format!("printed while the scenario ran: {line}"));
     }

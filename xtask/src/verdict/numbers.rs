@@ -9,6 +9,10 @@ use crate::record::{Interrupts, Outcome, Programs, Record};
 use crate::rounds::{Due, Interrupted, Messages, kstress_messages};
 use crate::workloads::Work;
 
+/// Round trips of a `msgstorm` that ran beside something, at the least: one of each
+/// client with each server.
+const STORM_LEAST: u64 = 64;
+
 /// What the harts, the work and the messages amount to.
 pub(super) fn check(
     expected: &Expected,
@@ -55,12 +59,15 @@ pub(super) fn check(
             Some(count) => format!("kstress made {count} round trips: it did not go on"),
         },
     );
-    if expected.scenario == Scenario::Program {
+    if matches!(expected.scenario, Scenario::Program | Scenario::All) {
         check_programs(expected.work.as_ref(), outcome.programs, &mut check);
     }
     let asked = expected.rounds.interrupts(expected.scenario, &ids);
     check_interrupts(asked, outcome.interrupts, &ids, &mut check);
     drives::check(expected, outcome, records, &mut check);
+    let (storm, is_all) = (outcome.storm, expected.scenario == Scenario::All);
+    let is_right = if is_all { storm.is_some_and(|n| n >= STORM_LEAST) } else { storm.is_none() };
+    check(is_right, format!("msgstorm beside it: {storm:?} round trips"));
     let due = match expected.work {
         Some(work) => Some(due_of(&work)),
         None => expected.rounds.due(expected.scenario, up),

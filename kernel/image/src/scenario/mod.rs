@@ -3,6 +3,7 @@
 //! [`Report`]; the kernel's counters are added here, and the host verifies all
 //! of it again.
 
+mod all;
 mod drives;
 mod faults;
 mod flood;
@@ -50,32 +51,17 @@ pub(crate) struct Report {
     pub(crate) interrupts: Option<Interrupts>,
     /// What drives did, where a scenario asked them to.
     pub(crate) drives: Option<Drives>,
+    /// Round trips of `msgstorm` beside it.
+    pub(crate) storm: Option<u64>,
 }
 
 /// Runs what the command line asks for, and ends the machine.
 pub(crate) fn run(line: &CommandLine<'_>, tree: &Fdt<'_>, drives: Vec<Drive>) -> ! {
     let before = Counters::read();
     let started = time::now();
-    let kstress = line.with_kstress.then(|| kstress::Kstress::start(line.seed));
-    let mut report = match line.scenario {
-        Scenario::Ports => ports::run(line),
-        Scenario::Flood => flood::run(line),
-        Scenario::Threads => threads::run(line),
-        Scenario::Msgstorm => msgstorm::run(line),
-        Scenario::Preempt => preempt::run(line),
-        Scenario::Ist => ist::run(line, tree),
-        Scenario::NvmeRead => drives::read(line, drives),
-        Scenario::NvmeVerify => drives::verify(line, drives),
-        Scenario::Program => program::run(line),
-        Scenario::Panic => faults::panic(),
-        Scenario::Fault => faults::fault(false),
-        Scenario::FaultBadFrame => faults::fault(true),
-        Scenario::Hang => faults::hang(),
-        Scenario::LieRecord => faults::lie_record(),
-        Scenario::LieStatus => faults::lie_status(),
-        Scenario::Stomp => faults::stomp(),
-        Scenario::Overflow => faults::overflow(),
-    };
+    let with_kstress = line.with_kstress || line.scenario == Scenario::All;
+    let kstress = with_kstress.then(|| kstress::Kstress::start(line.seed));
+    let mut report = perform(line, tree, drives);
     let kstress = kstress.map(kstress::Kstress::stop);
     report.errors += kstress.as_ref().map_or(0, |tally| tally.errors);
     let nanos = time::nanos(time::now().wrapping_sub(started));
@@ -110,8 +96,33 @@ pub(crate) fn run(line: &CommandLine<'_>, tree: &Fdt<'_>, drives: Vec<Drive>) ->
         programs: report.programs,
         interrupts: report.interrupts,
         drives: report.drives,
+        storm: report.storm,
     }));
     power::exit(if errors == 0 { ExitStatus::Success } else { ExitStatus::Failure })
+}
+
+/// The scenario itself.
+fn perform(line: &CommandLine<'_>, tree: &Fdt<'_>, drives: Vec<Drive>) -> Report {
+    match line.scenario {
+        Scenario::Ports => ports::run(line),
+        Scenario::Flood => flood::run(line),
+        Scenario::Threads => threads::run(line),
+        Scenario::Msgstorm => msgstorm::run(line),
+        Scenario::Preempt => preempt::run(line),
+        Scenario::Ist => ist::run(line, tree),
+        Scenario::NvmeRead => drives::read(line, drives),
+        Scenario::NvmeVerify => drives::verify(line, drives),
+        Scenario::All => all::run(line, drives),
+        Scenario::Program => program::run(line),
+        Scenario::Panic => faults::panic(),
+        Scenario::Fault => faults::fault(false),
+        Scenario::FaultBadFrame => faults::fault(true),
+        Scenario::Hang => faults::hang(),
+        Scenario::LieRecord => faults::lie_record(),
+        Scenario::LieStatus => faults::lie_status(),
+        Scenario::Stomp => faults::stomp(),
+        Scenario::Overflow => faults::overflow(),
+    }
 }
 
 /// What should have held and did not, the first time.

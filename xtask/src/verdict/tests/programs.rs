@@ -46,6 +46,56 @@ fn a_chanstorm_that_does_what_was_asked_passes() {
     assert_eq!(wrong(Some(chanstorm()), |_| {}), "");
 }
 
+/// What is wrong with a boot of all at once which told that.
+fn wrong_with_all(change: impl FnOnce(&mut Outcome)) -> String {
+    let scenario = Scenario::All;
+    let mut records = with(|o| {
+        o.scenario = scenario;
+        o.programs = Some(programs());
+        (o.round_trips, o.kernel_sends, o.kernel_replies) = (CHANNELS, 80, 80);
+        (o.kstress, o.storm) = (Some(9), Some(64));
+        o.interrupts = Some(Interrupts { hartid: 0, here: 30, elsewhere: 0, stray: 0 });
+        o.drives = Some(Drives {
+            drives: 1,
+            reads: 100,
+            blocks: 800,
+            by_interrupt: 100,
+            latency: Latency { least: 9, median: 10, percent99: 12, most: 12 },
+            ..Drives::default()
+        });
+        change(o);
+    });
+    records[3] = Record::Start { scenario, harts: 2, clients: 1, rounds: 0 };
+    let rounds = Rounds { reads: Some(100), kstress: true, ..Rounds::default() };
+    let expected = Expected { scenario, work: Some(chanstorm()), rounds, ..expected() };
+    let seen =
+        Seen { records: &records, texts: &[], damaged: 0, silent: false, gaps: &[], ending: &OK };
+    judge(&expected, &seen).problems.iter().map(|p| format!("{}\n", p.what)).collect()
+}
+
+#[test]
+fn of_all_at_once_each_part_is_judged() {
+    assert_eq!(wrong_with_all(|_| {}), "");
+    type Change = fn(&mut Outcome);
+    let changes: &[(Change, &str)] = &[
+        (|o| o.storm = None, "msgstorm beside it"),
+        (|o| o.storm = Some(63), "msgstorm beside it"),
+        (|o| o.kstress = None, "kstress was asked for"),
+        (|o| o.kstress = Some(1), "did not go on"),
+        (|o| o.drives = None, "what drives did is not told"),
+        (|o| o.interrupts = None, "interrupts are not told"),
+        (|o| o.round_trips = CHANNELS - 1, "were due"),
+        (|o| o.drives.iter_mut().for_each(|told| told.reads = 99), "99 reads"),
+        (|o| o.programs.iter_mut().for_each(|told| told.digest = 1), "the digest is"),
+    ];
+    for (change, words) in changes {
+        let said = wrong_with_all(change);
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    let storm = wrong(Some(chanstorm()), |o| o.storm = Some(64));
+    assert!(storm.contains("msgstorm beside it"), "{storm}");
+}
+
 #[test]
 fn a_program_verifies_what_was_asked() {
     let chanstorm = Some(chanstorm());

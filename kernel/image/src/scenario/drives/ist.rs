@@ -7,7 +7,7 @@
 //! may the source be unmasked (`interrupts::Interrupt`).
 
 use alloc::{boxed::Box, vec::Vec};
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use skimmer_abi::errno::Errno;
 use skimmer_arch::time;
@@ -41,6 +41,10 @@ pub(super) struct Reading {
 struct Shared {
     /// Whether they stop when they have done their share.
     is_over: AtomicBool,
+    /// Threads that have verified something.
+    begun: AtomicU64,
+    /// Reads that were verified.
+    reads: AtomicU64,
 }
 
 impl Reading {
@@ -53,7 +57,11 @@ impl Reading {
         reads: u64,
         is_over: bool,
     ) -> Self {
-        let shared = forever(Shared { is_over: AtomicBool::new(is_over) });
+        let shared = forever(Shared {
+            is_over: AtomicBool::new(is_over),
+            begun: AtomicU64::new(0),
+            reads: AtomicU64::new(0),
+        });
         let threads = by_source(seed, disks, reads);
         let tallies: &'static [Once<Tally>] =
             Box::leak(threads.iter().map(|_| Once::new()).collect());
@@ -68,6 +76,18 @@ impl Reading {
             lwkt::schedule(thread);
         }
         Self { shared, tallies }
+    }
+
+    /// Waits until each has read.
+    pub(super) fn wait_begun(&self) {
+        while self.shared.begun.load(Ordering::Relaxed) < self.tallies.len() as u64 {
+            lwkt::sleep_until(time::now() + time::ticks_per_second() / LOOKS);
+        }
+    }
+
+    /// Reads so far.
+    pub(super) fn count(&self) -> u64 {
+        self.shared.reads.load(Ordering::Relaxed)
     }
 
     /// Stops them when their share is done: what came of it, and the messages
@@ -120,7 +140,7 @@ impl Ist {
     }
 
     fn serve(&mut self, interrupt: &Interrupt) {
-        let mut quiet = 0;
+        let (mut quiet, mut reads) = (0, 0);
         loop {
             let goes_on = !self.shared.is_over.load(Ordering::Relaxed);
             self.readers.iter_mut().for_each(|reader| reader.read_on(goes_on));
@@ -143,7 +163,18 @@ impl Ist {
             // The level is down once nothing came since the last look.
             while self.harvest(false) > 0 {}
             self.readers.iter_mut().for_each(Reader::verify);
+            self.show(&mut reads);
         }
+    }
+
+    /// Shows how far it is, of which `shown` was shown before.
+    fn show(&self, shown: &mut u64) {
+        let reads = self.readers.iter().map(Reader::reads).sum();
+        if *shown == 0 && reads > 0 {
+            self.shared.begun.fetch_add(1, Ordering::Relaxed);
+        }
+        self.shared.reads.fetch_add(reads - *shown, Ordering::Relaxed);
+        *shown = reads;
     }
 
     fn harvest(&mut self, by_interrupt: bool) -> usize {

@@ -44,17 +44,49 @@ pub(super) fn read(line: &CommandLine<'_>, drives: Vec<Drive>) -> Report {
     let place = Place::chosen(line);
     let reads = line.rounds.unwrap_or(READS);
     announce(line, 1, reads);
-    let before = Heard::on(place.hart());
-    let reading = Reading::start(line.seed, disks, place.service, reads, true);
-    let (tally, messages) = reading.finish();
-    let interrupts = Heard::on(place.hart()).since(&before, place.hart());
-    Report {
-        verified: tally.reads,
-        errors: tally.errors,
-        messages: Some(messages),
-        interrupts: Some(interrupts),
-        drives: Some(tally.told()),
-        ..Report::default()
+    Reads::start(line.seed, disks, place, reads, true).finish()
+}
+
+/// Reads at least so many units of all test disks, until it is finished; returns
+/// when all threads have read.
+pub(super) fn begin(line: &CommandLine<'_>, drives: Vec<Drive>, least: u64) -> Reads {
+    let disks = usable(line, drives);
+    let reads = Reads::start(line.seed, disks, Place::chosen(line), least, false);
+    reads.reading.wait_begun();
+    reads
+}
+
+/// Reads that go on.
+pub(super) struct Reads {
+    reading: Reading,
+    place: Place,
+    before: Heard,
+}
+
+impl Reads {
+    fn start(seed: u64, disks: Vec<Disk>, place: Place, reads: u64, is_over: bool) -> Self {
+        let before = Heard::on(place.hart());
+        let reading = Reading::start(seed, disks, place.service, reads, is_over);
+        Self { reading, place, before }
+    }
+
+    /// Reads so far.
+    pub(super) fn count(&self) -> u64 {
+        self.reading.count()
+    }
+
+    /// What came of them.
+    pub(super) fn finish(self) -> Report {
+        let (tally, messages) = self.reading.finish();
+        let hart = self.place.hart();
+        Report {
+            verified: tally.reads,
+            errors: tally.errors,
+            messages: Some(messages),
+            interrupts: Some(Heard::on(hart).since(&self.before, hart)),
+            drives: Some(tally.told()),
+            ..Report::default()
+        }
     }
 }
 

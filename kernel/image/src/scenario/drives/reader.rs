@@ -75,6 +75,11 @@ impl Reader {
         self.flying > 0
     }
 
+    /// Reads that were verified.
+    pub(super) const fn reads(&self) -> u64 {
+        self.tally.reads
+    }
+
     /// Begins reads while there are buffers: until its share is begun, and while
     /// it is to go on.
     pub(super) fn read_on(&mut self, goes_on: bool) {
