@@ -5,6 +5,7 @@
 //! was; anything else is a leak.
 
 use skimmer_arch::{memory, stack_memory, time};
+use skimmer_core::frames::FRAME_SIZE;
 
 use crate::{lwkt, process, service};
 
@@ -30,6 +31,12 @@ impl Ledger {
         Self { threads, live: in_use - kept, kept }
     }
 
+    /// Whether little more is kept than before.
+    pub(crate) fn keeps_little(&self, before: &Self) -> bool {
+        let most = LITTLE + memory::statistics().frames / PLACES * FRAME_SIZE;
+        self.kept <= before.kept + most
+    }
+
     /// Reads again and again until there are as many threads as before: who ends
     /// is freed later, by its hart's service thread.
     pub(crate) fn settled(before: &Self) -> Self {
@@ -45,6 +52,14 @@ impl Ledger {
         now
     }
 }
+
+/// Bytes by which what is kept may have grown, whatever programs did: stacks that
+/// are not worth giving back, and places of threads.
+const LITTLE: usize = 4 << 20;
+
+/// With more memory there were more threads and processes at a time. Their places
+/// may have one part in so many of it.
+const PLACES: usize = 64;
 
 /// Milliseconds that threads are given to go.
 const PATIENCE: u32 = 1000;

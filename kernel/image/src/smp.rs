@@ -67,7 +67,7 @@ fn try_publish(usable: &[UsableHart], root: &InspectRoot) -> Result<(), OutOfMem
     if PLAN.set(Box::new(Plan { inspect, services, stacks })).is_err() {
         unreachable!("the boot hart publishes once");
     }
-    cpu::publish_harts(locals);
+    cpu::publish_harts(locals)?;
     root.publish(harts, usable.len() as u64);
     Ok(())
 }

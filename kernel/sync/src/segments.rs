@@ -146,6 +146,24 @@ impl<T> Segments<T> {
     }
 }
 
+impl<T> Segments<T> {
+    /// Takes everything out into a table of its own; none if there is nothing.
+    ///
+    /// # Safety
+    /// What [`Segments::get`] lent may be looked at still: that must have ended
+    /// before the new table is dropped.
+    pub(crate) unsafe fn take(&self) -> Option<Self> {
+        let taken = Self::new();
+        let mut is_empty = true;
+        for (from, to) in self.directory.iter().zip(&taken.directory) {
+            let segment = from.swap(ptr::null_mut(), Site::SegmentGet.ordering());
+            is_empty &= segment.is_null();
+            to.store(segment, Ordering::Relaxed);
+        }
+        (!is_empty).then_some(taken)
+    }
+}
+
 impl<T> Drop for Segments<T> {
     fn drop(&mut self) {
         for (number, segment) in self.directory.iter().enumerate() {

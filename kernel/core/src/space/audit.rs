@@ -38,7 +38,7 @@ fn entry<T: TableMemory>(
 ) -> Result<usize, Unsound> {
     let entry = memory.read(table, place);
     match entry.meaning() {
-        Meaning::Empty => Ok(0),
+        Meaning::Empty | Meaning::Note(_) => Ok(0),
         Meaning::Kernel(frame, _) if frame.get().is_multiple_of(ENTRIES.pow(level)) => Ok(1),
         Meaning::Table(next) if level > 0 => {
             (0..ENTRIES).map(|place| self::entry(memory, next, place, level - 1)).sum()

@@ -78,10 +78,7 @@ pub(crate) struct Process {
     /// What frames of this process count against: its own budget and those of
     /// its ancestors, who live as long as it does.
     line: SpinLock<Lines>,
-    /// Times that it got memory for more channels. What was had stays for the
-    /// next process here.
-    channels_had: AtomicU32,
-    /// The part of them that this process has paid for.
+    /// Times that it got memory for more channels, and paid.
     channels_paid: AtomicU32,
     /// For the last shootdown: dying takes no memory.
     spare: SpinLock<Option<lwkt::Message>>,
@@ -108,6 +105,11 @@ struct Lines {
 static ALL_FRAMES: Budget = Budget::new();
 static ALL_PROCESSES: Budget = Budget::new();
 
+/// Frames and processes that programs count against what they all may have.
+pub(crate) fn charged() -> (usize, usize) {
+    (ALL_FRAMES.used(), ALL_PROCESSES.used())
+}
+
 impl Process {
     fn room() -> Result<&'static Self, OutOfMemory> {
         let spare = tlb::spare().map_err(|_| OutOfMemory)?;
@@ -124,7 +126,6 @@ impl Process {
             frames: Budget::new(),
             processes: Budget::new(),
             line: SpinLock::new(Lines::default()),
-            channels_had: AtomicU32::new(1),
             channels_paid: AtomicU32::new(0),
             spare: SpinLock::new(Some(spare)),
             next_free: SpinLock::new(None),
