@@ -104,15 +104,15 @@ impl Fake {
             append: vec![],
         };
         let spec = Boot {
-            machine: &self.machine,
+            machine: self.machine.clone(),
             // Any ELF does: it has no inspection root, so the console counts.
             elf: Path::new("/proc/self/exe"),
             gdb: Path::new("/bin/false"),
-            workload: &workload,
+            workload,
             dir: &self.evidence(),
             timeout,
             wait: false,
-            reproduce: "cargo xtask run",
+            reproduce: "cargo xtask run".to_owned(),
         };
         boot(&spec, &mut |_| {}).expect("a boot")
     }

@@ -25,14 +25,6 @@ pub struct RunArgs {
     pub verbose: bool,
 }
 
-impl RunArgs {
-    /// The command that does the same again.
-    #[must_use]
-    pub fn command_line(&self) -> String {
-        self.boot.run_line()
-    }
-}
-
 /// Options of `soak`.
 #[derive(Debug, Args)]
 pub struct SoakArgs {
