@@ -471,3 +471,6 @@ impl Running<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;
