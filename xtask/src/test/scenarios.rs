@@ -84,6 +84,15 @@ const PROGRAM: Case = Case { scenario: Scenario::Program, ..PORTS };
 
 const HELLO: Case = Case { program: Some(("hello", &[])), ..PROGRAM };
 
+/// With "hello, " before it the console's 256 bytes of a line end within the "é".
+const LONG: &str = concat!(
+    "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+    "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+    "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+    "xxxxxxxxxxxxxxé-goes-on",
+);
+const LONG_ENDS: &str = "é-goes-on";
+
 /// The same beside a ping-pong between two harts.
 const WITH_KSTRESS: Case = Case { append: &["with=kstress"], ..PORTS };
 
@@ -181,6 +190,12 @@ pub const CASES: &[Case] = &[
     },
     Case { name: "program-hello", program: Some(("hello", &["founders"])), ..PROGRAM },
     Case { name: "program-hello-1-hart", harts: 1, ..HELLO },
+    Case {
+        name: "program-with-a-long-line",
+        program: Some(("hello", &[LONG])),
+        evidence: &[(file::CONSOLE, LONG_ENDS)],
+        ..PROGRAM
+    },
     Case { name: "program-hello-64-harts", harts: 64, ..HELLO },
     Case { name: "program-by-init", program: Some(("init", &["hello", "there"])), ..PROGRAM },
     // Its child ends with a failure, and so must it.

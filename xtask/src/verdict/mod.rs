@@ -342,4 +342,4 @@ fn check_beginning(expected: &Expected, before: &[Record], add: &mut impl FnMut(
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

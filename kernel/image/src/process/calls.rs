@@ -114,6 +114,10 @@ fn debug_write(from: UserAddr, length: u64) -> Result<u64, Errno> {
         let part = &mut line[..LINE.min(length - shown)];
         user_copy::read(part, UserAddr::new(from.get() + shown))?;
         shown += part.len();
+        // What is no text at the end may be a character that goes on: again, then.
+        if shown < length {
+            shown -= part.utf8_chunks().last().map_or(0, |end| end.invalid().len());
+        }
         for text in part.utf8_chunks() {
             let text = text.valid().trim_end_matches('\n');
             if !text.is_empty() {
