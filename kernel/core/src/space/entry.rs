@@ -228,16 +228,18 @@ const fn place(frame: FrameNumber) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::vec::Vec;
+    use alloc::{vec, vec::Vec};
 
     const FRAME: FrameNumber = FrameNumber::new(0x8_1234);
 
     fn made() -> Vec<(Entry, Meaning)> {
-        let mut made = Vec::new();
-        made.push((Entry::EMPTY, Meaning::Empty));
-        made.push((Entry::table(FRAME), Meaning::Table(FRAME)));
-        made.push((Entry::note(FRAME.get() as u64), Meaning::Note(FRAME.get() as u64)));
-        made.push((Entry::table(FRAME).parked(), Meaning::ParkedTable(FRAME)));
+        let number = FRAME.get() as u64;
+        let mut made = vec![
+            (Entry::EMPTY, Meaning::Empty),
+            (Entry::note(number), Meaning::Note(number)),
+            (Entry::table(FRAME), Meaning::Table(FRAME)),
+            (Entry::table(FRAME).parked(), Meaning::ParkedTable(FRAME)),
+        ];
         for p in Protection::ALL {
             made.push((Entry::user(FRAME, p), Meaning::User(FRAME, p)));
             made.push((Entry::user(FRAME, p).parked(), Meaning::ParkedUser(FRAME, p)));
