@@ -6,7 +6,7 @@
 
 use crate::builder::item;
 use skimmer_damage::{Dice, Subject, Turns, copy_piece, flip_bits};
-use skimmer_fdt::{Fdt, FdtError, Node, PciAddress, PciHost, Plic, Region, Uart};
+use skimmer_fdt::{Fdt, FdtError, Hart, Node, PciAddress, PciHost, Plic, Region, Uart};
 
 /// A word that tends to be on an edge.
 fn word(dice: &mut Dice) -> u32 {
@@ -35,14 +35,20 @@ fn word(dice: &mut Dice) -> u32 {
     }
 }
 
-/// The trees that are broken: real ones, and one in which every byte counts.
+/// The seeds, the trees that are broken: real ones, and as often one that is
+/// built here and in which every byte counts.
 pub(crate) fn victims() -> Vec<Vec<u8>> {
-    let mut victims = vec![dense(); 6];
+    let mut victims = vec![dense(); 9];
     victims.extend([
         include_bytes!("../trees/qemu-virt-8.dtb").to_vec(),
         include_bytes!("../trees/qemu-virt-numa-4.dtb").to_vec(),
         include_bytes!("../trees/qemu-sifive-u-5.dtb").to_vec(),
         include_bytes!("../trees/hifive-unleashed-a00.dtb").to_vec(),
+        include_bytes!("../trees/hifive-unmatched-a00.dtb").to_vec(),
+        include_bytes!("../trees/qemu-virt-aia-2.dtb").to_vec(),
+        include_bytes!("../trees/qemu-virt-3-initrd.dtb").to_vec(),
+        include_bytes!("../trees/qemu-spike-2.dtb").to_vec(),
+        include_bytes!("../trees/cv1800b-milkv-duo.dtb").to_vec(),
     ]);
     victims
 }
@@ -201,7 +207,7 @@ pub(crate) fn exercise(blob: &[u8]) -> Result<usize, FdtError> {
         answers += ask_node(&node);
     }
     answers += ask_machine(&tree);
-    answers += tree.plics().map(|plic| ask_plic(&plic)).sum::<usize>();
+    answers += tree.plics().map(|plic| ask_plic(&tree, &plic)).sum::<usize>();
     answers += tree.pci_hosts().map(|host| ask_pci(&host)).sum::<usize>();
     answers += tree.uarts().map(|uart| ask_uart(&uart)).sum::<usize>();
     Ok(answers)
@@ -247,10 +253,20 @@ fn ask_machine(tree: &Fdt<'_>) -> usize {
     answers + tree.test_device().map_or(0, check_taken)
 }
 
-fn ask_plic(plic: &Plic<'_>) -> usize {
-    let contexts = plic.contexts().map_or(0, |list| list.flatten().count());
+fn ask_plic(tree: &Fdt<'_>, plic: &Plic<'_>) -> usize {
+    let contexts: Vec<_> = plic.contexts().map_or(Vec::new(), |list| list.flatten().collect());
+    let has_own = |hart: &Hart<'_>| match plic.context_of(hart) {
+        Ok(index) => {
+            let context = contexts.iter().find(|one| one.index == index);
+            let context = context.expect("one of the list");
+            assert!(context.is_supervisor() && hart.intc_phandle() == Some(context.hart_intc));
+            true
+        }
+        Err(_) => false,
+    };
+    let owners = tree.harts().filter(has_own).count();
     let registers = plic.registers().map_or(0, check_taken);
-    contexts + registers + usize::from(plic.sources().is_ok())
+    contexts.len() + owners + registers + usize::from(plic.sources().is_ok())
 }
 
 fn ask_pci(host: &PciHost<'_>) -> usize {

@@ -241,6 +241,35 @@ fn plic_contexts() {
     assert_eq!(usable, [false, false, true]);
 }
 
+/// A tree whose harts' own controllers have these phandles, and a PLIC with
+/// that list: the context of each hart.
+fn contexts_of(phandles: &[u32], list: &[u32]) -> Vec<Result<u32, ValueError>> {
+    let hart = |&phandle: &u32| {
+        let intc = item("intc").text("compatible", "riscv,cpu-intc").word("phandle", phandle);
+        item("cpu").child(intc)
+    };
+    let mut cpus = item("cpus");
+    cpus.children = phandles.iter().map(hart).collect();
+    let plic = changed(plic(), "interrupts-extended", list);
+    let blob = item("").child(plic).child(cpus).blob();
+    let tree = Fdt::new(&blob).expect("a sound tree");
+    let plic = tree.plics().next().expect("a PLIC");
+    tree.harts().map(|hart| plic.context_of(&hart)).collect()
+}
+
+#[test]
+fn plic_contexts_of_harts() {
+    let missing = Err(ValueError::Missing);
+    // Hart 2 has no S-mode, hart 4 stands first, hart 6 is connected to
+    // machine mode only, hart 8 not at all, and one has no phandle.
+    let list = [4, 11, 4, 9, 2, 11, 6, u32::MAX, 6, 11, 3, 9];
+    let expected = [missing, Ok(1), missing, missing, Ok(5), missing];
+    assert_eq!(contexts_of(&[2, 4, 6, 8, 3, 0], &list), expected);
+    assert_eq!(contexts_of(&[4], &[4, 9, 4, 9]), [Ok(0)], "the first of two");
+    let cut = [4, 11, 4, 9, 2];
+    assert_eq!(contexts_of(&[4, 2], &cut), [Ok(1), Err(ValueError::BadLength)]);
+}
+
 #[test]
 fn malformed_plics() {
     let odd = item("plic").text("compatible", "riscv,plic0").words("interrupts-extended", &[1]);

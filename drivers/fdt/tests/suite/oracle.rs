@@ -4,6 +4,7 @@
 //! It is stricter in places (names, the order of blocks, the length of the
 //! slice), so the two are compared only where both accept a blob.
 
+use crate::{findings, surveyor};
 use dtoolkit::fdt::FdtNode;
 use dtoolkit::{Node as _, Property as _};
 use skimmer_fdt::{Fdt, Region, ReservedBy, ValueError};
@@ -30,6 +31,7 @@ pub(crate) fn agree(blob: &[u8]) -> bool {
     assert_eq!(ours.boot_hart(), theirs.boot_cpuid_phys());
     agree_on_reservations(&ours, theirs);
     agree_on_addresses(&ours, theirs.root());
+    assert_eq!(findings::of(&ours), surveyor::findings(theirs.root()));
     true
 }
 
