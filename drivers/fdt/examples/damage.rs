@@ -2,7 +2,7 @@
 //! The long run over damaged blobs:
 //! `cargo run --release -p skimmer-fdt --example damage -- --count 10000000`.
 //!
-//! `--minutes` bounds a run by time instead. A panic or a broken promise ends
+//! `--minutes` bounds a run by time instead, `--report FILE` adds to a report. A panic or a broken promise ends
 //! it with a failure.
 
 #[allow(dead_code, reason = "the tests use the rest of it")]
@@ -13,5 +13,7 @@ mod damage;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let part = |turns, seed| damage::run(turns, seed, |_| {});
-    skimmer_damage::Campaign::of_command_line()?.run("Device trees", part).map(drop)
+    skimmer_damage::Campaign::of_command_line(env!("CARGO_PKG_NAME"))?
+        .run("Device trees", part)
+        .map(drop)
 }

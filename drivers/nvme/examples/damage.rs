@@ -4,7 +4,7 @@
 //!
 //! Begins with structures as a drive has them, changes some bytes, cuts some
 //! off, and holds what the readers make of it against what they promise.
-//! `--minutes` bounds a run by time instead. A panic or a broken promise ends
+//! `--minutes` bounds a run by time instead, `--report FILE` adds to a report. A panic or a broken promise ends
 //! it with a failure.
 
 use std::fmt;
@@ -102,5 +102,5 @@ fn run(turns: Turns, seed: u64) -> Tally {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    Campaign::of_command_line()?.run("Identify", run).map(drop)
+    Campaign::of_command_line(env!("CARGO_PKG_NAME"))?.run("Identify", run).map(drop)
 }

@@ -23,7 +23,7 @@ use damage::Reader;
 use skimmer_damage::Campaign;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let campaign = Campaign::of_command_line()?;
+    let campaign = Campaign::of_command_line(env!("CARGO_PKG_NAME"))?;
     for reader in [Reader::Archive, Reader::Program] {
         let part = |turns, seed| damage::run(reader, turns, seed, |_| {});
         campaign.run(&format!("{reader:?}"), part)?;

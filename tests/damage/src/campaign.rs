@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A long run: how long, from which seed, on how many threads.
 
+use crate::report::Report;
 use std::error::Error;
 use std::fmt::Display;
 use std::thread;
@@ -17,12 +18,13 @@ pub trait Tally: Default + Display + Send {
 
 /// A run as the command line asks for it: `--count` files, or as many as fit
 /// in `--minutes`, or what ends first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Campaign {
     count: Option<u64>,
     minutes: Option<u64>,
     seed: u64,
     threads: u64,
+    report: Option<Report>,
 }
 
 /// A thread's part: it yields once for each file.
@@ -56,23 +58,29 @@ impl Iterator for Turns {
 }
 
 impl Campaign {
-    /// What the program's own command line asks for.
+    /// What the command line of the example `damage` of `package` asks for.
     ///
     /// # Errors
     /// When it cannot be read.
-    pub fn of_command_line() -> Result<Self, Box<dyn Error>> {
-        Self::read(std::env::args().skip(1))
+    pub fn of_command_line(package: &str) -> Result<Self, Box<dyn Error>> {
+        let arguments: Vec<String> = std::env::args().skip(1).collect();
+        Self::read(package, &arguments)
     }
 
     /// What these arguments ask for; without any, a million files.
     ///
     /// # Errors
     /// Names the argument that cannot be read.
-    pub fn read(arguments: impl IntoIterator<Item = String>) -> Result<Self, Box<dyn Error>> {
-        let mut campaign = Campaign { count: None, minutes: None, seed: 1, threads: 2 };
-        let mut arguments = arguments.into_iter();
-        while let Some(name) = arguments.next() {
-            let value = arguments.next().ok_or(format!("{name} needs a number"))?;
+    pub fn read(package: &str, arguments: &[String]) -> Result<Self, Box<dyn Error>> {
+        let (count, minutes, report) = (None, None, None);
+        let mut campaign = Campaign { count, minutes, seed: 1, threads: 2, report };
+        let mut rest = arguments.iter();
+        while let Some(name) = rest.next() {
+            let value = rest.next().ok_or(format!("{name} needs a value"))?;
+            if name == "--report" {
+                campaign.report = Some(Report::new(value, package, arguments));
+                continue;
+            }
             let number: u64 = value.parse().map_err(|_| format!("{value} is no number"))?;
             match name.as_str() {
                 "--count" => campaign.count = Some(number),
@@ -112,9 +120,13 @@ impl Campaign {
         for part in parts {
             total.join(part.map_err(|_| format!("{what}: a damaged file broke its reader"))?);
         }
-        println!("{what}: {total}");
         let Campaign { seed, threads, .. } = self;
-        println!("  seed {seed}, {threads} threads, {:.0} s", begin.elapsed().as_secs_f64());
+        let seconds = begin.elapsed().as_secs_f64();
+        let how = format!("seed {seed}, {threads} threads, {seconds:.0} s");
+        println!("{what}: {total}\n  {how}");
+        if let Some(report) = &self.report {
+            report.add(what, &how, &total.to_string())?;
+        }
         Ok(total)
     }
 
@@ -150,9 +162,13 @@ mod tests {
         }
     }
 
+    fn read(arguments: &str) -> Result<Campaign, Box<dyn Error>> {
+        let arguments: Vec<_> = arguments.split_whitespace().map(str::to_owned).collect();
+        Campaign::read("skimmer-damage", &arguments)
+    }
+
     fn campaign(arguments: &str) -> Campaign {
-        let arguments = arguments.split_whitespace().map(str::to_owned);
-        Campaign::read(arguments).expect("readable arguments")
+        read(arguments).expect("readable arguments")
     }
 
     fn count(turns: Turns, seed: u64) -> Count {
@@ -196,10 +212,25 @@ mod tests {
     }
 
     #[test]
+    fn a_report_says_what_was_run_and_what_came_of_it() {
+        let path = std::env::temp_dir().join(format!("damage-report-{}", std::process::id()));
+        let run = campaign(&format!("--count 7 --seed 3 --report {}", path.display()));
+        for what in ["Turns", "More turns"] {
+            run.run(what, count).expect("no panic");
+        }
+        let text = std::fs::read_to_string(&path).expect("a report");
+        std::fs::remove_file(&path).expect("it was there");
+        let command = "-p skimmer-damage --example damage -- --count 7 --seed 3 --report ";
+        for part in ["# Damage: Turns", command, "| commit |", "seed 3, 2 threads", "\n\n7\n"] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        assert!(text.contains("# Damage: More turns"), "added, not written over");
+    }
+
+    #[test]
     fn arguments_that_say_nothing() {
         for arguments in ["--count", "--count x", "--what 1", "--minutes -1"] {
-            let read = Campaign::read(arguments.split_whitespace().map(str::to_owned));
-            assert!(read.is_err(), "{arguments}");
+            assert!(read(arguments).is_err(), "{arguments}");
         }
     }
 }

@@ -12,6 +12,7 @@
 
 mod campaign;
 mod dice;
+mod report;
 mod subject;
 
 pub use campaign::{Campaign, Tally, Turns};
