@@ -6,7 +6,7 @@ use crate::{damage, oracle};
 use skimmer_damage::Turns;
 use std::cell::Cell;
 
-const BLOBS: u64 = 200_000;
+const BLOBS: u64 = 100_000;
 const SEED: u64 = 0x5eed_0fd7;
 
 #[test]

@@ -274,7 +274,8 @@ fn plic_contexts_of_harts() {
 fn malformed_plics() {
     let odd = item("plic").text("compatible", "riscv,plic0").words("interrupts-extended", &[1]);
     let many = item("plic").text("compatible", "riscv,plic0").word("riscv,ndev", 1024);
-    let blob = item("").child(odd).child(many).blob();
+    let none = item("plic").text("compatible", "riscv,plic0").word("riscv,ndev", 0);
+    let blob = item("").child(odd).child(many).child(none).blob();
     let tree = Fdt::new(&blob).expect("a sound tree");
     let plics: Vec<_> = tree.plics().collect();
     assert_eq!(plics[0].sources(), Err(ValueError::Missing));
@@ -282,6 +283,7 @@ fn malformed_plics() {
     assert_eq!(contexts, [Err(ValueError::BadLength)]);
     assert_eq!(plics[1].sources(), Err(ValueError::OutOfRange));
     assert_eq!(plics[1].contexts().err(), Some(ValueError::Missing));
+    assert_eq!(plics[2].sources(), Err(ValueError::OutOfRange));
     assert_eq!(plics[1].registers(), Err(ValueError::Missing));
 }
 
@@ -359,6 +361,16 @@ fn pci_interrupts() {
         assert_eq!(source(function(0, 2, 0), 1), Err(ValueError::NotMapped));
         assert_eq!(source(function(0, 0, 0), 2), Err(ValueError::NotMapped));
         assert_eq!(host.interrupt(function(0, 0, 0), 1).map(|one| one.controller), Ok(9));
+    });
+}
+
+#[test]
+fn the_mask_goes_for_both_sides() {
+    // Function bits in the map, which the mask leaves aside.
+    let map = [0x700, 0, 0, 1, 9, 0, 0, 40, 4];
+    with_pci(changed(pci(), "interrupt-map", &map), |host| {
+        let source = host.interrupt(function(0, 0, 2), 1).and_then(|one| one.source());
+        assert_eq!(source, Ok(40));
     });
 }
 

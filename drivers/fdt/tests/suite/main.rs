@@ -5,7 +5,7 @@
 //! `machine`, `devices` and `isa` ask about trees made for the question,
 //! `boards` reads real ones, `differential` and `machines` compare generated
 //! trees with what went in and with another parser, and `damaged` goes through
-//! blobs that a seeded generator broke. The second opinions are `oracle`, on
+//! blobs that a seeded generator broke, `giants` through the largest. The second opinions are `oracle`, on
 //! what a tree holds, and `surveyor`, on what it means.
 
 mod boards;
@@ -16,6 +16,7 @@ mod devices;
 mod differential;
 mod findings;
 mod generated;
+mod giants;
 mod grammar;
 mod header;
 mod isa;
