@@ -195,6 +195,18 @@ pub const CASES: &[Case] = &[
         )],
         ..PORTS
     },
+    // The last context is connected to nothing, as contexts of harts without S-mode are.
+    Case {
+        name: "tree-plic-without-a-context",
+        harts: 2,
+        tree: Some(|tree| {
+            let mut contexts = tree.get("/soc/plic@c000000", "interrupts-extended")?.to_vec();
+            contexts.iter_mut().rev().take(4).for_each(|byte| *byte = 0xff);
+            tree.set("/soc/plic@c000000", "interrupts-extended", &contexts)
+        }),
+        evidence: &[(file::CONSOLE, "interrupts: no device can interrupt hart")],
+        ..PORTS
+    },
     Case { name: "unknown-key", append: &["colour=blue"], expect: Some(Kind::BadInput), ..PORTS },
     Case { name: "bad-number", append: &["clients=many"], expect: Some(Kind::BadInput), ..PORTS },
     Case {
