@@ -80,6 +80,13 @@ pub struct HartInspect {
     /// Worst off-times while a scenario's workload ran. Zero unless the kernel
     /// was built with `off-times`.
     pub off_times: OffTimes,
+    /// Interrupts of devices that this hart claimed.
+    pub interrupts: AtomicU64,
+    /// External interrupts with nothing to claim, and claims of what is not this
+    /// hart's or was masked.
+    pub stray_interrupts: AtomicU64,
+    /// 1 once this hart has stopped listening to the interrupt controller.
+    pub deaf: AtomicU64,
 }
 
 /// One hart's worst off-times, by its counter of instructions (`instret`).

@@ -90,6 +90,8 @@ pub struct Outcome {
     pub off_times: Option<OffTimes>,
     /// What programs did; none where none was asked for.
     pub programs: Option<Programs>,
+    /// Where devices interrupted; none where none was asked to.
+    pub interrupts: Option<Interrupts>,
 }
 
 impl Outcome {
@@ -113,6 +115,7 @@ impl Outcome {
             nanos: 0,
             off_times: None,
             programs: None,
+            interrupts: None,
         }
     }
 }
@@ -126,6 +129,19 @@ pub struct Programs {
     pub channels_created: u64,
     /// Of those, channels that were destroyed and whose slots were freed.
     pub channels_destroyed: u64,
+}
+
+/// Interrupts of devices, by the hart that claimed them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Interrupts {
+    /// The id of the hart that the source was on at the end.
+    pub hartid: u64,
+    /// Claimed there.
+    pub here: u64,
+    /// Claimed on all others, while the source was there.
+    pub elsewhere: u64,
+    /// Nothing to claim, or something that was not that hart's, or masked.
+    pub stray: u64,
 }
 
 /// The worst off-times of all harts while the workload ran, in steps of the

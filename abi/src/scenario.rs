@@ -18,6 +18,9 @@ pub enum Scenario {
     /// Threads of rising priority on one hart, each made ready from another
     /// hart while the one before it runs.
     Preempt,
+    /// An interrupt service thread on one hart (`hart=ID`), and alarms of a
+    /// real-time clock that must wake it.
+    Ist,
     /// A program of the boot package, in user mode: `init=NAME` says which, and
     /// `args=A,B,C` what it is given.
     Program,
@@ -47,6 +50,7 @@ impl Scenario {
         Self::Threads,
         Self::Msgstorm,
         Self::Preempt,
+        Self::Ist,
         Self::Program,
         Self::Panic,
         Self::Fault,
@@ -67,6 +71,7 @@ impl Scenario {
             Self::Threads => "threads",
             Self::Msgstorm => "msgstorm",
             Self::Preempt => "preempt",
+            Self::Ist => "ist",
             Self::Program => "program",
             Self::Panic => "panic",
             Self::Fault => "fault",

@@ -33,6 +33,12 @@ pub enum Event {
     PortReply = 9,
     /// A timer fired.
     Timer = 10,
+    /// An interrupt of the source in `a` was claimed, and the source masked.
+    InterruptClaim = 11,
+    /// The thread in `b` was told of an interrupt of the source in `a`.
+    InterruptPost = 12,
+    /// `thread` unmasked the source in `a`, and waits for it.
+    InterruptUnmask = 13,
 }
 
 impl Event {
@@ -50,6 +56,9 @@ impl Event {
             8 => Self::PortSend,
             9 => Self::PortReply,
             10 => Self::Timer,
+            11 => Self::InterruptClaim,
+            12 => Self::InterruptPost,
+            13 => Self::InterruptUnmask,
             _ => return None,
         })
     }

@@ -6,9 +6,9 @@ use proptest::prelude::*;
 use skimmer_abi::{
     call::Counts,
     record::{
-        Damaged, END, Envelope, FaultInfo, MARK, MAX_ENCODED, MAX_FAULT_FRAMES, MAX_FRAMES,
-        MAX_LINE, MAX_PROGRAM, OffTimes, Outcome, PanicInfo, Programs, Record, Shortage,
-        SkipReason, decode, encode,
+        Damaged, END, Envelope, FaultInfo, Interrupts, MARK, MAX_ENCODED, MAX_FAULT_FRAMES,
+        MAX_FRAMES, MAX_LINE, MAX_PROGRAM, OffTimes, Outcome, PanicInfo, Programs, Record,
+        Shortage, SkipReason, decode, encode,
     },
     scenario::Scenario,
 };
@@ -58,6 +58,12 @@ fn numbers(n: &[u64; 12]) -> Outcome {
             digest: n[9],
             channels_created: n[10],
             channels_destroyed: n[11],
+        }),
+        interrupts: (n[6].is_multiple_of(2)).then_some(Interrupts {
+            hartid: n[0],
+            here: n[1],
+            elsewhere: n[2],
+            stray: n[3],
         }),
     }
 }

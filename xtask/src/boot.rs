@@ -260,7 +260,8 @@ impl Running<'_> {
     }
 
     fn take_line(&mut self, line: &Line, show: &mut dyn FnMut(Event<'_>)) {
-        if matches!(line, Line::Record(Record::Panic(_))) && self.evidence.is_empty() {
+        let is_panic = matches!(line, Line::Record(record) if matches!(**record, Record::Panic(_)));
+        if is_panic && self.evidence.is_empty() {
             self.catch_panic();
         }
         show(Event::Line(line));

@@ -43,7 +43,7 @@ pub enum Line {
     /// Text for people.
     Text(String),
     /// A record.
-    Record(Record),
+    Record(Box<Record>),
     /// Something that carries a record's mark and is none.
     Damaged(String),
 }
@@ -108,7 +108,7 @@ impl Console {
                 self.next_seq = came.wrapping_add(1);
                 let record = Record::from(&envelope.record);
                 self.records.push(record.clone());
-                Some(Line::Record(record))
+                Some(Line::Record(Box::new(record)))
             }
         }
     }

@@ -108,7 +108,7 @@ pub fn run(name: &str, case: Case, tools: &Tools, elf: &Path) -> Result<String> 
     // The boot stands while it tells: nobody else uses the machine.
     boot::boot(&spec, &mut |event| match event {
         Event::Started(its) => id = its,
-        Event::Line(Line::Record(Record::HartUp { .. })) => {
+        Event::Line(Line::Record(record)) if matches!(**record, Record::HartUp { .. }) => {
             up += 1;
             if up == HARTS {
                 result = Some(stop_and_check(case, &spec, id));

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 pub use skimmer_abi::call::Counts;
 use skimmer_abi::record as abi;
-pub use skimmer_abi::record::{OffTimes, Outcome, Programs, Shortage, SkipReason};
+pub use skimmer_abi::record::{Interrupts, OffTimes, Outcome, Programs, Shortage, SkipReason};
 use skimmer_abi::scenario::Scenario;
 
 /// The machine state of a panic.

@@ -17,7 +17,11 @@ mod usual {
     pub(super) const STORM_CLIENTS: u64 = 8;
     pub(super) const STORM_SERVERS: u64 = 8;
     pub(super) const PREEMPT: u64 = 20;
+    pub(super) const IST: u64 = 300;
 }
+
+/// Alarms of `ist` on each hart that the source visits.
+const IST_VISIT: u64 = 4;
 
 /// Checks of one round of `threads` on one hart, at the least: workers in
 /// order, laps and end of the sleeper, two messages of which one is aborted,
@@ -44,6 +48,10 @@ pub struct Rounds {
     pub clients: Option<u64>,
     /// `servers=`.
     pub servers: Option<u64>,
+    /// `hart=`.
+    pub hart: Option<u64>,
+    /// `load=busy`.
+    pub busy: bool,
     /// `with=kstress`: others beside them, until they are done.
     pub kstress: bool,
 }
@@ -82,6 +90,8 @@ impl Rounds {
             total: total.or_else(|| number("rounds=")),
             clients: number("clients="),
             servers: number("servers="),
+            hart: number("hart="),
+            busy: value("load=") == Some("busy"),
             kstress: value("with=") == Some("kstress"),
         }
     }
@@ -130,8 +140,25 @@ impl Rounds {
                 let least = if self.kstress { rounds.div_ceil(2) } else { rounds };
                 Due { verified: least..=rounds, ..exactly(harts, rounds) }
             }
+            Scenario::Ist => {
+                let rounds = self.total.unwrap_or(usual::IST);
+                let verified = rounds.saturating_add(visits(harts));
+                // Each thread is given a home and tells its end.
+                let threads = harts.saturating_add(u64::from(self.busy));
+                let messages = Messages::Exactly(threads.saturating_mul(2));
+                Due { verified: verified..=verified, messages, ..exactly(harts, rounds) }
+            }
             _ => return None,
         })
+    }
+
+    /// Where interrupts must have come on so many harts, in a scenario that asks
+    /// for some: on which hart if that was said, how many there, and how many on
+    /// all others.
+    #[must_use]
+    pub fn interrupts(&self, scenario: Scenario, harts: u64) -> Option<(Option<u64>, u64, u64)> {
+        (scenario == Scenario::Ist)
+            .then(|| (self.hart, self.total.unwrap_or(usual::IST), visits(harts)))
     }
 
     /// Whether `kstress` told what it must: a count if it was asked for, which
@@ -152,6 +179,11 @@ pub const fn kstress_messages(told: Option<u64>) -> u64 {
         None => 0,
         Some(count) => count.saturating_add(KSTRESS_MORE),
     }
+}
+
+/// Alarms of `ist` on all harts but one.
+const fn visits(harts: u64) -> u64 {
+    harts.saturating_sub(1).saturating_mul(IST_VISIT)
 }
 
 /// 1 + 2 + … + n.
@@ -175,8 +207,16 @@ mod tests {
 
     #[test]
     fn the_words_for_the_guest_are_read() {
-        let read = rounds(None, &["rounds=9", "clients=2", "servers=3", "with=kstress"]);
-        let all = Rounds { total: Some(9), clients: Some(2), servers: Some(3), kstress: true };
+        let words = ["rounds=9", "clients=2", "servers=3", "hart=6", "load=busy", "with=kstress"];
+        let read = rounds(None, &words);
+        let all = Rounds {
+            total: Some(9),
+            clients: Some(2),
+            servers: Some(3),
+            hart: Some(6),
+            busy: true,
+            kstress: true,
+        };
         assert_eq!(read, all);
         assert_eq!(
             rounds(Some(7), &["with=else", "x=1", "clients=many"]),
@@ -191,7 +231,7 @@ mod tests {
         assert_eq!(verified(Scenario::Ports, 8, None, &["clients=0"]), 0);
         assert_eq!(verified(Scenario::Flood, 3, None, &[]), 3_000);
         assert_eq!(verified(Scenario::Msgstorm, 3, None, &[]), 8_192);
-        for scenario in [Scenario::Ports, Scenario::Threads, Scenario::Preempt] {
+        for scenario in [Scenario::Ports, Scenario::Threads, Scenario::Preempt, Scenario::Ist] {
             let due = Rounds::default().due(scenario, 8).expect("it works");
             assert_eq!(Some(due.rounds), crate::spec::usual_rounds(scenario, 8));
         }
@@ -222,6 +262,18 @@ mod tests {
         let due = Rounds::default().due(Scenario::Msgstorm, 4).expect("it works");
         assert_eq!(due.messages, Messages::Exactly(8_192 + 2 * (8 + 8 + 4)));
         assert_eq!((kstress_messages(None), kstress_messages(Some(3))), (0, 8));
+    }
+
+    #[test]
+    fn every_interrupt_is_known() {
+        let asked = rounds(Some(50), &["hart=3"]);
+        let due = asked.due(Scenario::Ist, 8).expect("it works");
+        assert_eq!((due.verified, due.messages), (78..=78, Messages::Exactly(16)));
+        assert_eq!(asked.interrupts(Scenario::Ist, 8), Some((Some(3), 50, 28)));
+        let busy = rounds(None, &["load=busy"]).due(Scenario::Ist, 8).expect("it works");
+        assert_eq!(busy.messages, Messages::Exactly(18));
+        assert_eq!(Rounds::default().interrupts(Scenario::Ist, 1), Some((None, 300, 0)));
+        assert_eq!(asked.interrupts(Scenario::Ports, 8), None);
     }
 
     #[test]

@@ -72,8 +72,8 @@ impl Viewer {
             Event::Started(_) => {}
             Event::Waiting(command) => println!("waiting for a debugger:\n  {command}"),
             Event::Line(Line::Record(record)) => {
-                self.kernel_speaks |= matches!(record, Record::Boot { .. });
-                let symbols = match record {
+                self.kernel_speaks |= matches!(**record, Record::Boot { .. });
+                let symbols = match &**record {
                     Record::Fault(fault) => self.programs.symbols(&fault.program),
                     _ => self.symbols.as_ref(),
                 };

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::boot::Booted;
-use crate::record::{Outcome, Programs, Record, Shortage, SkipReason};
+use crate::record::{Interrupts, Outcome, Programs, Record, Shortage, SkipReason};
 use crate::symbols::Symbols;
 use crate::trace::rings::digest;
 use crate::verdict::Ending;
@@ -128,6 +128,10 @@ fn outcome_rows(outcome: &Outcome) -> Vec<(&'static str, String)> {
     {
         let channels = format!("{channels_created} created, {channels_destroyed} destroyed");
         rows.extend([("channels", channels), ("order", format!("digest {digest:016x}"))]);
+    }
+    if let Some(Interrupts { hartid, here, elsewhere, stray }) = outcome.interrupts {
+        let on = format!("{here} on hart {hartid}, {elsewhere} on others, {stray} for nothing");
+        rows.push(("interrupts", on));
     }
     rows.extend([
         ("messages", format!("{} sent, {} replied", outcome.kernel_sends, outcome.kernel_replies)),

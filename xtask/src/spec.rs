@@ -28,6 +28,7 @@ pub fn usual_rounds(scenario: Scenario, harts: u32) -> Option<u64> {
         Scenario::Threads => Some(10),
         Scenario::Msgstorm => Some(8_192),
         Scenario::Preempt => Some(20),
+        Scenario::Ist => Some(300),
         _ => None,
     }
 }

@@ -162,6 +162,21 @@ impl Report {
     }
 }
 
+impl Counts {
+    /// What was counted since `before`.
+    #[must_use]
+    pub const fn since(&self, before: &Self) -> Self {
+        Self {
+            fences: self.fences.wrapping_sub(before.fences),
+            satp_writes: self.satp_writes.wrapping_sub(before.satp_writes),
+            locks: self.locks.wrapping_sub(before.locks),
+            lock_waits: self.lock_waits.wrapping_sub(before.lock_waits),
+            doorbells: self.doorbells.wrapping_sub(before.doorbells),
+            firmware: self.firmware.wrapping_sub(before.firmware),
+        }
+    }
+}
+
 /// The longest name of a figure, in bytes.
 pub const MOST_FIGURE_NAME: u64 = 64;
 

@@ -13,7 +13,7 @@ use crate::bits::Bits;
 use crate::controller::{AttachError, Counts, InterruptController, Refused};
 use crate::handles::{Attached, Claim, Line};
 use crate::map;
-use crate::number::{Context, Priority, Source};
+use crate::number::{Context, Priority, Source, Threshold};
 use crate::registers::Registers;
 
 /// After how many answers in a row that are no honest interrupt a controller
@@ -54,6 +54,18 @@ impl<R: Registers> Target<R> {
     /// Which context it is.
     pub const fn context(&self) -> Context {
         self.context
+    }
+
+    /// Lets every priority through, once more. For a hart that has started:
+    /// firmware may reset the context of a hart that it starts (OpenSBI clears
+    /// its enable bits and sets its threshold to the highest), after
+    /// [`Plic::open`](crate::Plic::open).
+    ///
+    /// # Panics
+    /// When a source is enabled already: firmware has undone it.
+    pub fn hart_started(&mut self) {
+        assert!(self.owned == Bits::NONE, "a hart starts before its sources are attached");
+        self.registers.write(map::threshold(self.context), Threshold::Open.number());
     }
 
     /// Writes the enable bits of a source and its 31 neighbours.

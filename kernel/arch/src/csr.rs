@@ -12,6 +12,8 @@ const SSTATUS_SUM: usize = 1 << 18;
 const SOFT: usize = 1 << 1;
 /// `sie.STIE`: supervisor timer interrupt.
 const TIMER: usize = 1 << 5;
+/// `sie.SEIE`, `sip.SEIP`: supervisor external interrupt.
+const EXTERNAL: usize = 1 << 9;
 
 /// Masks interrupts; returns whether they were open.
 #[inline]
@@ -46,6 +48,18 @@ pub(crate) fn open_interrupts() {
 pub(crate) fn enable_interrupt_sources() {
     // SAFETY: changes which interrupts can come, not whether they are taken.
     unsafe { asm!("csrs sie, {}", in(reg) SOFT | TIMER) };
+}
+
+/// Enables the external interrupt in `sie`.
+pub(crate) fn enable_external_interrupt() {
+    // SAFETY: changes which interrupts can come, not whether they are taken.
+    unsafe { asm!("csrs sie, {}", in(reg) EXTERNAL) };
+}
+
+/// Disables it.
+pub(crate) fn disable_external_interrupt() {
+    // SAFETY: it comes no more.
+    unsafe { asm!("csrc sie, {}", in(reg) EXTERNAL) };
 }
 
 /// Disables every interrupt of this hart for good.

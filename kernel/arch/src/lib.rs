@@ -17,6 +17,7 @@ mod fp;
 pub mod heap;
 pub mod irq;
 pub mod memory;
+pub mod mmio;
 #[cfg(feature = "off-times")]
 pub mod off_times;
 #[cfg(not(feature = "off-times"))]

@@ -9,12 +9,12 @@ use core::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
+use alloc::{boxed::Box, vec::Vec};
 use skimmer_core::{
     frames::{FRAME_SIZE, FrameNumber, PhysAddr},
-    memory::{Extent, usable},
+    memory::{self, Extent, NotRegisters, usable},
 };
-
-use skimmer_sync::magazine::Class;
+use skimmer_sync::{magazine::Class, once::Once};
 
 use crate::{
     addr::{self, LINEAR_BASE},
@@ -84,6 +84,9 @@ fn give_batch(class: Class) {
 
 static IS_ADOPTED: AtomicBool = AtomicBool::new(false);
 
+/// All that was said to be RAM, reserved or not: no device is there.
+static RAM: Once<Vec<Extent>> = Once::new();
+
 /// What the kernel's heap has in use and free, the stocks of the harts in use.
 #[must_use]
 pub fn statistics() -> HeapStatistics {
@@ -115,10 +118,24 @@ where
     let image = addr::image();
     let image = extent(image.start, image.end.get() - image.start.get());
     let mut bytes = 0;
-    for frames in usable(ram, reserved.chain([image])) {
+    for frames in usable(ram.clone(), reserved.chain([image])) {
         bytes += add(frames);
     }
+    // An empty heap has no room for the list, and the kernel does not go on.
+    if bytes > 0 && RAM.set(Box::new(ram.chain([image]).collect())).is_err() {
+        unreachable!("memory is handed over once");
+    }
     bytes
+}
+
+/// Whether the range can be the registers of a device: it is linearly mapped,
+/// and no RAM that the kernel was told of is in it.
+///
+/// # Errors
+/// Says what is in the way. Everything is, before memory was handed over.
+pub(crate) fn registers(claim: Extent) -> Result<(), NotRegisters> {
+    let ram = RAM.get().ok_or(NotRegisters::Ram)?;
+    memory::registers(claim, (addr::LINEAR_GIGAPAGES as u64) << 30, ram.iter().copied())
 }
 
 /// The `size` bytes from `start`.

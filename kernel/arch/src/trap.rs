@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Traps: the doorbell, the timer, a program's calls and faults, a fault of the
+//! Traps: the doorbell, the timer, devices, a program's calls and faults, a fault of the
 //! routine that copies user memory, a stack that this hart has not seen yet; and
 //! everything else, which is fatal.
 //!
@@ -13,10 +13,12 @@ use core::{
 };
 
 use skimmer_abi::trace::Event;
-use skimmer_core::table::OutOfMemory;
+use skimmer_core::{hart::Hart, table::OutOfMemory};
+use skimmer_sync::irq::IrqOff;
 
 use crate::{
-    cpu, csr, off_times, panic,
+    cpu::{self, Riscv},
+    csr, off_times, panic,
     stack::{KernelStack, STACK_SIZE},
     stack_memory, user, user_copy,
 };
@@ -96,6 +98,13 @@ impl TrapFrame {
 const INTERRUPT: u64 = 1 << 63;
 const SOFTWARE: u64 = INTERRUPT | 1;
 const TIMER: u64 = INTERRUPT | 5;
+const EXTERNAL: u64 = INTERRUPT | 9;
+
+// Defined by the image; the other end of the wiring.
+unsafe extern "Rust" {
+    /// The interrupt controller has something for this hart.
+    safe fn skimmer_external(hart: &mut Hart<Riscv>, irq: &IrqOff);
+}
 
 #[repr(C, align(16384))]
 struct EarlyStack(UnsafeCell<[u8; STACK_SIZE]>);
@@ -131,6 +140,17 @@ pub(crate) fn install() {
     csr::enable_interrupt_sources();
 }
 
+/// From now on the interrupt controller interrupts this hart, wherever
+/// interrupts are open.
+pub fn listen_to_devices() {
+    csr::enable_external_interrupt();
+}
+
+/// From now on it does not.
+pub fn ignore_devices() {
+    csr::disable_external_interrupt();
+}
+
 #[unsafe(no_mangle)]
 extern "C" fn skimmer_trap(frame: &mut TrapFrame) {
     off_times::trap_entered();
@@ -160,9 +180,9 @@ extern "C" fn skimmer_trap_call(frame: &mut TrapFrame) {
     off_times::call_returns();
 }
 
-/// The doorbell or the timer; nothing else is enabled.
+/// The doorbell, the timer or a device; nothing else is enabled.
 fn interrupt(frame: &TrapFrame) {
-    if frame.scause != SOFTWARE && frame.scause != TIMER {
+    if !matches!(frame.scause, SOFTWARE | TIMER | EXTERNAL) {
         panic::trap(frame);
     }
     assert!(!is_in_return(frame.sepc), "sie-off-before-sstatus: a trap inside the return from one");
@@ -173,11 +193,13 @@ fn interrupt(frame: &TrapFrame) {
         assert!(is_own, "switch-window-closed: a trap on another stack than the current thread's");
         let cause = (frame.scause & 0xff) as u32 | 1 << 31;
         hart.note(irq, Event::TrapEnter, cause, frame.sepc);
-        if frame.scause == SOFTWARE {
-            panic::stop_if_panicking();
-            hart.answer_doorbell(irq);
-        } else {
-            hart.timer_fired(irq);
+        match frame.scause {
+            SOFTWARE => {
+                panic::stop_if_panicking();
+                hart.answer_doorbell(irq);
+            }
+            TIMER => hart.timer_fired(irq),
+            _ => skimmer_external(hart, irq),
         }
         hart.note(irq, Event::TrapExit, 0, 0);
     });

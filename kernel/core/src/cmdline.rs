@@ -18,6 +18,11 @@ pub struct CommandLine<'a> {
     pub clients: Option<u32>,
     /// `servers=N`: server threads, where a scenario has several.
     pub servers: Option<u32>,
+    /// `hart=N`: the id of a hart, where a scenario has something for one.
+    pub hart: Option<u64>,
+    /// `load=idle`, `load=busy`: what else is on that hart, if the scenario is to
+    /// tell how long an interrupt takes to its thread.
+    pub load: Option<Load>,
     /// `seed=N`: perturbs the run.
     pub seed: u64,
     /// `init=NAME`: the program that the scenario `program` runs.
@@ -32,6 +37,15 @@ pub struct CommandLine<'a> {
     /// `door=front`: secondary harts are sent to the image's entry, as
     /// firmware with a race in it does by mistake.
     pub is_front_door: bool,
+}
+
+/// What a hart does when an interrupt comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Load {
+    /// It sleeps.
+    Idle,
+    /// It runs a less urgent thread.
+    Busy,
 }
 
 /// A word that cannot be understood.
@@ -68,6 +82,7 @@ impl<'a> TryFrom<&'a str> for CommandLine<'a> {
         let (mut scenario, mut rounds, mut clients, mut seed) = (None, None, None, None);
         let (mut front_door, mut servers, mut kstress) = (None, None, None);
         let (mut init, mut args, mut shortage) = (None, None, None);
+        let (mut hart, mut load) = (None, None);
         for word in text.split_ascii_whitespace() {
             let (key, value) = word.split_once('=').ok_or(BadWord::NoValue(word))?;
             let was_given = match key {
@@ -79,6 +94,9 @@ impl<'a> TryFrom<&'a str> for CommandLine<'a> {
                 "rounds" => rounds.replace(number(word, value)?).is_some(),
                 "clients" => clients.replace(number(word, value)?).is_some(),
                 "servers" => servers.replace(number(word, value)?).is_some(),
+                "hart" => hart.replace(number(word, value)?).is_some(),
+                "load" if value == "idle" => load.replace(Load::Idle).is_some(),
+                "load" if value == "busy" => load.replace(Load::Busy).is_some(),
                 "init" => init.replace(value).is_some(),
                 "args" => args.replace(value).is_some(),
                 "shortage" => shortage.replace(number(word, value)?).is_some(),
@@ -96,6 +114,8 @@ impl<'a> TryFrom<&'a str> for CommandLine<'a> {
             rounds,
             clients,
             servers,
+            hart,
+            load,
             init,
             args,
             shortage,
@@ -127,12 +147,14 @@ mod tests {
         let refused = [
             ("rounds", BadWord::NoValue("rounds")),
             ("rounds=ten", BadWord::BadNumber("rounds=ten")),
+            ("hart=last", BadWord::BadNumber("hart=last")),
             ("rounds=-1", BadWord::BadNumber("rounds=-1")),
             ("clients=4294967296", BadWord::BadNumber("clients=4294967296")),
             ("seed=", BadWord::BadNumber("seed=")),
             ("shortage=0", BadWord::BadNumber("shortage=0")),
             ("scenario=prots", BadWord::UnknownScenario("prots")),
             ("round=1", BadWord::UnknownKey("round=1")),
+            ("load=heavy", BadWord::UnknownKey("load=heavy")),
             ("door=back", BadWord::UnknownKey("door=back")),
             ("seed=1 seed=1", BadWord::Twice("seed=1")),
         ];

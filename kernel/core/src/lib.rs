@@ -20,6 +20,7 @@ pub mod deadlines;
 pub mod frames;
 pub mod hart;
 pub mod ids;
+pub mod interrupt;
 pub mod list;
 pub mod machine;
 mod mail;

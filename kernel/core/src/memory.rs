@@ -41,6 +41,54 @@ where
     })
 }
 
+/// Why a range cannot be a device's registers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotRegisters {
+    /// Nothing is there.
+    Empty,
+    /// It is not a multiple of four, or ends beyond what is mapped.
+    OutOfReach,
+    /// Some of it is RAM, or said to be.
+    Ram,
+}
+
+impl core::fmt::Display for NotRegisters {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::Empty => "there are none",
+            Self::OutOfReach => "they lie where nothing is mapped",
+            Self::Ram => "they would lie in RAM",
+        })
+    }
+}
+
+/// Whether the claim can be the registers of a device, of which the first
+/// `mapped` bytes of the address space are mapped: it touches no frame that one
+/// of `ram` touches.
+///
+/// # Errors
+/// Says what is in the way.
+pub fn registers(
+    claim: Extent,
+    mapped: u64,
+    ram: impl IntoIterator<Item = Extent>,
+) -> Result<(), NotRegisters> {
+    let (start, len) = claim;
+    if len == 0 {
+        return Err(NotRegisters::Empty);
+    }
+    let is_mapped = start.checked_add(len).is_some_and(|end| end <= mapped);
+    if !is_mapped || !start.is_multiple_of(4) {
+        return Err(NotRegisters::OutOfReach);
+    }
+    let frames = start / FRAME..(start + len).div_ceil(FRAME);
+    let touches = |run: Range<u64>| run.start < frames.end && frames.start < run.end;
+    if ram.into_iter().flat_map(outwards).any(touches) {
+        return Err(NotRegisters::Ram);
+    }
+    Ok(())
+}
+
 /// Takes the first run out of `rest` that no range in `taken` covers.
 fn next_gap(
     rest: &mut Range<u64>,

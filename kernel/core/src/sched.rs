@@ -78,7 +78,8 @@ impl<M: Machine> Hart<M> {
     }
 
     /// Makes a thread end before it runs a program's code again, here or
-    /// elsewhere. If it is stopped it is woken, to look at why. It ends at
+    /// elsewhere. If it is stopped, or waits for an interrupt, it is woken, to look
+    /// at why. It ends at
     /// `urgency` at least, so that whoever waits for its end does not wait for
     /// all that is more urgent than it was.
     ///
@@ -98,6 +99,7 @@ impl<M: Machine> Hart<M> {
             if thread.priority < urgency {
                 self.set_priority(irq, id, urgency)?;
             }
+            self.end_interrupt_wait(irq, id);
             return self.schedule(irq, id);
         }
         Ok(())
@@ -155,6 +157,7 @@ impl<M: Machine> Hart<M> {
             !thread.port.holds_requests(),
             "reply-once: a thread exits with requests unanswered"
         );
+        assert!(thread.interrupt.is_none(), "a thread exits with its interrupt attached");
         thread.state = State::Dead;
         let mut requests = core::mem::take(&mut thread.port.requests);
         let mut replies = core::mem::take(&mut thread.port.replies);
@@ -223,7 +226,7 @@ impl<M: Machine> Hart<M> {
         while let Some(slot) = self.deadlines.pop(now) {
             let Some((slot, _)) = self.threads.entry_mut(slot) else { continue };
             let id = ThreadId::new(self.index, slot);
-            if self.make_ready(irq, id, Why::Sleep) {
+            if self.make_ready(irq, id, Why::Sleep) || self.make_ready(irq, id, Why::Interrupt) {
                 self.note(irq, Event::WakeLocal, 0, id.to_word());
             }
         }

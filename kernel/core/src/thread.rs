@@ -6,6 +6,7 @@ use core::fmt;
 
 use crate::{
     ids::{HartIndex, Priority},
+    interrupt::Attachment,
     list::Link,
     machine::Machine,
     shares::Family,
@@ -43,6 +44,8 @@ pub enum Why {
     Space(HartIndex),
     /// A moment.
     Sleep,
+    /// An interrupt of its source.
+    Interrupt,
 }
 
 /// Whether a thread runs.
@@ -72,6 +75,8 @@ pub struct Thread<M: Machine> {
     /// The turn in which it came into the queue, as its hart counts turns of
     /// families.
     pub(crate) queued: u64,
+    /// The source that it serves.
+    pub(crate) interrupt: Option<Attachment>,
     pub(crate) context: M::Context,
 }
 
@@ -87,6 +92,7 @@ impl<M: Machine> Thread<M> {
             slice_left: None,
             family: new.family,
             queued: 0,
+            interrupt: None,
             context: new.context,
         }
     }

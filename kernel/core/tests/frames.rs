@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, ops::Range};
 use proptest::prelude::*;
 use skimmer_core::{
     frames::{Bank, FrameError, FrameMeta, FrameNumber, MAX_ORDER, PhysAddr},
-    memory::{Extent, usable},
+    memory::{Extent, NotRegisters, registers, usable},
 };
 
 /// What an allocator must do, in the plainest form.
@@ -269,4 +269,32 @@ fn a_usual_machine() {
     let ranges: Vec<_> = usable(ram, reserved).collect();
     let expected = [range(0x80080..0x80200), range(0x80324..0x8ffff)];
     assert_eq!(ranges, expected);
+}
+
+#[test]
+fn registers_are_mapped_and_nowhere_in_ram() {
+    let ram = [(0x8000_0000, 0x1000_0000), (0x2_0000_0800, 0x1000)];
+    let judge = |start, size| registers((start, size), 4 << 32, ram);
+    assert_eq!(judge(0xc00_0000, 0x60_0000), Ok(()));
+    assert_eq!(judge(0x7fff_f000, 0x1000), Ok(()), "up to RAM");
+    assert_eq!(judge(0x9000_0000, 4), Ok(()), "from its end");
+    assert_eq!(judge(0xc00_0000, 0), Err(NotRegisters::Empty));
+    for (start, size) in [(0xc00_0002, 8), ((4 << 32) - 8, 16), (u64::MAX - 7, 16)] {
+        assert_eq!(judge(start, size), Err(NotRegisters::OutOfReach), "{start:#x}");
+    }
+    let in_ram = [
+        (0x7fff_f000, 0x1004),
+        (0x8000_0000, 4),
+        (0x8fff_fffc, 8),
+        (0x7000_0000, 0x4000_0000),
+        // Of a bank that begins and ends within frames, these frames too.
+        (0x2_0000_0000, 4),
+        (0x2_0000_1ff8, 4),
+    ];
+    for (start, size) in in_ram {
+        assert_eq!(judge(start, size), Err(NotRegisters::Ram), "{start:#x}");
+    }
+    assert_eq!(judge(0x2_0000_2000, 4), Ok(()));
+    let wrapping = registers((0, 4), 4 << 32, [(u64::MAX - 0xfff, 0x2000)]);
+    assert_eq!(wrapping, Err(NotRegisters::Ram), "a bank that wraps is believed here");
 }

@@ -40,6 +40,8 @@ pub(crate) const BUILT_IN: &[&str] = &[
     "skimmer-bug:sscratch",
     #[cfg(feature = "bug-kill-entry")]
     "skimmer-bug:kill-entry",
+    #[cfg(feature = "bug-irq-two-harts")]
+    "skimmer-bug:irq-two-harts",
     #[cfg(feature = "bug-dear-call")]
     "skimmer-bug:dear-call",
     #[cfg(feature = "shortage")]

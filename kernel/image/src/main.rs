@@ -8,6 +8,7 @@
 extern crate alloc;
 
 mod bugs;
+mod interrupts;
 mod ledger;
 mod lwkt;
 mod mutex;
@@ -66,11 +67,12 @@ extern "Rust" fn skimmer_main(boot: BootArgs) -> ! {
         seed: line.seed,
     });
     smp::publish(&harts, &SKIMMER_INSPECT);
+    interrupts::begin(&tree, &harts);
     let package = platform::boot_package(&boot, &tree);
     if process::set_package(package).is_err() {
         refuse(&"not enough memory for address spaces");
     }
-    smp::begin(move || scenario::run(&line), Priority::new(MAIN_PRIORITY));
+    smp::begin(move || scenario::run(&line, &tree), Priority::new(MAIN_PRIORITY));
     smp::start_others(if line.is_front_door { Door::Front } else { Door::Secondary });
     smp::become_idle()
 }
@@ -79,6 +81,7 @@ extern "Rust" fn skimmer_main(boot: BootArgs) -> ! {
 #[expect(unsafe_code, reason = "the boot code of arch calls it by this name")]
 #[unsafe(no_mangle)]
 extern "Rust" fn skimmer_idle() -> ! {
+    interrupts::listen();
     smp::arrive();
     cpu::begin_idle();
     loop {

@@ -75,7 +75,7 @@ pub(crate) fn boot_package(boot: &BootArgs, tree: &Fdt<'_>) -> &'static [u8] {
     bytes.unwrap_or(&[])
 }
 
-fn extent(region: Region) -> Extent {
+pub(crate) fn extent(region: Region) -> Extent {
     (region.base(), region.size())
 }
 
@@ -86,13 +86,17 @@ pub(crate) struct UsableHart {
     pub(crate) id: u64,
     /// Whether it has a timer register of its own (Sstc extension).
     pub(crate) has_sstc: bool,
+    /// What interrupt controllers call it by.
+    pub(crate) intc: Option<u32>,
 }
 
 /// The harts that can run the kernel, the boot hart first; the rest are
 /// reported.
 pub(crate) fn usable_harts(boot: &BootArgs, tree: &Fdt<'_>) -> Vec<UsableHart> {
     let has_sstc = |id| tree.harts().any(|hart| hart.id() == Ok(id) && hart.has_extension("sstc"));
-    usable_ids(boot, tree).into_iter().map(|id| UsableHart { id, has_sstc: has_sstc(id) }).collect()
+    let intc = |id| tree.harts().find(|hart| hart.id() == Ok(id))?.intc_phandle();
+    let usable = |id| UsableHart { id, has_sstc: has_sstc(id), intc: intc(id) };
+    usable_ids(boot, tree).into_iter().map(usable).collect()
 }
 
 fn usable_ids(boot: &BootArgs, tree: &Fdt<'_>) -> Vec<u64> {

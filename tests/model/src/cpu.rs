@@ -65,6 +65,7 @@ impl Blocks {
             Why::Reply(_) => blocks.reply += 1,
             Why::Space(_) => blocks.space += 1,
             Why::Sleep => unreachable!("there is no time in these models"),
+            Why::Interrupt => unreachable!("there are no devices in these models"),
         }
         BLOCKS.set(blocks);
     }

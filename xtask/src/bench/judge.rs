@@ -16,6 +16,8 @@ const CEILINGS: &[(&str, u64)] = &[
     ("switch-same-space", 1_800),
     ("switch-other-space", 1_850),
     (EIGHT, 900),
+    ("interrupt-to-ist-idle", 2_690),
+    ("interrupt-to-ist-busy", 2_640),
 ];
 
 const ONE: &str = "channel-create-destroy";

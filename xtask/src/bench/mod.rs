@@ -34,20 +34,35 @@ pub const FEATURE: &str = "bench";
 /// The program in the boot package.
 pub const PROGRAM: &str = "bench";
 
-/// A boot, and the argument that the program gets.
+/// A boot.
 #[derive(Clone, Copy, Debug)]
 struct Case {
     name: &'static str,
-    argument: &'static str,
+    what: What,
     harts: u32,
     schedule: Schedule,
 }
 
-/// Both boots. On several harts an instruction is 128 ns, so that harts take
+/// What is measured in it.
+#[derive(Clone, Copy, Debug)]
+enum What {
+    /// The program, which gets that argument.
+    Program(&'static str),
+    /// Scenario `ist`, beside that load.
+    Interrupts(&'static str),
+}
+
+/// Alarms of scenario `ist`.
+const ALARMS: u64 = 200;
+
+/// Every boot. On several harts an instruction is 128 ns, so that harts take
 /// turns every 781,250 instructions at the latest and get into each other's way.
 const CASES: &[Case] = &[
-    Case { name: "1-hart", argument: "one", harts: 1, schedule: Schedule::Rr(0) },
-    Case { name: "8-harts", argument: "harts", harts: 8, schedule: Schedule::Rr(7) },
+    Case { name: "1-hart", what: What::Program("one"), harts: 1, schedule: Schedule::Rr(0) },
+    Case { name: "8-harts", what: What::Program("harts"), harts: 8, schedule: Schedule::Rr(7) },
+    // An instruction is a nanosecond of the alarm clock.
+    Case { name: "idle", what: What::Interrupts("load=idle"), harts: 1, schedule: Schedule::Rr(0) },
+    Case { name: "busy", what: What::Interrupts("load=busy"), harts: 1, schedule: Schedule::Rr(0) },
 ];
 
 /// A figure as the guest told it.
@@ -155,11 +170,7 @@ fn one(
     package: &Path,
     dir: &Path,
 ) -> Result<(Vec<Told>, String)> {
-    let words = format!(
-        "--program {PROGRAM} --harts {} --schedule {} -- {}",
-        case.harts, case.schedule, case.argument
-    );
-    let mut spec = Boot::of(&BootArgs::of_words(&words, tools)?, tools, &kernel.elf, dir);
+    let mut spec = Boot::of(&BootArgs::of_words(&case.words(), tools)?, tools, &kernel.elf, dir);
     spec.machine.initrd = Some(package.to_owned());
     let booted = spec.passed()?;
     let firmware = booted.records.iter().find_map(|record| match record {
@@ -167,6 +178,19 @@ fn one(
         _ => None,
     });
     Ok((told(&booted.records), firmware.unwrap_or_default()))
+}
+
+impl Case {
+    /// What makes it once, behind `cargo xtask run`.
+    fn words(&self) -> String {
+        let machine = format!("--harts {} --schedule {}", self.harts, self.schedule);
+        match self.what {
+            What::Program(argument) => format!("--program {PROGRAM} {machine} -- {argument}"),
+            What::Interrupts(load) => {
+                format!("--scenario ist --rounds {ALARMS} {machine} --append {load}")
+            }
+        }
+    }
 }
 
 /// The figures that a boot told.

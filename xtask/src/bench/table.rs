@@ -71,6 +71,10 @@ const NOTES: &str = "\
   priority, the switch included.
 - `switch-same-space`, `switch-other-space`: from the `ecall` of a yield to the next instruction of the other
   thread.
+- `interrupt-to-ist-idle`, `interrupt-to-ist-busy`: from the moment that a device raises its line to the thread
+  of the kernel that serves it and has looked at the time of the device, on a hart that sleeps and on one that
+  runs a less urgent thread. Trap, claim, mask, post, completion and switch are in it. The columns to the right
+  are of the whole round, the thread's wait included.
 - `channel-create-destroy-8-harts`: eight threads on eight harts, 10,000 pairs each; instructions of all
   harts while at least one is at it, idle harts execute none. Harts take turns (781,250 instructions at
   most), so that a lock is seldom found taken: contention of harts that really run at once is not in it.

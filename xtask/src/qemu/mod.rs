@@ -71,6 +71,8 @@ pub fn arguments(
     put(&["-m".as_ref(), machine.memory.to_string().as_ref()]);
     put(&["-display", "none", "-monitor", "none", "-serial", "stdio", "-no-reboot"]
         .map(AsRef::as_ref));
+    // A clock of the guest's time: on the host's, no boot could be made again.
+    put(&["-rtc", "base=2026-01-01,clock=vm"].map(AsRef::as_ref));
     put(&["-qmp".as_ref(), socket("qmp").as_ref()]);
     put(&["-gdb".as_ref(), socket("gdb").as_ref()]);
     if let Some(dtb) = &machine.dtb {
@@ -206,6 +208,7 @@ mod tests {
             ["-append", "a=1 b=2"],
             ["-icount", "shift=1,sleep=off"],
             ["-d", "int"],
+            ["-rtc", "base=2026-01-01,clock=vm"],
             ["-gdb", "unix:/s/gdb,server=on,wait=off"],
         ] {
             assert!(args.windows(2).any(|w| w == pair), "{pair:?} in {args:?}");

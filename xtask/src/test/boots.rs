@@ -225,7 +225,9 @@ impl Killer {
     fn see(&mut self, event: &Event<'_>) {
         match event {
             Event::Started(id) => self.id = Some(*id),
-            Event::Line(Line::Record(Record::HartUp { .. })) if self.armed => {
+            Event::Line(Line::Record(record))
+                if self.armed && matches!(**record, Record::HartUp { .. }) =>
+            {
                 self.armed = false;
                 let id = self.id.and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
                 if let Some(id) = id {

@@ -45,6 +45,7 @@ pub const CASES: &[Case] = &[
     alone("off-times-threads-1-hart", "--schedule rr --harts 1 --scenario threads"),
     alone("off-times-flood-1-hart", "--schedule rr --harts 1 --scenario flood"),
     alone("off-times-preempt-1-hart", "--schedule rr --harts 1 --scenario preempt"),
+    alone("off-times-ist-1-hart", "--schedule rr --harts 1 --scenario ist"),
     alone("off-times-chanstorm-1-hart", "--schedule rr --harts 1 --program chanstorm -- rounds=5"),
     alone(
         "off-times-spawnstorm-1-hart",

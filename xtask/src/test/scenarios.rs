@@ -111,7 +111,13 @@ pub const CASES: &[Case] = &[
     Case { name: "ports-128M", mib: 128, ..PORTS },
     Case { name: "ports-2G", mib: 2048, ..PORTS },
     Case { name: "ports-bare-cpu", cpu: Some("rv64,sstc=off"), ..PORTS },
-    Case { name: "ports-aplic", machine: "virt,aia=aplic-imsic", ..PORTS },
+    // A controller that is not known is told, and boot goes on.
+    Case {
+        name: "ports-aplic",
+        machine: "virt,aia=aplic-imsic",
+        evidence: &[(file::CONSOLE, "no interrupt controller: the device tree names no PLIC")],
+        ..PORTS
+    },
     Case {
         name: "ports-sifive_u",
         machine: "sifive_u",
@@ -178,6 +184,36 @@ pub const CASES: &[Case] = &[
         scenario: Scenario::Preempt,
         schedule: Schedule::Rr(0),
         check: |booted| guest_time(booted).is_some_and(|time| time.as_millis() < 500),
+        ..PORTS
+    },
+    Case { name: "ist-1-hart", scenario: Scenario::Ist, harts: 1, ..PORTS },
+    Case {
+        name: "ist-on-hart-3",
+        scenario: Scenario::Ist,
+        append: &["hart=3", "with=kstress"],
+        check: |booted| interrupts_on(booted, 3) == Some(300),
+        ..PORTS
+    },
+    // Registers that the tree places over RAM are not touched.
+    Case {
+        name: "tree-plic-in-ram",
+        tree: Some(|tree| tree.set("/soc/plic@c000000", "reg", &PLIC_IN_RAM)),
+        evidence: &[(
+            file::CONSOLE,
+            "no interrupt controller: its registers: they would lie in RAM",
+        )],
+        ..PORTS
+    },
+    // The last context is connected to nothing, as contexts of harts without S-mode are.
+    Case {
+        name: "tree-plic-without-a-context",
+        harts: 2,
+        tree: Some(|tree| {
+            let mut contexts = tree.get("/soc/plic@c000000", "interrupts-extended")?.to_vec();
+            contexts.iter_mut().rev().take(4).for_each(|byte| *byte = 0xff);
+            tree.set("/soc/plic@c000000", "interrupts-extended", &contexts)
+        }),
+        evidence: &[(file::CONSOLE, "interrupts: no device can interrupt hart")],
         ..PORTS
     },
     Case { name: "unknown-key", append: &["colour=blue"], expect: Some(Kind::BadInput), ..PORTS },
@@ -395,6 +431,9 @@ pub const CASES: &[Case] = &[
     },
 ];
 
+/// A `reg` of 6 MiB at 0x8800_0000, in the middle of RAM.
+const PLIC_IN_RAM: [u8; 16] = [0, 0, 0, 0, 0x88, 0, 0, 0, 0, 0, 0, 0, 0, 0x60, 0, 0];
+
 /// The backtrace of a program that faults three calls deep.
 const CHAIN: &str = "died: load page fault at 0x1 … , address 0x3fdead0000 … faults::ways::read at \
                      user/programs/faults/src/ways.rs: … faults::chain::innermost at \
@@ -502,6 +541,14 @@ fn follows_no_bad_chain(booted: &Booted) -> bool {
 /// The round trips that `kstress` told.
 fn kstress(booted: &Booted) -> Option<u64> {
     booted.records.iter().find_map(|r| if let Record::End(end) = r { end.kstress } else { None })
+}
+
+/// Interrupts on that hart, if the source was there at the end.
+fn interrupts_on(booted: &Booted, id: u64) -> Option<u64> {
+    booted.records.iter().find_map(|r| match r {
+        Record::End(end) => end.interrupts.filter(|told| told.hartid == id).map(|told| told.here),
+        _ => None,
+    })
 }
 
 /// Harts that came up.

@@ -5,7 +5,7 @@
 use skimmer_abi::scenario::Scenario;
 
 use super::{Expected, Kind};
-use crate::record::{Outcome, Programs, Record};
+use crate::record::{Interrupts, Outcome, Programs, Record};
 use crate::rounds::{Due, Messages, kstress_messages};
 use crate::workloads::Work;
 
@@ -58,6 +58,8 @@ pub(super) fn check(
     if expected.scenario == Scenario::Program {
         check_programs(expected.work.as_ref(), outcome.programs, &mut check);
     }
+    let asked = expected.rounds.interrupts(expected.scenario, up);
+    check_interrupts(asked, outcome.interrupts, &ids, &mut check);
     let due = match expected.work {
         Some(work) => Some(due_of(&work)),
         None => expected.rounds.due(expected.scenario, up),
@@ -95,6 +97,27 @@ fn check_programs(
     }
     let due = work.digest();
     check(digest == due, format!("the digest is {digest:016x}, {due:016x} was due"));
+}
+
+/// Where interrupts came, against where they were asked for: one for each alarm,
+/// on the hart that the source was on, and none for nothing.
+fn check_interrupts(
+    asked: Option<(Option<u64>, u64, u64)>,
+    told: Option<Interrupts>,
+    ids: &[u64],
+    check: &mut impl FnMut(bool, String),
+) {
+    let (Some((hart, here, elsewhere)), Some(told)) = (asked, told) else {
+        return check(asked.is_none() && told.is_none(), "interrupts are not told".to_owned());
+    };
+    let id = told.hartid;
+    check(ids.contains(&id), format!("interrupts came on hart {id}, which did not come up"));
+    let is_it = hart.is_none_or(|hart| hart == id);
+    check(is_it, format!("interrupts came on hart {id}, {hart:?} was asked for"));
+    check(told.here == here, format!("{} interrupts on hart {id}, {here} were due", told.here));
+    let others = format!("{} interrupts on other harts, {elsewhere} were due", told.elsewhere);
+    check(told.elsewhere == elsewhere, others);
+    check(told.stray == 0, format!("{} interrupts for nothing", told.stray));
 }
 
 /// Whether the machine booted on a hart that its tree calls unusable: firmware

@@ -3,8 +3,8 @@
 
 use crate::fake::{Fake, context, opened, source};
 use skimmer_plic::{
-    Context, ContextError, InterruptController, Offset, Plic, PlicError, Priority, Registers,
-    Source, map,
+    AttachError, Context, ContextError, InterruptController, Offset, Plic, PlicError, Priority,
+    Registers, Source, map,
 };
 
 #[test]
@@ -25,6 +25,30 @@ fn whatever_firmware_left_is_cleared() {
     assert!((1..=70).all(|number| fake.enabled_on(number).is_empty()));
     // All that the three bits of a threshold can say.
     assert_eq!([0, 1, 2].map(|number| fake.threshold(number)), [7, 0, 7]);
+}
+
+#[test]
+fn a_hart_that_firmware_started_opens_its_context_again() {
+    let fake = Fake::levels(3, 2);
+    let (mut plic, mut harts) = opened(&fake);
+    fake.poke(0x20_1000, 7);
+    let line = plic.line(source(2)).unwrap();
+    let refused = harts[1].attach(line, Priority::LEAST).unwrap_err();
+    assert_eq!(refused.why, AttachError::CannotBeHeard);
+    harts[1].hart_started();
+    let attached = harts[1].attach(refused.line, Priority::LEAST).unwrap();
+    harts[1].unmask(&attached);
+    fake.raise(2);
+    assert_eq!(crate::fake::served(&mut harts[1]), [2]);
+}
+
+#[test]
+#[should_panic(expected = "a hart starts before its sources are attached")]
+fn a_hart_starts_once() {
+    let fake = Fake::levels(3, 2);
+    let (mut plic, mut harts) = opened(&fake);
+    let _attached = harts[1].attach(plic.line(source(2)).unwrap(), Priority::LEAST).unwrap();
+    harts[1].hart_started();
 }
 
 #[test]

@@ -47,6 +47,7 @@ pub(crate) use channels::enrol;
 pub(crate) use list::{channel_totals, count, kept, wait};
 pub(crate) use report::faults_left_out;
 pub(crate) use spawn::{Birth, set_package, spawn};
+pub(crate) use tally::read as counts;
 
 /// Frames that all processes together have.
 pub(crate) fn frames() -> usize {

@@ -6,7 +6,7 @@ use skimmer_abi::call::Counts;
 
 /// All of it, since boot; none if this kernel does not count.
 #[cfg(feature = "bench")]
-pub(super) fn read() -> Option<Counts> {
+pub(crate) fn read() -> Option<Counts> {
     use core::sync::atomic::Ordering::Relaxed;
     use skimmer_sync::tally::{FENCES, FIRMWARE, LOCK_WAITS, LOCKS, SATP_WRITES};
     let doorbells = crate::smp::inspect().iter().map(|hart| hart.doorbells.load(Relaxed)).sum();
@@ -22,6 +22,6 @@ pub(super) fn read() -> Option<Counts> {
 
 /// Nothing: this kernel does not count.
 #[cfg(not(feature = "bench"))]
-pub(super) const fn read() -> Option<Counts> {
+pub(crate) const fn read() -> Option<Counts> {
     None
 }

@@ -5,6 +5,7 @@
 
 mod faults;
 mod flood;
+mod ist;
 mod kstress;
 mod msgstorm;
 mod off_times;
@@ -20,14 +21,15 @@ use skimmer_abi::{
     exit::ExitStatus,
     inspect::HartInspect,
     random::mix,
-    record::{Outcome, Programs, Record},
+    record::{Interrupts, Outcome, Programs, Record},
     scenario::Scenario,
 };
 use skimmer_arch::{console, paging, power, time};
 use skimmer_core::{cmdline::CommandLine, ids::ThreadId};
+use skimmer_fdt::Fdt;
 use skimmer_sync::once::Once;
 
-use crate::{service, smp};
+use crate::{interrupts, service, smp};
 
 /// What a scenario vouches for.
 #[derive(Debug, Default)]
@@ -40,10 +42,12 @@ pub(crate) struct Report {
     pub(crate) messages: Option<u64>,
     /// What programs did.
     pub(crate) programs: Option<Programs>,
+    /// Where devices interrupted, where a scenario asked them to.
+    pub(crate) interrupts: Option<Interrupts>,
 }
 
 /// Runs what the command line asks for, and ends the machine.
-pub(crate) fn run(line: &CommandLine<'_>) -> ! {
+pub(crate) fn run(line: &CommandLine<'_>, tree: &Fdt<'_>) -> ! {
     let before = Counters::read();
     let started = time::now();
     let kstress = line.with_kstress.then(|| kstress::Kstress::start(line.seed));
@@ -53,6 +57,7 @@ pub(crate) fn run(line: &CommandLine<'_>) -> ! {
         Scenario::Threads => threads::run(line),
         Scenario::Msgstorm => msgstorm::run(line),
         Scenario::Preempt => preempt::run(line),
+        Scenario::Ist => ist::run(line, tree),
         Scenario::Program => program::run(line),
         Scenario::Panic => faults::panic(),
         Scenario::Fault => faults::fault(false),
@@ -73,7 +78,8 @@ pub(crate) fn run(line: &CommandLine<'_>) -> ! {
     let errors = report.errors + stacks.err().unwrap_or(0);
     failed("every stack's canary is whole", stacks.is_ok());
     let errors = errors
-        + failed("no kernel page is writable and executable", paging::is_kernel_half_sound());
+        + failed("no kernel page is writable and executable", paging::is_kernel_half_sound())
+        + failed("the interrupt controller talks no nonsense", interrupts::is_sound());
     if let Some(name) = FIRST_FAILED.get() {
         console::send(Record::CheckFailed { name });
     }
@@ -94,6 +100,7 @@ pub(crate) fn run(line: &CommandLine<'_>) -> ! {
         nanos,
         off_times,
         programs: report.programs,
+        interrupts: report.interrupts,
     }));
     power::exit(if errors == 0 { ExitStatus::Success } else { ExitStatus::Failure })
 }

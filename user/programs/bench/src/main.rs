@@ -85,15 +85,7 @@ fn timed(run: impl FnOnce()) -> u64 {
 }
 
 fn since(before: Option<Counts>, after: Option<Counts>) -> Option<Counts> {
-    let (before, after) = (before?, after?);
-    Some(Counts {
-        fences: after.fences - before.fences,
-        satp_writes: after.satp_writes - before.satp_writes,
-        locks: after.locks - before.locks,
-        lock_waits: after.lock_waits - before.lock_waits,
-        doorbells: after.doorbells - before.doorbells,
-        firmware: after.firmware - before.firmware,
-    })
+    Some(after?.since(&before?))
 }
 
 fn one_thread() {

@@ -7,7 +7,7 @@ mod programs;
 mod work;
 
 use super::*;
-use crate::record::PanicInfo;
+use crate::record::{Interrupts, PanicInfo};
 
 /// What a good boot tells at its end.
 pub(crate) fn outcome() -> Outcome {

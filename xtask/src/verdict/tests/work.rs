@@ -184,3 +184,46 @@ fn a_bound_is_a_bound() {
     assert_eq!(kind(Scenario::Preempt, 2), None);
     assert_eq!(kind(Scenario::Preempt, 3), Some(Kind::NumbersWrong));
 }
+
+/// The kind of a boot of `ist` on two harts, with 50 alarms on hart 1.
+fn alarms(change: impl FnOnce(&mut Outcome)) -> Option<Kind> {
+    let mut outcome = Outcome {
+        scenario: Scenario::Ist,
+        round_trips: 54,
+        kernel_sends: 4,
+        kernel_replies: 4,
+        interrupts: Some(Interrupts { hartid: 1, here: 50, elsewhere: 4, stray: 0 }),
+        ..outcome()
+    };
+    change(&mut outcome);
+    let mut records = good();
+    records[3] = Record::Start { scenario: Scenario::Ist, harts: 2, clients: 2, rounds: 50 };
+    records[4] = Record::End(outcome);
+    let rounds = Rounds { total: Some(50), hart: Some(1), ..Rounds::default() };
+    let expected = Expected { scenario: Scenario::Ist, rounds, ..expected() };
+    let seen =
+        Seen { records: &records, texts: &[], damaged: 0, silent: false, gaps: &[], ending: &OK };
+    judge(&expected, &seen).kind()
+}
+
+#[test]
+fn interrupts_come_where_they_were_asked_for() {
+    assert_eq!(alarms(|_| {}), None);
+    type Change = fn(&mut Interrupts);
+    let changes: &[Change] = &[
+        |told| told.hartid = 0,
+        |told| told.hartid = 9,
+        |told| told.here = 51,
+        |told| told.here = 49,
+        |told| told.elsewhere = 5,
+        |told| told.elsewhere = 3,
+        |told| told.stray = 1,
+    ];
+    for (at, change) in changes.iter().enumerate() {
+        let kind = alarms(|outcome| outcome.interrupts.iter_mut().for_each(change));
+        assert_eq!(kind, Some(Kind::NumbersWrong), "change {at}");
+    }
+    assert_eq!(alarms(|outcome| outcome.interrupts = None), Some(Kind::NumbersWrong));
+    let elsewhere = with(|outcome| outcome.interrupts = Some(Interrupts::default()));
+    assert_eq!(kind(&elsewhere, OK), Some(Kind::NumbersWrong), "ports has none");
+}
