@@ -35,7 +35,9 @@ impl Machine for Riscv {
         context.saved()
     }
 
-    fn adopted(_: &KernelStack) {
+    fn adopted(context: &KernelStack) {
+        let may_look = !context.is_of_program() || rounds::takes_part();
+        assert!(may_look, "a hart runs programs that is not asked to let go");
         stack_memory::see_new();
     }
 

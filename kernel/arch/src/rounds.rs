@@ -5,7 +5,8 @@
 //! A thread that runs with interrupts open is proof that its hart is in no masked
 //! section: none contains a switch, which `cpu::enter` asserts. The machine's part
 //! is a fence, so that what was unmapped before the round is seen nowhere after
-//! it.
+//! it. A hart takes part from its first pass on, which is before it has a thread
+//! of a program (`takes_part`, asserted when it adopts one).
 
 use alloc::boxed::Box;
 
@@ -35,8 +36,8 @@ fn rounds() -> &'static Rounds {
     }
 }
 
-/// The calling thread's hart passes every round that has begun. For one thread of
-/// each hart.
+/// The calling thread's hart passes every round that has begun, and takes part in
+/// all that come.
 ///
 /// # Panics
 /// With interrupts masked.
@@ -45,8 +46,13 @@ pub fn pass() {
     rounds().pass(cpu::this_hart(), stack_memory::fence);
 }
 
+/// Whether the calling hart takes part.
+pub(crate) fn takes_part() -> bool {
+    ROUNDS.get().is_some_and(|rounds| rounds.has(cpu::this_hart()))
+}
+
 /// Begins a round and has it passed: when `ask` returns, [`pass`] has run on every
-/// hart.
+/// hart that takes part.
 ///
 /// # Panics
 /// When it has not.

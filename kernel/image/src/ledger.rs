@@ -16,8 +16,10 @@ pub(crate) struct Ledger {
     pub(crate) threads: u64,
     /// Bytes in use that nobody keeps for others.
     pub(crate) live: usize,
-    /// Bytes that are kept: stacks, tables of threads, rooms of processes.
+    /// Bytes that are kept: stacks, tables of threads.
     pub(crate) kept: usize,
+    /// Bytes of rooms of processes: as many as there ever were at a time.
+    pub(crate) rooms: usize,
 }
 
 impl Ledger {
@@ -28,7 +30,8 @@ impl Ledger {
         let in_use = memory::statistics().bytes_in_use - stocks as usize;
         drop(request);
         let kept = tables as usize + stack_memory::footprint() + process::kept();
-        Self { threads, live: in_use - kept, kept }
+        let rooms = process::kept_in_rooms();
+        Self { threads, live: in_use - kept - rooms, kept, rooms }
     }
 
     /// Whether little more is kept than before.

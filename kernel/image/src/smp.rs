@@ -181,6 +181,8 @@ fn wait_for_others() {
     if SERVICES.set(Box::new(services)).is_err() {
         unreachable!("the first thread waits once");
     }
+    // From here on each of them takes part in rounds, and no other.
+    service::pass_all(&mut Some(lwkt::message([0; 8])));
 }
 
 /// When the last of so many harts arrived.

@@ -11,13 +11,17 @@
 //!   section finds that the thing is gone.
 
 use alloc::{boxed::Box, vec::Vec};
+use core::sync::atomic::Ordering;
 
 use crate::{irq::HartIndex, order::Site, shim::AtomicU64};
 
-/// The rounds of all harts.
+/// The rounds of all harts. A hart takes part from its first pass on: one that never
+/// came up, or came too late, is asked nothing and finds nothing.
 #[derive(Debug)]
 pub struct Rounds {
     begun: AtomicU64,
+    /// Of each hart, the last round that it has passed, and one; 0: it takes no
+    /// part.
     passed: Box<[AtomicU64]>,
 }
 
@@ -42,17 +46,25 @@ impl Rounds {
     }
 
     /// The hart passes every round that has begun, and does `forget` in between:
-    /// after it knows what was taken away, before others know of it. One thread
-    /// of each hart calls this, outside of masked sections.
+    /// after it knows what was taken away, before others know of it. Threads of the
+    /// hart call this, outside of masked sections.
     pub fn pass(&self, hart: HartIndex, forget: impl FnOnce()) {
         let begun = self.begun.load(Site::RoundSee.ordering());
         forget();
-        self.passed[hart.index()].store(begun, Site::RoundPass.ordering());
+        // Never back: another thread of the hart may have been faster.
+        self.passed[hart.index()].fetch_max(begun + 1, Site::RoundPass.ordering());
     }
 
-    /// Whether every hart has passed it.
+    /// Whether every hart that takes part has passed it.
     #[must_use]
     pub fn is_over(&self, round: Round) -> bool {
-        self.passed.iter().all(|passed| passed.load(Site::RoundLook.ordering()) >= round.0)
+        let has_passed = |passed: u64| passed == 0 || passed > round.0;
+        self.passed.iter().all(|passed| has_passed(passed.load(Site::RoundLook.ordering())))
+    }
+
+    /// Whether the hart takes part.
+    #[must_use]
+    pub fn has(&self, hart: HartIndex) -> bool {
+        self.passed[hart.index()].load(Ordering::Relaxed) != 0
     }
 }

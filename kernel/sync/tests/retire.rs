@@ -34,6 +34,10 @@ fn what_is_retired_is_not_found_and_dropped_once() {
 fn a_round_is_over_when_every_hart_has_passed_it() {
     let rounds = Rounds::new(3).unwrap();
     let harts = [0, 1, 2].map(HartIndex::new);
+    assert!(rounds.is_over(rounds.begin()), "nobody takes part yet");
+    harts[..2].iter().for_each(|&hart| rounds.pass(hart, || ()));
+    assert!(!rounds.is_over(rounds.begin()) && !rounds.has(harts[2]));
+    rounds.pass(harts[2], || ());
     let first = rounds.begin();
     harts[..2].iter().for_each(|&hart| rounds.pass(hart, || ()));
     assert!(!rounds.is_over(first));

@@ -50,6 +50,8 @@ fn free(pass: Pass, begin: Begin) {
     assert!(table.ensure(0, |_| Element(Cell::new(7))).is_ok());
     let Some(rounds) = Rounds::new(1).map(Arc::new) else { panic!("no memory") };
     let hart = HartIndex::new(0);
+    // It takes part.
+    rounds.pass(hart, || ());
     let look = || {
         for _ in 0..2 {
             // SAFETY: this model hart has no interrupts at all.

@@ -155,6 +155,17 @@ pub const CASES: &[Case] = &[
         check: |booted| up(booted) == 3 && booted.verdict.problems.len() == 1,
         ..PORTS
     },
+    // Nobody waits for what that hart still has of the memory of the dead.
+    Case {
+        name: "tree-hart-that-is-not-there-program",
+        harts: 4,
+        tree: Some(|tree| tree.set("/cpus/cpu@3", "reg", &[0, 0, 0, 77])),
+        program: Some(("chanstorm", &[])),
+        rounds: Some(5),
+        expect: Some(Kind::NumbersWrong),
+        check: |booted| up(booted) == 3 && booted.verdict.problems.len() == 1,
+        ..PROGRAM
+    },
     Case { name: "harts-by-the-front-door", append: &["door=front"], ..PORTS },
     Case { name: "threads", scenario: Scenario::Threads, ..PORTS },
     Case { name: "threads-1-hart", scenario: Scenario::Threads, harts: 1, ..PORTS },

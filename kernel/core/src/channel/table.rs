@@ -4,7 +4,7 @@
 use alloc::{boxed::Box, vec::Vec};
 
 use skimmer_abi::{channel::ChannelFlags, errno::Errno};
-use skimmer_sync::{footprint, irq::IrqOff, lock::SpinLock, retire::Retirable};
+use skimmer_sync::{footprint, irq::IrqOff, lock::SpinLock, retire::Retirable, segments};
 
 use crate::{
     channel::{
@@ -80,6 +80,15 @@ enum Ended {
     Freed,
     /// There are waiters.
     Closing,
+}
+
+/// Slots that a table grows by when its memory does, for the time of that number,
+/// counted from 0; and their bytes.
+#[must_use]
+pub const fn growth(time: usize) -> (u32, usize) {
+    let slots = segments::size(time);
+    assert!(slots <= MOST_SLOTS as usize, "slots have numbers");
+    (slots as u32, slots * size_of::<Line<SpinLock<Slot>>>())
 }
 
 impl<const LAST: u32> ChannelTable<LAST> {
@@ -224,6 +233,12 @@ impl<const LAST: u32> ChannelTable<LAST> {
         if let Some(slots) = self.slots.retire() {
             quiesce.free(slots);
         }
+    }
+
+    /// Whether it has no memory for channels.
+    #[must_use]
+    pub fn is_bare(&self) -> bool {
+        self.slots.footprint() == 0
     }
 
     /// Bytes of the heap that the table takes.

@@ -258,6 +258,8 @@ fn holdings(process: &Process, to: UserAddr) -> Result<u64, Errno> {
         channels_created: counts.created - created,
         channels_destroyed: counts.destroyed - destroyed,
         frames: frames as u64,
+        family_frames: process.frames.used() as u64,
+        family_limit: process.frames.limit() as u64,
     };
     user_copy::write_words(to, holdings.to_words()).map(|()| 0)
 }

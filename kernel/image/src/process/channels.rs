@@ -48,7 +48,7 @@ fn waiters() -> &'static Waiters {
 
 /// A table for a process.
 pub(super) fn table() -> Result<ChannelTable, OutOfMemory> {
-    ChannelTable::new(smp::inspect().len(), limits::CHANNELS_AT_A_TIME).map_err(|_| OutOfMemory)
+    ChannelTable::new(smp::inspect().len(), limits::FIRST_CHANNELS).map_err(|_| OutOfMemory)
 }
 
 /// Bytes of the heap that the records of threads take.
@@ -81,21 +81,26 @@ pub(super) fn create(process: &Process, flags: u64) -> Result<u64, Errno> {
     }
 }
 
-/// Pays for more channels than there were ever in the table.
+/// Pays for more channels than there were ever in the table: for all of the memory
+/// that it then grows by.
 #[cold]
 fn allow_more(process: &Process) -> Result<(), Errno> {
-    const STEPS: u32 = limits::CHANNELS / limits::CHANNELS_AT_A_TIME - 1;
+    let paid = process.growths_paid.load(Ordering::Relaxed);
+    if paid == limits::GROWTHS {
+        return Err(Errno::EAGAIN);
+    }
+    let (channels, frames) = limits::more_channels(paid);
     let line = process.line();
-    if !line.take(limits::FRAMES_OF_CHANNELS) {
+    if !line.take(frames) {
         return Err(Errno::EAGAIN);
     }
-    let more = |paid| (paid < STEPS).then_some(paid + 1);
-    let paid = &process.channels_paid;
-    if paid.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_err() {
-        line.give(limits::FRAMES_OF_CHANNELS);
-        return Err(Errno::EAGAIN);
+    let (relaxed, growths) = (Ordering::Relaxed, &process.growths_paid);
+    if growths.compare_exchange(paid, paid + 1, relaxed, relaxed).is_ok() {
+        process.channels.allow(&Masked, channels);
+    } else {
+        // Another thread was faster, and there are more now.
+        line.give(frames);
     }
-    process.channels.allow(&Masked, limits::CHANNELS_AT_A_TIME);
     Ok(())
 }
 
@@ -114,7 +119,7 @@ pub(super) fn empty(process: &Process, ask: impl FnOnce()) {
     if process.channels.counts(&Masked).live() > 0 {
         process.channels.empty(&Masked, waiters(), wake);
     }
-    process.channels.retire(&Masked, limits::CHANNELS_AT_A_TIME, After(ask));
+    process.channels.retire(&Masked, limits::FIRST_CHANNELS, After(ask));
 }
 
 /// What has been created and destroyed in the table since it was made, by one
