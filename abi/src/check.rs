@@ -45,6 +45,7 @@ checks! {
     Refused = 5, "each way to take everything is refused";
     FairShare = 6, "a family leaves its neighbours their share of a hart";
     NothingLeft = 7, "a call that fails for want of memory leaves nothing behind";
+    RoomBack = 8, "what dead families had can be had again";
 }
 
 #[cfg(test)]

@@ -11,19 +11,22 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use skimmer_abi::exit::ExitStatus;
 use skimmer_abi::inspect::ROOT_SYMBOL;
 
+use crate::cli::BootArgs;
 use crate::console::{Console, Line, Text};
 use crate::evidence::{self, file};
 use crate::faults::{self, Programs};
 use crate::inspect::{self, HartCounters};
 use crate::process;
+use crate::programs;
 use crate::qemu::{Qemu, qmp::Qmp};
 use crate::ram::{Memory, Ram};
 use crate::record::Record;
+use crate::setup::Tools;
 use crate::spec::{Machine, Workload};
 use crate::symbols;
 use crate::trace::rings::{self, Ring};
@@ -40,13 +43,13 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(2);
 #[derive(Clone, Debug)]
 pub struct Boot<'a> {
     /// The machine.
-    pub machine: &'a Machine,
+    pub machine: Machine,
     /// The kernel.
     pub elf: &'a Path,
     /// The debugger, for evidence.
     pub gdb: &'a Path,
     /// What the guest is asked.
-    pub workload: &'a Workload,
+    pub workload: Workload,
     /// Where its files go; made if it is not there.
     pub dir: &'a Path,
     /// The backstop: how long a boot in parallel may get nothing done; slower
@@ -55,7 +58,48 @@ pub struct Boot<'a> {
     /// Wait for a debugger: no watchdog, no backstop.
     pub wait: bool,
     /// The command that does the same again.
-    pub reproduce: &'a str,
+    pub reproduce: String,
+}
+
+impl<'a> Boot<'a> {
+    /// The one that is asked for, without a boot package.
+    #[must_use]
+    pub fn of(args: &BootArgs, tools: &'a Tools, elf: &'a Path, dir: &'a Path) -> Self {
+        let seed = args.workload.seed;
+        Self {
+            machine: args.machine.machine(tools, seed),
+            elf,
+            gdb: &tools.gdb,
+            workload: args.workload.workload(seed),
+            dir,
+            timeout: args.machine.timeout(),
+            wait: false,
+            reproduce: args.run_line(),
+        }
+    }
+
+    /// The same, with the package if it runs a program. Programs that are built
+    /// later do not change it.
+    ///
+    /// # Errors
+    /// When they cannot be built, or there is none of that name.
+    pub fn packed(mut self, tools: &Tools) -> Result<Self> {
+        std::fs::create_dir_all(self.dir)
+            .with_context(|| format!("cannot make {}", self.dir.display()))?;
+        self.machine.initrd = programs::for_boot(&tools.compiler, &self.workload, self.dir)?;
+        Ok(self)
+    }
+
+    /// Makes it where nobody looks on, and where it has to pass.
+    ///
+    /// # Errors
+    /// As [`boot`], or says why it did not pass.
+    pub fn passed(&self) -> Result<Booted> {
+        let booted = boot(self, &mut |_| {})?;
+        let problem = booted.verdict.problems.first();
+        ensure!(problem.is_none(), "{}", problem.map(ToString::to_string).unwrap_or_default());
+        Ok(booted)
+    }
 }
 
 /// A boot that was made.
@@ -101,8 +145,8 @@ pub fn boot(spec: &Boot<'_>, show: &mut dyn FnMut(Event<'_>)) -> Result<Booted> 
         .with_context(|| format!("cannot make {}", spec.dir.display()))?;
     let bootargs = spec.workload.bootargs();
     let root = symbols::physical_address(spec.elf, ROOT_SYMBOL)?;
-    let ram = Ram::create(spec.machine, spec.dir)?;
-    let mut qemu = Qemu::start(spec.machine, spec.elf, &bootargs, ram.as_ref(), spec.wait)?;
+    let ram = Ram::create(&spec.machine, spec.dir)?;
+    let mut qemu = Qemu::start(&spec.machine, spec.elf, &bootargs, ram.as_ref(), spec.wait)?;
     evidence::write(spec.dir, file::QEMU, &format!("{}\n", qemu.command()))?;
     evidence::write(spec.dir, file::REPRODUCE, &format!("{}\n", spec.reproduce))?;
     show(Event::Started(qemu.id()));
@@ -428,3 +472,6 @@ impl Running<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

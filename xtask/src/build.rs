@@ -25,6 +25,14 @@ pub struct Profile {
     pub features: Vec<String>,
 }
 
+impl Profile {
+    /// Optimised, with this feature.
+    #[must_use]
+    pub fn with(feature: &str) -> Self {
+        Self { debug: false, features: vec![feature.to_owned()] }
+    }
+}
+
 /// A kernel that was built.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kernel {
@@ -35,14 +43,16 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    /// The same kernel as a copy in `dir`: a build that happens while it is
+    /// The same kernel as a copy in `dir`, which is made: a build that happens while it is
     /// booted must not change it.
     ///
     /// # Errors
     /// When it cannot be copied.
     pub fn keep_copy(&self, dir: &Path) -> Result<Self> {
         let elf = dir.join("kernel.elf");
-        std::fs::copy(&self.elf, &elf).context("cannot keep a copy of the kernel")?;
+        std::fs::create_dir_all(dir)
+            .and_then(|()| std::fs::copy(&self.elf, &elf))
+            .context("cannot keep a copy of the kernel")?;
         Ok(Self { identity: identity(&elf)?, elf })
     }
 }

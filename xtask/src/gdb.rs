@@ -17,7 +17,6 @@ use crate::build;
 use crate::claim::Claim;
 use crate::cli::BootArgs;
 use crate::process;
-use crate::programs;
 use crate::setup;
 use crate::workspace::{root, short, target_dir};
 
@@ -127,20 +126,8 @@ pub fn gdb(args: &GdbArgs) -> Result<bool> {
     let claim = Claim::first_free(&target_dir().join("gdb"))?;
     claim.clear()?;
     let kernel = kernel.keep_copy(claim.dir())?;
-    let seed = args.boot.workload.seed;
-    let workload = args.boot.workload.workload(seed);
-    let mut machine = args.boot.machine.machine(&tools, seed);
-    machine.initrd = programs::for_boot(&tools.compiler, &workload, claim.dir())?;
-    let spec = Boot {
-        machine: &machine,
-        elf: &kernel.elf,
-        gdb: &tools.gdb,
-        workload: &workload,
-        dir: claim.dir(),
-        timeout: args.boot.machine.timeout(),
-        wait: true,
-        reproduce: &args.boot.run_line(),
-    };
+    let spec = Boot::of(&args.boot, &tools, &kernel.elf, claim.dir()).packed(&tools)?;
+    let spec = Boot { wait: true, ..spec };
     println!("the console goes to {}/console.log; `sk-help` lists commands", short(claim.dir()));
     boot_and_talk(&spec, &args.execute)
 }

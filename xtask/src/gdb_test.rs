@@ -9,11 +9,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use clap::Parser as _;
 use skimmer_abi::inspect::{HartInspect, InspectRoot, ROOT_MAGIC, ROOT_SYMBOL};
 
 use crate::boot::{self, Boot, Event};
-use crate::cli::{Cli, Command};
+use crate::cli::BootArgs;
 use crate::console::Line;
 use crate::gdb::{self, ask};
 use crate::record::Record;
@@ -53,7 +52,7 @@ const FILES: &[&str] = &[
 #[derive(Clone, Copy, Debug)]
 pub struct Case {
     /// The options of `run`.
-    words: &'static [&'static str],
+    words: &'static str,
     /// Whether it has come far enough.
     is_there: fn(&Views) -> bool,
     /// What must hold then. Gives a remark.
@@ -62,16 +61,16 @@ pub struct Case {
 
 /// Every boot, by name.
 pub const CASES: &[(&str, Case)] = &[
-    ("gdb-hang", Case { words: &["--scenario", "hang"], is_there: sleeps, check: hang }),
+    ("gdb-hang", Case { words: "--scenario hang", is_there: sleeps, check: hang }),
     (
         "gdb-flood",
         Case {
-            words: &["--scenario", "flood", "--rounds", "1000000000"],
+            words: "--scenario flood --rounds 1000000000",
             is_there: |views| total(views, "sends") > MANY_SENDS,
             check: flood,
         },
     ),
-    ("gdb-cyclic", Case { words: &["--scenario", "hang"], is_there: sleeps, check: cyclic }),
+    ("gdb-cyclic", Case { words: "--scenario hang", is_there: sleeps, check: cyclic }),
 ];
 
 /// What the commands have written, by file.
@@ -104,18 +103,7 @@ impl Stopped<'_> {
 pub fn run(name: &str, case: Case, tools: &Tools, elf: &Path) -> Result<String> {
     let dir = target_dir().join("test").join(name);
     std::fs::create_dir_all(&dir)?;
-    let words = ["cargo xtask", "run", "--harts", "8"].iter().chain(case.words);
-    let Command::Run(args) = Cli::try_parse_from(words)?.command else { bail!("no `run`") };
-    let spec = Boot {
-        machine: &args.boot.machine.machine(tools, args.boot.workload.seed),
-        elf,
-        gdb: &tools.gdb,
-        workload: &args.boot.workload.workload(args.boot.workload.seed),
-        dir: &dir,
-        timeout: args.boot.machine.timeout(),
-        wait: false,
-        reproduce: &args.command_line(),
-    };
+    let spec = Boot::of(&BootArgs::of_words(case.words, tools)?, tools, elf, &dir);
     let (mut id, mut up, mut result) = (0, 0, None);
     // The boot stands while it tells: nobody else uses the machine.
     boot::boot(&spec, &mut |event| match event {

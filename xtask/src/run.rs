@@ -13,7 +13,6 @@ use crate::console::Line;
 use crate::evidence::file;
 use crate::faults::Programs;
 use crate::off_times;
-use crate::programs;
 use crate::qemu::cpu;
 use crate::record::Record;
 use crate::setup;
@@ -32,27 +31,16 @@ pub fn run(args: &RunArgs) -> Result<bool> {
     args.boot.check()?;
     let tools = setup::ensure(&args.boot.machine.setup.wishes())?;
     let kernel = build::kernel(&tools.compiler, &args.boot.build.profile())?;
-    let seed = args.boot.workload.seed;
-    let one = args.boot.one_of(seed);
-    let mut machine = one.machine.machine(&tools, seed);
-    cpu::demand(&machine)?;
-    let workload = one.workload.workload(seed);
-    let claim = Claim::first_free(&target_dir().join("run").join(workload.scenario.name()))?;
+    let one = args.boot.one_of(args.boot.workload.seed);
+    let scenario = one.workload.scenario().name();
+    let claim = Claim::first_free(&target_dir().join("run").join(scenario))?;
     claim.clear()?;
     let dir = claim.dir();
     let kernel = kernel.keep_copy(dir)?;
-    machine.initrd = programs::for_boot(&tools.compiler, &workload, dir)?;
-    let symbols = Symbols::load(&kernel.elf).ok();
-    let spec = Boot {
-        machine: &machine,
-        elf: &kernel.elf,
-        gdb: &tools.gdb,
-        workload: &workload,
-        dir,
-        timeout: args.boot.machine.timeout(),
-        wait: args.gdb,
-        reproduce: &args.command_line(),
-    };
+    let spec = Boot::of(&one, &tools, &kernel.elf, dir);
+    cpu::demand(&spec.machine)?;
+    let spec = Boot { wait: args.gdb, ..spec.packed(&tools)? };
+    let Boot { machine, workload, .. } = &spec;
     println!(
         "boot: {} hart(s), {}, {} · {}",
         machine.harts,
@@ -60,6 +48,7 @@ pub fn run(args: &RunArgs) -> Result<bool> {
         machine.schedule,
         workload.bootargs()
     );
+    let symbols = Symbols::load(&kernel.elf).ok();
     let programs = Programs::of(machine.initrd.as_deref());
     let mut viewer = Viewer { all: args.verbose, kernel_speaks: false, symbols, programs };
     let booted = boot::boot(&spec, &mut |event| viewer.see(&event))?;

@@ -88,7 +88,7 @@ structures! {
     }
 
     /// What a process holds, from [`Call::ProcessHoldings`](super::Call::ProcessHoldings).
-    struct Holdings: 40 {
+    struct Holdings: 56 {
         /// Threads that have not ended.
         threads: u64 = 0,
         /// Channels.
@@ -99,6 +99,11 @@ structures! {
         channels_destroyed: u64 = 24,
         /// Frames of memory, page tables included.
         frames: u64 = 32,
+        /// What it counts for with all processes that come from it, in frames: their
+        /// memory, and the kernel's that is there because of them.
+        family_frames: u64 = 40,
+        /// The most of that.
+        family_limit: u64 = 48,
     }
 
     /// What [`Call::ThreadCreate`](super::Call::ThreadCreate) is told.

@@ -12,7 +12,9 @@ use crate::node::Node;
 use crate::region::Cells;
 use crate::tree::Fdt;
 
-/// How many different controllers one list may name before it is given up.
+/// How often one list may go on to another controller than the one before,
+/// until it is given up. Devices name one or two; a PLIC, which names a hundred
+/// harts, is read without a look at any of them.
 const MAX_LOOKS: u32 = 16;
 
 /// One interrupt: a controller and the cells it is told.
@@ -48,7 +50,8 @@ pub(crate) struct Looker<'a> {
 pub(crate) struct Shape {
     /// Cells of an interrupt.
     pub(crate) interrupt: u32,
-    /// Cells of an address in an `interrupt-map`; none where nothing is said.
+    /// Cells of an address in an `interrupt-map`; none where nothing is said,
+    /// which is what trees mean by it, though section 2.3.5 has a default.
     pub(crate) address: u32,
 }
 

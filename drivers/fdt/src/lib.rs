@@ -7,13 +7,20 @@
 //! devices. It runs before there is an allocator, on whatever bytes firmware
 //! left behind.
 //!
-//! Invariant: no bytes make this crate panic, read outside the blob or run for
-//! longer than a small multiple of the blob's size. Nothing is indexed and no
-//! sum is unchecked, which the lints below enforce; depth, name length and
-//! blob size have the bounds [`MAX_DEPTH`], [`MAX_NAME`] and [`MAX_SIZE`].
-//! [`Fdt::new`] walks the whole structure once, so a malformed tree is refused
-//! with an [`FdtError`] before anybody acts on half of it. What a property
-//! *says* is judged where it is read and comes back as a [`ValueError`].
+//! Invariant: no bytes make this crate panic or read outside the blob. Nothing
+//! is indexed and no sum is unchecked, which the lints below enforce; there is
+//! no allocator to ask. Depth, name length and blob size have the bounds
+//! [`MAX_DEPTH`], [`MAX_NAME`] and [`MAX_SIZE`].
+//! [`Fdt::new`] goes through the structure once, tag by tag, so a malformed
+//! tree is refused with an [`FdtError`] before anybody acts on half of it. What
+//! a property *says* is judged where it is read and comes back as a
+//! [`ValueError`].
+//!
+//! Cost: each question is one more such pass, which gathers on the way what
+//! nodes inherit. Only phandles, which may point forwards, need a second look,
+//! and one list of interrupts gets sixteen. So the time for any one answer is
+//! at most a small multiple of the blob's size. Asking each of many harts for
+//! its context, or many devices for their interrupts, costs that for each.
 //!
 //! Neighbours: the kernel image calls it during boot; nothing here knows about
 //! the kernel. `events` is the state machine, `nodes` and `node` put nodes

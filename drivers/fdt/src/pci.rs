@@ -167,6 +167,8 @@ impl<'a> MapEntry<'a> {
         Ok(MapEntry { key, interrupt })
     }
 
+    /// The mask goes for both sides, as in Linux; the specification only speaks
+    /// of the one that is looked up.
     fn matches(&self, wanted: [u32; 4], mask: [u32; 4]) -> bool {
         let sides = self.key.iter().zip(&wanted).zip(&mask);
         sides.fold(true, |so_far, ((key, wanted), mask)| so_far && (key & mask) == (wanted & mask))

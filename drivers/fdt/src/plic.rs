@@ -8,6 +8,7 @@
 //! what the PLIC specification allows.
 
 use crate::error::ValueError;
+use crate::harts::Hart;
 use crate::node::Node;
 use crate::nodes::Nodes;
 use crate::region::{Cells, Region};
@@ -63,6 +64,23 @@ impl<'a> Plic<'a> {
     pub fn contexts(&self) -> Result<Contexts<'a>, ValueError> {
         let list = self.node.property("interrupts-extended");
         Ok(Contexts { cells: list.ok_or(ValueError::Missing)?.cells(), next: 0 })
+    }
+
+    /// The number of the context through which `hart` takes external
+    /// interrupts in S-mode. Of several the first counts.
+    ///
+    /// # Errors
+    /// [`ValueError::Missing`] when there is none; otherwise the list is
+    /// malformed.
+    pub fn context_of(&self, hart: &Hart<'_>) -> Result<u32, ValueError> {
+        let intc = hart.intc_phandle().ok_or(ValueError::Missing)?;
+        for context in self.contexts()? {
+            let context = context?;
+            if context.is_supervisor() && context.hart_intc == intc {
+                return Ok(context.index);
+            }
+        }
+        Err(ValueError::Missing)
     }
 
     /// The node itself.

@@ -3,30 +3,19 @@
 //! `cargo run --release -p skimmer-nvme --example damage -- --count 10000000`.
 //!
 //! Begins with structures as a drive has them, changes some bytes, cuts some
-//! off, and holds what the readers make of it against what they promise. The
-//! same `--count` and `--seed` are the same run. A panic or a broken promise
-//! ends it with a failure.
+//! off, and holds what the readers make of it against what they promise.
+//! `--minutes` bounds a run by time instead, `--report FILE` adds to a report. A panic or a broken promise ends
+//! it with a failure.
 
-use std::error::Error;
+use std::fmt;
 
+use skimmer_damage::{Campaign, Dice, Subject, Turns};
 use skimmer_nvme::identify::{IDENTIFY_BYTES, namespace_list};
 use skimmer_nvme::{ControllerInfo, Namespace};
 
 /// Offsets that mean something to one of the readers.
 const TELLING: &[usize] =
     &[0, 1, 7, 8, 15, 24, 25, 26, 77, 128, 129, 130, 132, 134, 512, 513, 516, 519, 525];
-
-/// Xorshift.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % end as u64) as usize
-    }
-}
 
 /// A structure that is right for every reader at once.
 fn sound() -> Vec<u8> {
@@ -39,17 +28,18 @@ fn sound() -> Vec<u8> {
     data
 }
 
-fn damage(data: &mut Vec<u8>, random: &mut Random) {
-    for _ in 0..=random.below(6) {
-        let at = match random.below(3) {
-            0 => random.below(IDENTIFY_BYTES),
-            1 => random.below(600),
-            _ => TELLING[random.below(TELLING.len())],
+fn damage(data: &mut Vec<u8>, dice: &mut Dice) {
+    for _ in 0..=dice.below(6) {
+        let at = match dice.below(3) {
+            0 => dice.below(IDENTIFY_BYTES),
+            1 => dice.below(600),
+            _ => dice.pick(TELLING),
         };
-        data[at] = [0, 1, 0x7f, 0x80, 0xff, random.below(256) as u8][random.below(6)];
+        let any = dice.below(256) as u8;
+        data[at] = dice.pick(&[0, 1, 0x7f, 0x80, 0xff, any]);
     }
-    if random.below(20) == 0 {
-        data.truncate(random.below(IDENTIFY_BYTES));
+    if dice.below(20) == 0 {
+        data.truncate(dice.below(IDENTIFY_BYTES));
     }
 }
 
@@ -68,29 +58,49 @@ fn examine(data: &[u8]) -> (bool, bool) {
     (true, true)
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let (mut count, mut seed) = (1_000_000u64, 1u64);
-    let mut arguments = std::env::args().skip(1);
-    while let Some(name) = arguments.next() {
-        let number = arguments.next().ok_or(format!("{name} needs a number"))?.parse()?;
-        match name.as_str() {
-            "--count" => count = number,
-            "--seed" => seed = number,
-            _ => return Err(format!("unknown argument {name}").into()),
-        }
+/// What came of a run.
+#[derive(Default)]
+struct Tally {
+    structures: u64,
+    controllers: u64,
+    namespaces: u64,
+}
+
+impl skimmer_damage::Tally for Tally {
+    fn join(&mut self, other: Self) {
+        self.structures += other.structures;
+        self.controllers += other.controllers;
+        self.namespaces += other.namespaces;
     }
-    let mut random = Random(seed.max(1));
-    let (mut controllers, mut namespaces) = (0u64, 0u64);
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            out,
+            "{} damaged structures without a panic or a broken promise: \
+             {} still a controller, {} a namespace of it too",
+            self.structures, self.controllers, self.namespaces
+        )
+    }
+}
+
+fn run(turns: Turns, seed: u64) -> Tally {
+    let mut dice = Dice::new(seed);
+    let mut tally = Tally::default();
     let sound = sound();
-    let mut data = vec![];
-    for _ in 0..count {
-        data.clone_from(&sound);
-        damage(&mut data, &mut random);
+    let mut data = Subject::default();
+    for () in turns {
+        data.become_copy_of(&sound);
+        damage(&mut data, &mut dice);
         let (controller, namespace) = examine(&data);
-        controllers += u64::from(controller);
-        namespaces += u64::from(namespace);
+        tally.structures += 1;
+        tally.controllers += u64::from(controller);
+        tally.namespaces += u64::from(namespace);
     }
-    println!("{count} damaged structures, seed {seed}: no panic, no broken promise;");
-    println!("  {controllers} still a controller, {namespaces} a namespace of it too");
-    Ok(())
+    tally
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    Campaign::of_command_line(env!("CARGO_PKG_NAME"))?.run("Identify", run).map(drop)
 }

@@ -14,10 +14,10 @@ use skimmer_sync::{cell::HartCell, irq::IrqOff, magazine::Magazines, once::Once}
 
 use crate::{
     csr,
-    irq::masked,
+    irq::{masked, masked_from},
     off_times::{self, OffTimes},
     paging::{Paging, UserSpace},
-    sbi,
+    rounds, sbi,
     stack::{self, KernelStack, Saved},
     stack_memory, time, trap,
 };
@@ -35,7 +35,9 @@ impl Machine for Riscv {
         context.saved()
     }
 
-    fn adopted(_: &KernelStack) {
+    fn adopted(context: &KernelStack) {
+        let may_look = !context.is_of_program() || rounds::takes_part();
+        assert!(may_look, "a hart runs programs that is not asked to let go");
         stack_memory::see_new();
     }
 
@@ -179,15 +181,20 @@ impl HartLocal {
 /// Publishes the harts, in the order of their index. The first is the one that
 /// booted and calls this.
 ///
+/// # Errors
+/// When memory is out.
+///
 /// # Panics
 /// If they were published before, or are not in order.
-pub fn publish_harts(locals: Vec<HartLocal>) {
+pub fn publish_harts(locals: Vec<HartLocal>) -> Result<(), OutOfMemory> {
+    rounds::begin(locals.len())?;
     let are_in_order = locals.iter().enumerate().all(|(at, local)| local.index.index() == at);
     assert!(are_in_order, "a hart's place is its index");
     let Ok(locals) = HARTS.set(Box::new(locals)) else { panic!("harts are published once") };
     if let Some(first) = locals.first() {
         first.install();
     }
+    Ok(())
 }
 
 /// Every hart in use; empty until they are published.
@@ -229,10 +236,18 @@ pub fn this_hartid() -> u64 {
 /// Returns on the same thread.
 ///
 /// # Panics
-/// Before the harts are published.
+/// Before the harts are published; on a switch inside of a masked section.
 #[inline]
 pub fn enter<R>(f: impl FnOnce(&mut Hart<Riscv>, &IrqOff) -> (R, Option<Switch<Riscv>>)) -> R {
-    masked(|irq| {
+    enter_from(false, f)
+}
+
+#[inline]
+fn enter_from<R>(
+    is_trap: bool,
+    f: impl FnOnce(&mut Hart<Riscv>, &IrqOff) -> (R, Option<Switch<Riscv>>),
+) -> R {
+    masked_from(|irq, were_open| {
         let depth = critical_depth();
         set_critical_depth(depth + u32::from(cfg!(not(feature = "bug-crit-switch"))));
         let (result, switch) = state().with(irq, |hart| {
@@ -240,6 +255,9 @@ pub fn enter<R>(f: impl FnOnce(&mut Hart<Riscv>, &IrqOff) -> (R, Option<Switch<R
             (result, switch.or_else(|| preemption(hart, irq, depth)))
         });
         if let Some(switch) = switch {
+            // What somebody found in the section would be his while others run,
+            // and `rounds` relies on that it is not.
+            assert!(were_open || is_trap, "a masked section holds no switch");
             #[cfg(feature = "bug-switch-window")]
             csr::open_interrupts();
             stack::switch(irq, switch);
@@ -278,7 +296,7 @@ pub fn enter_foreign<R>(home: HartIndex, f: impl FnOnce(&mut Hart<Riscv>, &IrqOf
 /// What a handler does, and the preemption that follows from it.
 #[inline]
 pub(crate) fn interrupted(f: impl FnOnce(&mut Hart<Riscv>, &IrqOff)) {
-    enter(|hart, irq| {
+    enter_from(true, |hart, irq| {
         f(hart, irq);
         let rotation = if critical_depth() == 1 { hart.rotate(irq) } else { None };
         ((), rotation)

@@ -25,6 +25,15 @@ pub(crate) fn mask_interrupts() -> bool {
     before & SSTATUS_SIE != 0
 }
 
+/// Whether interrupts are open.
+#[inline]
+pub(crate) fn are_interrupts_open() -> bool {
+    let sstatus: usize;
+    // SAFETY: reads a register.
+    unsafe { asm!("csrr {}, sstatus", out(reg) sstatus, options(nomem, nostack)) };
+    sstatus & SSTATUS_SIE != 0
+}
+
 /// Opens interrupts.
 #[inline]
 pub(crate) fn open_interrupts() {

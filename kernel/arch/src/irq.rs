@@ -10,15 +10,22 @@ use crate::{cpu, csr, off_times};
 /// were. Sections nest.
 #[inline]
 pub fn masked<R>(f: impl FnOnce(&IrqOff) -> R) -> R {
+    masked_from(|irq, _| f(irq))
+}
+
+/// As [`masked`], for what has to know whether interrupts were open.
+#[inline]
+pub(crate) fn masked_from<R>(f: impl FnOnce(&IrqOff, bool) -> R) -> R {
     let were_open = csr::mask_interrupts();
     if were_open {
         off_times::masking();
     }
     // SAFETY: interrupts are masked until the end of this function, and a
-    // thread stays on its hart. If `f` switches threads, it returns on this
-    // stack with interrupts masked again (law switch-window-closed).
+    // thread stays on its hart. If `f` is `cpu::enter`'s and switches threads, it
+    // returns on this stack with interrupts masked again (law
+    // switch-window-closed).
     let irq = unsafe { IrqOff::assume(cpu::this_hart()) };
-    let result = f(&irq);
+    let result = f(&irq, were_open);
     if were_open {
         off_times::opening();
         csr::open_interrupts();

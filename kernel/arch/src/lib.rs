@@ -27,6 +27,7 @@ pub mod off_times;
 pub mod paging;
 pub mod panic;
 pub mod power;
+pub mod rounds;
 pub mod sbi;
 #[cfg(feature = "shortage")]
 pub mod shortage;

@@ -183,6 +183,11 @@ impl KernelStack {
         self.header.addr().get() + USER_FRAME
     }
 
+    /// Whether the thread runs a program.
+    pub(crate) const fn is_of_program(&self) -> bool {
+        self.header().program.is_some()
+    }
+
     /// The thread is to end before it goes back to U-mode. For its home hart.
     pub(crate) fn condemn(&self) {
         self.header().is_condemned.store(true, Ordering::Relaxed);

@@ -9,11 +9,13 @@
 //! have to go where it faulted. A frame is smaller than a guard, so none steps
 //! over it.
 //!
-//! A stack that is freed stays mapped and is used for the next one. So entries
-//! go from invalid to valid and never back, and no shootdown is needed. But a
-//! hart may keep that an entry was invalid (Privileged Architecture, "Supervisor
-//! Memory-Management Fence Instruction": it may cache an invalid entry unless it
-//! has Svvptc). Three things answer that:
+//! A stack that is freed stays mapped and is used for the next one. When too many
+//! are kept, [`trim`] gives most back to the heap: it takes their entries away, has
+//! every hart fence ([`crate::rounds`]), and only then frees what was behind them
+//! and lets their places be mapped again. So no hart ever has an old entry of a
+//! place that is used. But it may keep that an entry was invalid (Privileged
+//! Architecture, "Supervisor Memory-Management Fence Instruction": it may cache an
+//! invalid entry unless it has Svvptc). Three things answer that:
 //!
 //! - Who maps a stack fences here, and counts it in `MAPPED`.
 //! - A hart that adopts a thread, or takes a stack for one, fences if something
@@ -49,7 +51,7 @@ use crate::{
     irq::masked,
     off_times,
     paging::{self, LinearMemory},
-    shortage,
+    rounds, shortage,
     stack::STACK_SIZE,
     trap::cause,
 };
@@ -78,9 +80,13 @@ const FRAMES: usize = STACK_SIZE / FRAME_SIZE;
 const _: () = assert!(REGION.end == addr::LINEAR_BASE + (254 << 30));
 const _: () = assert!(REGION.start.is_multiple_of(STEP));
 
-/// The stacks that are mapped.
+/// So many stacks that nobody uses are kept at the least once there were more:
+/// mapping one costs a fence on every hart.
+const KEPT: usize = 64;
+
+/// The places of stacks.
 struct Stacks {
-    /// The number of the first that is not.
+    /// The number of the first that was never mapped.
     next: usize,
     /// Where the tables of the root's entries end.
     end: usize,
@@ -88,12 +94,31 @@ struct Stacks {
     tables: usize,
     /// A stack that nobody uses; its first word names the next one.
     free: Option<NonZeroUsize>,
+    free_count: usize,
+    /// The number of a place whose stack was given back; a note in its first entry
+    /// names the next one.
+    bare: Option<NonZeroUsize>,
+    bare_count: usize,
 }
 
-static STACKS: SpinLock<Stacks> = SpinLock::new(Stacks { next: 1, end: 0, tables: 0, free: None });
+static STACKS: SpinLock<Stacks> = SpinLock::new(Stacks {
+    next: 1,
+    end: 0,
+    tables: 0,
+    free: None,
+    free_count: 0,
+    bare: None,
+    bare_count: 0,
+});
 
 /// How many stacks were ever mapped.
 static MAPPED: AtomicUsize = AtomicUsize::new(0);
+
+/// A stack without entries. `frames` are nobody's once no hart holds them.
+struct Unmapped {
+    number: usize,
+    frames: FrameNumber,
+}
 
 /// How an attempt to map a stack ends.
 enum Attempt {
@@ -107,6 +132,7 @@ impl Stacks {
         let stack = NonNull::with_exposed_provenance(self.free?);
         // SAFETY: `push` wrote it, and nobody has used the stack since.
         self.free = unsafe { stack.cast::<Option<NonZeroUsize>>().read() };
+        self.free_count -= 1;
         Some(stack)
     }
 
@@ -116,11 +142,55 @@ impl Stacks {
         // SAFETY: the caller's promise.
         unsafe { stack.cast::<Option<NonZeroUsize>>().write(self.free) };
         self.free = Some(stack.expose_provenance());
+        self.free_count += 1;
+    }
+
+    /// Takes the entries of a stack away that nobody uses, if more than `KEPT` are
+    /// there. Harts may hold them still.
+    fn unmap(&mut self) -> Option<Unmapped> {
+        if self.free_count <= KEPT {
+            return None;
+        }
+        let address = self.pop()?.addr().get();
+        let (last, place) = place_of(address)?;
+        let Meaning::Kernel(frames, _) = LinearMemory::new().read(last, place).meaning() else {
+            unreachable!("a stack that is free is mapped")
+        };
+        for page in 0..FRAMES {
+            LinearMemory::new().write(last, place + page, Entry::EMPTY);
+        }
+        Some(Unmapped { number: (address - REGION.start) / STEP, frames })
+    }
+
+    /// Lets a place be mapped again: no hart holds its old entries.
+    fn make_bare(&mut self, number: usize) {
+        let next = self.bare.map_or(0, NonZeroUsize::get);
+        if let Some((last, place)) = place_of(REGION.start + number * STEP) {
+            LinearMemory::new().write(last, place, Entry::note(next as u64));
+        }
+        self.bare = NonZeroUsize::new(number);
+        self.bare_count += 1;
+    }
+
+    /// Maps a bare place to `frames`, if there is one.
+    fn map_bare(&mut self, frames: FrameNumber) -> Option<usize> {
+        let address = REGION.start + self.bare?.get() * STEP;
+        let (last, place) = place_of(address)?;
+        let Meaning::Note(next) = LinearMemory::new().read(last, place).meaning() else {
+            unreachable!("a bare place names the next one")
+        };
+        self.bare = NonZeroUsize::new(next as usize);
+        self.bare_count -= 1;
+        write_entries(last, place, frames);
+        Some(address)
     }
 
     /// Maps the next stack to `frames`, with `spare` as a table if one is
     /// wanting.
     fn map(&mut self, frames: FrameNumber, spare: &mut Option<FrameNumber>) -> Attempt {
+        if let Some(address) = self.map_bare(frames) {
+            return Attempt::Mapped(address);
+        }
         let address = REGION.start + self.next * STEP;
         if address >= self.end {
             return Attempt::Full;
@@ -133,13 +203,8 @@ impl Stacks {
             return Attempt::NoTable;
         };
         self.tables += usize::from(is_new);
-        let mut memory = LinearMemory::new();
-        for page in 0..FRAMES {
-            let frame = FrameNumber::new(frames.get() + page);
-            let entry = Entry::kernel(frame, Protection::ReadWrite);
-            memory.write(last, index(address, 0) + page, entry);
-        }
-        memory.write(middle, place, Entry::table(last));
+        write_entries(last, index(address, 0), frames);
+        LinearMemory::new().write(middle, place, Entry::table(last));
         self.next += 1;
         Attempt::Mapped(address)
     }
@@ -155,6 +220,19 @@ fn table(of: FrameNumber, place: usize) -> Option<FrameNumber> {
     match LinearMemory::new().read(of, place).meaning() {
         Meaning::Table(table) => Some(table),
         _ => None,
+    }
+}
+
+/// The table of the last level for an address, and the address's place in it.
+fn place_of(address: usize) -> Option<(FrameNumber, usize)> {
+    let middle = table(boot::root().frame(), index(address, 2))?;
+    Some((table(middle, index(address, 1))?, index(address, 0)))
+}
+
+fn write_entries(last: FrameNumber, place: usize, frames: FrameNumber) {
+    for page in 0..FRAMES {
+        let entry = Entry::kernel(FrameNumber::new(frames.get() + page), Protection::ReadWrite);
+        LinearMemory::new().write(last, place + page, entry);
     }
 }
 
@@ -201,13 +279,57 @@ pub(crate) unsafe fn give_back(stack: NonNull<u8>) {
     masked(|irq| unsafe { off_times::lock(&STACKS, irq).push(stack) });
 }
 
+/// Gives stacks that nobody uses back to the heap, if many are kept. For that
+/// `ask` has every hart pass ([`crate::rounds::pass`]), and may block.
+pub fn trim(ask: impl FnOnce()) {
+    let is_due = masked(|irq| off_times::lock(&STACKS, irq).free_count >= 2 * KEPT);
+    let mut first = None;
+    while let Some(stack) = is_due.then(unmap_one).flatten() {
+        first = Some(stack.chain(first));
+    }
+    if first.is_some() {
+        rounds::see_all(ask);
+    }
+    while let Some(block) = first {
+        // SAFETY: `chain` wrote it, and the block is ours.
+        let Chained { next, number } = unsafe { block.read() };
+        masked(|irq| off_times::lock(&STACKS, irq).make_bare(number));
+        // SAFETY: `map_new` had it from `alloc` with this layout. Nobody uses it,
+        // and no hart holds an entry for it since the round.
+        unsafe { dealloc(block.as_ptr().cast(), LAYOUT) };
+        first = next;
+    }
+}
+
+fn unmap_one() -> Option<Unmapped> {
+    masked(|irq| off_times::lock(&STACKS, irq).unmap())
+}
+
+/// What stands in an unmapped stack's memory until it is freed.
+struct Chained {
+    next: Option<NonNull<Self>>,
+    number: usize,
+}
+
+impl Unmapped {
+    /// Puts it before others, through the linear map.
+    fn chain(self, next: Option<NonNull<Chained>>) -> NonNull<Chained> {
+        let address = NonZeroUsize::new(addr::to_virtual(self.frames.base()));
+        let Some(address) = address else { unreachable!("the linear map does not begin at 0") };
+        let block = NonNull::<Chained>::with_exposed_provenance(address);
+        // SAFETY: the stack was free and has been taken out: its memory is ours.
+        unsafe { block.write(Chained { next, number: self.number }) };
+        block
+    }
+}
+
 /// Bytes of the heap that stacks take, whether a thread has them or not, with
 /// the tables that show them.
 #[must_use]
 pub fn footprint() -> usize {
     let (stacks, tables) = masked(|irq| {
         let stacks = off_times::lock(&STACKS, irq);
-        (stacks.next - 1, stacks.tables)
+        (stacks.next - 1 - stacks.bare_count, stacks.tables)
     });
     stacks * footprint::block(LAYOUT) + tables * footprint::block(paging::FRAME)
 }
@@ -254,7 +376,7 @@ pub(crate) fn see_new() {
     }
 }
 
-fn fence() {
+pub(crate) fn fence() {
     // With no ASID: kernel pages are global.
     // SAFETY: forgets translations.
     unsafe { asm!("sfence.vma") };
@@ -289,9 +411,8 @@ pub(crate) fn physical(address: usize) -> Option<PhysAddr> {
     if !is_in_region(address) {
         return None;
     }
-    let middle = table(boot::root().frame(), index(address, 2))?;
-    let last = table(middle, index(address, 1))?;
-    match LinearMemory::new().read(last, index(address, 0)).meaning() {
+    let (last, place) = place_of(address)?;
+    match LinearMemory::new().read(last, place).meaning() {
         Meaning::Kernel(frame, _) => Some(PhysAddr::new(frame.base().get() + address % FRAME_SIZE)),
         _ => None,
     }

@@ -2,7 +2,7 @@
 //! What policy needs of a machine. The kernel's is `skimmer-arch`; tests bring
 //! imaginary ones.
 
-use skimmer_sync::irq::IrqOff;
+use skimmer_sync::{irq::IrqOff, retire::Retired};
 
 use crate::ids::HartIndex;
 
@@ -52,4 +52,10 @@ pub trait Machine: 'static {
 pub trait Sections {
     /// Runs `work` with interrupts masked on this hart.
     fn masked<R>(&self, work: impl FnOnce(&IrqOff) -> R) -> R;
+}
+
+/// How memory is freed that other harts may be looking at.
+pub trait Quiesce {
+    /// Frees it once every hart has been outside of masked sections. May block.
+    fn free<T>(self, retired: Retired<T>);
 }

@@ -99,6 +99,13 @@ impl<S> Threads<S> {
         self.live
     }
 
+    /// Places that there are: at least as many as there ever were threads at a
+    /// time.
+    #[must_use]
+    pub const fn places(&self) -> u32 {
+        self.members.slots()
+    }
+
     /// How the process ends, once that is decided.
     #[must_use]
     pub const fn exit(&self) -> Option<Exit> {

@@ -5,6 +5,7 @@
 //! was; anything else is a leak.
 
 use skimmer_arch::{memory, stack_memory, time};
+use skimmer_core::frames::FRAME_SIZE;
 
 use crate::{lwkt, process, service};
 
@@ -15,8 +16,10 @@ pub(crate) struct Ledger {
     pub(crate) threads: u64,
     /// Bytes in use that nobody keeps for others.
     pub(crate) live: usize,
-    /// Bytes that are kept: stacks, tables of threads, rooms of processes.
+    /// Bytes that are kept: stacks, tables of threads.
     pub(crate) kept: usize,
+    /// Bytes of rooms of processes: as many as there ever were at a time.
+    pub(crate) rooms: usize,
 }
 
 impl Ledger {
@@ -27,7 +30,14 @@ impl Ledger {
         let in_use = memory::statistics().bytes_in_use - stocks as usize;
         drop(request);
         let kept = tables as usize + stack_memory::footprint() + process::kept();
-        Self { threads, live: in_use - kept, kept }
+        let rooms = process::kept_in_rooms();
+        Self { threads, live: in_use - kept - rooms, kept, rooms }
+    }
+
+    /// Whether little more is kept than before.
+    pub(crate) fn keeps_little(&self, before: &Self) -> bool {
+        let most = LITTLE + memory::statistics().frames / PLACES * FRAME_SIZE;
+        self.kept <= before.kept + most
     }
 
     /// Reads again and again until there are as many threads as before: who ends
@@ -45,6 +55,14 @@ impl Ledger {
         now
     }
 }
+
+/// Bytes by which what is kept may have grown, whatever programs did: stacks that
+/// are not worth giving back, and places of threads.
+const LITTLE: usize = 4 << 20;
+
+/// With more memory there were more threads and processes at a time. Their places
+/// may have one part in so many of it.
+const PLACES: usize = 64;
 
 /// Milliseconds that threads are given to go.
 const PATIENCE: u32 = 1000;

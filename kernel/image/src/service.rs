@@ -6,7 +6,7 @@
 use skimmer_abi::errno::Errno;
 use skimmer_arch::{
     cpu::{self, Riscv, enter},
-    memory,
+    memory, rounds,
 };
 use skimmer_core::{
     chores::{Chore, Duty},
@@ -36,6 +36,9 @@ const PRIORITY_OF: u64 = 3;
 /// Ask for the number of threads of the hart, the bytes that it keeps for them,
 /// and the bytes that it has in stock.
 const COUNT: u64 = 4;
+
+/// Have the hart pass a round.
+const PASS: u64 = 5;
 
 /// The thread.
 pub(crate) fn run() {
@@ -72,6 +75,10 @@ fn answer(mut request: lwkt::Received) {
         lwkt::Payload::Words(words) if words[0] == IS_STOPPED => (look_at(words[1]), 0),
         lwkt::Payload::Words(words) if words[0] == PRIORITY_OF => priority(words[1]),
         lwkt::Payload::Words(words) if words[0] == COUNT => (count(), 0),
+        lwkt::Payload::Words(words) if words[0] == PASS => {
+            rounds::pass();
+            ([0; 8], 0)
+        }
         lwkt::Payload::Words(_) => ([0; 8], Errno::EINVAL.status()),
     };
     request.answer(answer);
@@ -143,6 +150,18 @@ pub(crate) fn count_all(mut request: lwkt::Message) -> (Words, lwkt::Message) {
         request = reply.into_idle();
     }
     (sum, request)
+}
+
+/// Has every hart pass a round. Takes the message, and puts it back.
+///
+/// # Panics
+/// If there is none.
+pub(crate) fn pass_all(message: &mut Option<lwkt::Message>) {
+    for service in smp::services() {
+        let Some(mut request) = message.take() else { unreachable!("who asks has a message") };
+        request.set_words([PASS, 0, 0, 0, 0, 0, 0, 0]);
+        *message = Some(lwkt::call(*service, request).into_idle());
+    }
 }
 
 /// The priority of a thread.

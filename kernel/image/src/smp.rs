@@ -67,7 +67,7 @@ fn try_publish(usable: &[UsableHart], root: &InspectRoot) -> Result<(), OutOfMem
     if PLAN.set(Box::new(Plan { inspect, services, stacks })).is_err() {
         unreachable!("the boot hart publishes once");
     }
-    cpu::publish_harts(locals);
+    cpu::publish_harts(locals)?;
     root.publish(harts, usable.len() as u64);
     Ok(())
 }
@@ -181,6 +181,8 @@ fn wait_for_others() {
     if SERVICES.set(Box::new(services)).is_err() {
         unreachable!("the first thread waits once");
     }
+    // From here on each of them takes part in rounds, and no other.
+    service::pass_all(&mut Some(lwkt::message([0; 8])));
 }
 
 /// When the last of so many harts arrived.

@@ -49,6 +49,14 @@ pub enum Site {
     SegmentSet,
     /// A table's segment is looked up.
     SegmentGet,
+    /// A round begins.
+    RoundBegin,
+    /// A hart learns which rounds have begun.
+    RoundSee,
+    /// A hart has passed them.
+    RoundPass,
+    /// Who began a round looks at what a hart has passed.
+    RoundLook,
     /// A cell becomes a lock's.
     CellClaim,
     /// A cell becomes nobody's.
@@ -77,6 +85,10 @@ impl Site {
         Self::ActiveLook,
         Self::SegmentSet,
         Self::SegmentGet,
+        Self::RoundBegin,
+        Self::RoundSee,
+        Self::RoundPass,
+        Self::RoundLook,
         Self::CellClaim,
         Self::CellRelease,
     ];
@@ -89,6 +101,8 @@ impl Site {
             Self::SourceTake | Self::PendingTake => Ordering::Acquire,
             Self::OnceSet | Self::SegmentSet | Self::CellRelease => Ordering::Release,
             Self::OnceGet | Self::SegmentGet | Self::CellClaim => Ordering::Acquire,
+            Self::RoundBegin | Self::RoundPass => Ordering::Release,
+            Self::RoundSee | Self::RoundLook => Ordering::Acquire,
             // Both are read-modify-writes of one word, so one comes after the
             // other. If the producer's does, it acquires what the consumer's
             // released: the freed slots. If not, the consumer reads its word.

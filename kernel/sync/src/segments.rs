@@ -58,7 +58,9 @@ impl Place {
     }
 }
 
-const fn size(segment: usize) -> usize {
+/// Elements of that segment, counted from 0: what a table grows by at a time.
+#[must_use]
+pub const fn size(segment: usize) -> usize {
     FIRST << segment
 }
 
@@ -122,10 +124,11 @@ impl<T> Segments<T> {
     /// # Errors
     /// When memory is out.
     pub fn ensure(&self, index: u32, make: impl FnMut(u32) -> T) -> Result<(), OutOfMemory> {
-        if self.get(index).is_some() {
+        let place = Place::of(index).ok_or(OutOfMemory)?;
+        // Not looked into: it may be about to be taken out.
+        if !self.directory[place.segment].load(Ordering::Relaxed).is_null() {
             return Ok(());
         }
-        let place = Place::of(index).ok_or(OutOfMemory)?;
         let start = index as usize - place.offset;
         let mut elements = Vec::new();
         elements.try_reserve_exact(size(place.segment)).map_err(|_| OutOfMemory)?;
@@ -143,6 +146,24 @@ impl<T> Segments<T> {
             drop(unsafe { Box::from_raw(segment) });
         }
         Ok(())
+    }
+}
+
+impl<T> Segments<T> {
+    /// Takes everything out into a table of its own; none if there is nothing.
+    ///
+    /// # Safety
+    /// What [`Segments::get`] lent may be looked at still: that must have ended
+    /// before the new table is dropped.
+    pub(crate) unsafe fn take(&self) -> Option<Self> {
+        let taken = Self::new();
+        let mut is_empty = true;
+        for (from, to) in self.directory.iter().zip(&taken.directory) {
+            let segment = from.swap(ptr::null_mut(), Site::SegmentGet.ordering());
+            is_empty &= segment.is_null();
+            to.store(segment, Ordering::Relaxed);
+        }
+        (!is_empty).then_some(taken)
     }
 }
 

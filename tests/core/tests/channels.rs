@@ -4,7 +4,7 @@
 //! and the models.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     collections::{BTreeMap, HashSet},
 };
 
@@ -13,12 +13,13 @@ use skimmer_abi::errno::Errno;
 use skimmer_core::{
     channel::{ChannelFlags, ChannelId, Wait, Waiters, Which, table::ChannelTable},
     ids::{Priority, ThreadId},
-    machine::Sections,
+    machine::{Quiesce, Sections},
 };
 use skimmer_core_tests::{
     census::{self, Census},
     sections::Here,
 };
+use skimmer_sync::retire::Retired;
 
 #[global_allocator]
 static CENSUS: Census = Census;
@@ -105,6 +106,45 @@ fn a_slot_out_of_generations_is_retired_and_replaced() {
         }
         assert!(names.iter().all(|&id| !is_there(&table, &waiters, id)));
     }
+}
+
+/// Frees at once: one hart, and it is in no section.
+struct AtOnce<'c>(&'c Cell<u32>);
+
+impl Quiesce for AtOnce<'_> {
+    fn free<T>(self, retired: Retired<T>) {
+        self.0.set(self.0.get() + 1);
+        // SAFETY: the only thread, outside of masked sections.
+        unsafe { retired.free() };
+    }
+}
+
+#[test]
+fn a_table_that_is_retired_begins_anew_without_memory() {
+    let (table, waiters): (ChannelTable, _) = (ChannelTable::new(2, 40).unwrap(), waiters(0));
+    let (empty, rounds) = (table.footprint(), Cell::new(0));
+    let retire = || table.retire(&Here::at(0), 40, AtOnce(&rounds));
+    retire();
+    assert_eq!(rounds.get(), 0, "there is nothing to free");
+    let made = |n: u16| table.create(&Here::at(n % 2), NONE).unwrap();
+    let mut ids: Vec<_> = Vec::new();
+    for life in 1..=3 {
+        ids = (0..40).map(made).collect();
+        table.allow(&Here::at(0), 8);
+        ids.extend((0..8).map(made));
+        assert!(table.footprint() > empty);
+        table.empty(&Here::at(1), &waiters, |woken| panic!("nobody waits: {woken:?}"));
+        retire();
+        assert_eq!((table.footprint(), rounds.get()), (empty, life));
+        assert!(ids.iter().all(|&id| !is_there(&table, &waiters, id)));
+        let counts = table.counts(&Here::at(0));
+        assert_eq!((counts.live(), counts.free), (0, 0));
+    }
+    assert_eq!(destroy(&table, &waiters, ids[0]), Err(Errno::EINVAL));
+    // What was allowed before is the life before's.
+    let again: HashSet<_> = (0..40).map(made).collect();
+    assert_eq!(again.len(), 40);
+    assert_eq!(table.create(&Here::at(0), NONE), Err(Errno::EAGAIN));
 }
 
 #[test]

@@ -118,15 +118,14 @@ fn a_wait_ends_at_its_deadline() {
 #[test]
 fn a_deadline_is_gone_with_its_wait() {
     let (bench, thread) = ist();
-    let now = bench.world.cpu(0).now();
-    let deadline = Some(now + 100);
+    let deadline = Some(bench.world.cpu(0).now() + 100);
     wait(&bench, deadline);
     post(&bench, bench.id(thread), SOURCE);
     bench.act(Act::Preempt);
     assert_eq!(woke(&bench, deadline), Woken::Posted);
-    bench.act(Act::Sleep(now + 1_000));
+    wait(&bench, None);
     bench.pass(500);
-    assert_eq!(bench.state(thread), Some(State::Blocked(Why::Sleep)));
+    assert_eq!(bench.state(thread), WAITS, "the next wait has none");
 }
 
 #[test]

@@ -30,6 +30,7 @@ const CHANNEL: &str = "kernel/core/src/channel/slot.rs";
 const CHANNELS: &str = "kernel/core/src/channel/table.rs";
 const DEADLINES: &str = "kernel/core/src/deadlines.rs";
 const HART: &str = "kernel/core/src/hart.rs";
+const INTERRUPT: &str = "kernel/core/src/interrupt.rs";
 const LIST: &str = "kernel/core/src/list.rs";
 const MAIL: &str = "kernel/core/src/mail.rs";
 const PORT: &str = "kernel/core/src/thread_port.rs";
@@ -408,6 +409,38 @@ const MUTANTS: &[Mutant] = &[
         true",
         test: ("trace", "a_local_round_trip_writes_four_records"),
         says: "client at",
+    },
+    Mutant {
+        name: "a deadline outlives the wait for an interrupt",
+        file: INTERRUPT,
+        good: "self.deadlines.clear(id.slot().index());",
+        bad: "",
+        test: ("interrupts", "a_deadline_is_gone_with_its_wait"),
+        says: "the next wait has none",
+    },
+    Mutant {
+        name: "an interrupt is taken twice",
+        file: INTERRUPT,
+        good: "if core::mem::take(&mut attachment.is_pending) {",
+        bad: "if attachment.is_pending {",
+        test: ("interrupts", "one_that_comes_before_the_wait_is_kept_and_the_source_stays_masked"),
+        says: "a flag, not a count",
+    },
+    Mutant {
+        name: "an interrupt of any source wakes the thread",
+        file: INTERRUPT,
+        good: ".filter(|attachment| attachment.source == source)",
+        bad: "",
+        test: ("interrupts", "what_is_not_its_own_wakes_nobody"),
+        says: "neither another source nor a wake",
+    },
+    Mutant {
+        name: "the condemned wait on for their interrupt",
+        file: SCHED,
+        good: "self.end_interrupt_wait(irq, id);",
+        bad: "",
+        test: ("interrupts", "the_condemned_do_not_wait_on"),
+        says: "left == right",
     },
     Mutant {
         name: "a stale name of a channel finds the next occupant",

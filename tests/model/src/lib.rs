@@ -31,6 +31,7 @@ mod lock;
 mod locked;
 mod once;
 mod ring;
+mod rounds;
 mod segments;
 mod sites;
 mod target;

@@ -8,7 +8,7 @@ use crate::{
     active,
     doorbell::{Answer, two_senders},
     explore::{ASLEEP, Depth, RACE, fails},
-    lock, locked, once, ring, segments,
+    lock, locked, once, ring, rounds, segments,
     target::Fences,
     wake,
 };
@@ -29,6 +29,8 @@ fn relies_on(site: Site) -> (fn(), &'static str) {
         Site::ActiveEnter | Site::ActiveLook => (active::enters, RACE),
         Site::ActiveLeave => (active::leaves, RACE),
         Site::SegmentSet | Site::SegmentGet => (segments::grows, RACE),
+        Site::RoundBegin | Site::RoundSee => (rounds::frees_late, RACE),
+        Site::RoundPass | Site::RoundLook => (rounds::frees_late, RACE),
         Site::CellClaim | Site::CellRelease => (|| locked::changes_hands(1), RACE),
     }
 }
@@ -44,6 +46,7 @@ fn threads_rely_on(site: Site) -> Option<&'static str> {
         Site::LockTake | Site::LockRelease | Site::OnceSet | Site::OnceGet => None,
         Site::ActiveEnter | Site::ActiveLeave | Site::ActiveLook => None,
         Site::SegmentSet | Site::SegmentGet | Site::CellClaim | Site::CellRelease => None,
+        Site::RoundBegin | Site::RoundSee | Site::RoundPass | Site::RoundLook => None,
     }
 }
 

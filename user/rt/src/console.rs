@@ -68,10 +68,13 @@ impl<F: FnMut(&[u8])> Gathered<F> {
         self.length = 0;
     }
 
-    /// Writes up to the last new line, or all if there is none.
+    /// Writes up to the last new line, or if there is none all but a character
+    /// that goes on.
     fn make_room(&mut self) {
         let bytes = &self.bytes[..self.length];
-        let end = bytes.iter().rposition(|b| *b == b'\n').map_or(self.length, |at| at + 1);
+        let begun = || bytes.utf8_chunks().last().map_or(0, |end| end.invalid().len());
+        let line = bytes.iter().rposition(|b| *b == b'\n').map(|at| at + 1);
+        let end = line.unwrap_or_else(|| self.length - begun());
         (self.sink)(&self.bytes[..end]);
         self.bytes.copy_within(end..self.length, 0);
         self.length -= end;
@@ -94,6 +97,7 @@ impl<F: FnMut(&[u8])> fmt::Write for Gathered<F> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::borrow::ToOwned as _;
     use alloc::string::String;
     use alloc::vec::Vec;
 
@@ -119,5 +123,11 @@ mod tests {
         let seen = calls(&"y".repeat(1000));
         assert_eq!(seen.concat(), "y".repeat(1000));
         assert_eq!(seen.len(), 2);
+    }
+
+    #[test]
+    fn no_character_is_cut() {
+        let text = "x".to_owned() + &"é".repeat(500);
+        assert_eq!(calls(&text).concat(), text);
     }
 }

@@ -9,15 +9,14 @@
 mod judge;
 mod table;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
-use skimmer_abi::scenario::Scenario;
 
-use crate::boot::{Boot, boot};
+use crate::boot::Boot;
 use crate::build::{self, Kernel, Profile};
 use crate::claim::Claim;
-use crate::cli::BenchArgs;
+use crate::cli::{BenchArgs, BootArgs};
 use crate::lint::Tally;
 use crate::process;
 use crate::programs;
@@ -25,7 +24,6 @@ use crate::record::{Counts, Record};
 use crate::schedule::Schedule;
 use crate::setup::{self, Tools};
 use crate::show;
-use crate::spec::{Machine, MemorySize, Workload};
 use crate::workspace::target_dir;
 
 use table::{Cost, Table};
@@ -138,9 +136,10 @@ fn measure(tools: &Tools, command: String) -> Result<Table> {
     let claim = Claim::wait(&target_dir().join("bench"))?;
     claim.clear()?;
     let dir = claim.dir();
-    let counting = kernel(tools, &[FEATURE.to_owned()], &dir.join("counting"))?;
+    let kernel = |profile: &Profile| build::kernel(&tools.compiler, profile);
+    let counting = kernel(&Profile::with(FEATURE))?.keep_copy(&dir.join("counting"))?;
     // Last, so that the plain one is what stays in the target directory.
-    let plain = kernel(tools, &[], &dir.join("plain"))?;
+    let plain = kernel(&Profile::default())?.keep_copy(&dir.join("plain"))?;
     let package = dir.join(programs::PACKAGE);
     std::fs::copy(programs::package(&tools.compiler)?.path, &package)?;
     let mut figures = Vec::new();
@@ -163,12 +162,6 @@ fn measure(tools: &Tools, command: String) -> Result<Table> {
     Ok(Table { command, compiler, qemu, firmware, figures })
 }
 
-fn kernel(tools: &Tools, features: &[String], dir: &Path) -> Result<Kernel> {
-    std::fs::create_dir_all(dir)?;
-    let profile = Profile { debug: false, features: features.to_vec() };
-    build::kernel(&tools.compiler, &profile)?.keep_copy(dir)
-}
-
 /// Makes one boot: its figures and its firmware.
 fn one(
     case: &Case,
@@ -177,32 +170,9 @@ fn one(
     package: &Path,
     dir: &Path,
 ) -> Result<(Vec<Told>, String)> {
-    let machine = Machine {
-        qemu: tools.qemu.clone(),
-        version: tools.qemu_release,
-        machine: "virt".to_owned(),
-        cpu: Some("rv64".to_owned()),
-        harts: case.harts,
-        memory: MemorySize { mib: 256 },
-        schedule: case.schedule,
-        dtb: None,
-        initrd: Some(PathBuf::from(package)),
-        extra: Vec::new(),
-    };
-    let workload = case.what.workload();
-    let spec = Boot {
-        machine: &machine,
-        elf: &kernel.elf,
-        gdb: &tools.gdb,
-        workload: &workload,
-        dir,
-        timeout: crate::watchdog::DEFAULT_TIMEOUT,
-        wait: false,
-        reproduce: &case.run_line(),
-    };
-    let booted = boot(&spec, &mut |_| {})?;
-    let problem = booted.verdict.problems.first();
-    ensure!(problem.is_none(), "{}", problem.map(ToString::to_string).unwrap_or_default());
+    let mut spec = Boot::of(&BootArgs::of_words(&case.words(), tools)?, tools, &kernel.elf, dir);
+    spec.machine.initrd = Some(package.to_owned());
+    let booted = spec.passed()?;
     let firmware = booted.records.iter().find_map(|record| match record {
         Record::Boot { sbi, .. } => Some(show::firmware(*sbi)),
         _ => None,
@@ -210,32 +180,15 @@ fn one(
     Ok((told(&booted.records), firmware.unwrap_or_default()))
 }
 
-impl What {
-    fn workload(self) -> Workload {
-        let (program, rounds) = match self {
-            Self::Program(_) => (Some(PROGRAM.to_owned()), None),
-            Self::Interrupts(_) => (None, Some(ALARMS)),
-        };
-        let (arguments, append) = match self {
-            Self::Program(argument) => (vec![argument.to_owned()], vec![]),
-            Self::Interrupts(load) => (vec![], vec![load.to_owned()]),
-        };
-        let scenario = if program.is_some() { Scenario::Program } else { Scenario::Ist };
-        Workload { scenario, rounds, seed: 1, program, arguments, append }
-    }
-}
-
 impl Case {
-    /// The command that makes it once.
-    fn run_line(&self) -> String {
+    /// What makes it once, behind `cargo xtask run`.
+    fn words(&self) -> String {
         let machine = format!("--harts {} --schedule {}", self.harts, self.schedule);
         match self.what {
-            What::Program(argument) => {
-                format!("cargo xtask run --program {PROGRAM} {machine} -- {argument}")
+            What::Program(argument) => format!("--program {PROGRAM} {machine} -- {argument}"),
+            What::Interrupts(load) => {
+                format!("--scenario ist --rounds {ALARMS} {machine} --append {load}")
             }
-            What::Interrupts(load) => format!(
-                "cargo xtask run --scenario ist --rounds {ALARMS} {machine} --append {load}"
-            ),
         }
     }
 }

@@ -3,11 +3,12 @@
 //! something of the user's choice, and the command that does it again.
 
 use anyhow::Result;
-use clap::Args;
+use clap::{Args, Parser};
 
 use super::{BuildArgs, MachineArgs, WorkloadArgs};
 use crate::process;
 use crate::schedule::{Plan, Schedule};
+use crate::setup::Tools;
 use crate::workloads::taking_turns;
 
 /// A workload on a machine with a kernel.
@@ -25,7 +26,25 @@ pub struct BootArgs {
     pub build: BuildArgs,
 }
 
+/// For tests that make boots which people can make too.
+#[derive(Parser)]
+struct Words {
+    #[command(flatten)]
+    boot: BootArgs,
+}
+
 impl BootArgs {
+    /// What `cargo xtask run` is asked for with these options, on the emulator that
+    /// `tools` were asked for.
+    ///
+    /// # Errors
+    /// When it has no such options.
+    pub fn of_words(words: &str, tools: &Tools) -> Result<Self> {
+        let mut args = Words::try_parse_from(["run"].into_iter().chain(words.split(' ')))?.boot;
+        args.machine.setup.qemu.clone_from(&tools.qemu_asked);
+        Ok(args)
+    }
+
     /// Refuses what can be seen to be wrong before anything starts.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use clap::builder::PossibleValuesParser;
 use super::boot::quoted;
 use super::{BootArgs, SetupArgs};
 use crate::mutants;
-use crate::mutants::table::BUGS;
+use crate::mutants::table::names;
 
 /// Options of `run`.
 #[derive(Debug, Args)]
@@ -23,14 +23,6 @@ pub struct RunArgs {
     /// Show the firmware's lines too.
     #[arg(long, short)]
     pub verbose: bool,
-}
-
-impl RunArgs {
-    /// The command that does the same again.
-    #[must_use]
-    pub fn command_line(&self) -> String {
-        self.boot.run_line()
-    }
 }
 
 /// Options of `soak`.
@@ -73,7 +65,7 @@ impl SoakArgs {
 #[derive(Debug, Args)]
 pub struct MutantsArgs {
     /// Only these bugs.
-    #[arg(value_name = "NAME", value_parser = PossibleValuesParser::new(BUGS.iter().map(|b| b.name)))]
+    #[arg(value_name = "NAME", value_parser = PossibleValuesParser::new(names()))]
     pub names: Vec<String>,
     /// What set-up must know.
     #[command(flatten)]

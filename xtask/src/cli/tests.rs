@@ -88,7 +88,7 @@ fn a_workload_that_is_a_program_goes_by_its_name() {
         let other = by(&format!("run --program {name} --seed 7"));
         assert_eq!(one.boot.workload.workload(7), other.boot.workload.workload(7));
         assert_eq!(one.boot.workload.name(), *name);
-        assert!(one.command_line().contains(&format!("--scenario {name} ")));
+        assert!(one.boot.run_line().contains(&format!("--scenario {name} ")));
     }
     let all = by("run --scenario all --rounds 3 --seed 7");
     let told = all.boot.workload.workload(7);
@@ -100,7 +100,7 @@ fn a_workload_that_is_a_program_goes_by_its_name() {
     assert!(all.command_line().contains("--scenario all "));
     let args = by("run --scenario chanstorm -- rounds=3");
     assert!(args.boot.workload.check().is_ok());
-    assert!(args.command_line().ends_with(" -- rounds=3"));
+    assert!(args.boot.run_line().ends_with(" -- rounds=3"));
     let said = |words: &str| by(words).boot.check().expect_err("refused").to_string();
     assert!(said("run -- world").contains("--program"));
     assert!(said("run --scenario fault -- world").contains("`world`"));
@@ -140,14 +140,14 @@ fn the_command_to_reproduce_parses_to_the_same() {
     for program in
         ["run --program hello --seed 7 -- world rounds=3", "run --program init --harts 2 --debug"]
     {
-        let line = parse_run(program).command_line();
+        let line = parse_run(program).boot.run_line();
         let again = line.strip_prefix("cargo xtask ").expect("prefix");
-        assert_eq!(parse_run(again).command_line(), line);
+        assert_eq!(parse_run(again).boot.run_line(), line);
         assert!(!line.contains("--scenario"), "{line}");
     }
-    let line = parse_run(words).command_line();
+    let line = parse_run(words).boot.run_line();
     let again = line.strip_prefix("cargo xtask ").expect("prefix");
-    assert_eq!(parse_run(again).command_line(), line);
+    assert_eq!(parse_run(again).boot.run_line(), line);
     assert!(line.contains("--schedule rr-shift=2"), "{line}");
     assert!(line.contains("--seed 7") && line.contains("--qemu-arg=-icount"), "{line}");
 }

@@ -56,12 +56,14 @@ pub fn check(metadata: &Metadata, compiler: &Compiler) -> Result<String> {
     let known: BTreeSet<String> = table::features().into_iter().collect();
     let stories = std::fs::read_to_string(root().join(STORIES))
         .with_context(|| format!("cannot read {STORIES}"))?;
+    let fakes: Vec<(&str, String)> =
+        table::ON_FAKES.iter().map(|bug| (bug.package, bug.feature())).collect();
     let mut wrong = side_doors(&packages);
-    wrong.extend(strangers(&packages, &known, table::ON_FAKES));
+    wrong.extend(strangers(&packages, &known, &fakes));
     wrong.extend(scripts(&packages));
     wrong.extend(flags(&flag_files(metadata)?));
     let all: BTreeSet<String> =
-        known.into_iter().chain(table::ON_FAKES.iter().map(|fake| fake.1.to_owned())).collect();
+        known.into_iter().chain(fakes.into_iter().map(|(_, feature)| feature)).collect();
     wrong.extend(untold(&all, &stories));
     let kernel = build::kernel(compiler, &Profile::default())?;
     let elf = std::fs::read(&kernel.elf)?;
@@ -212,7 +214,11 @@ fn reached(packages: &Packages, package: &str, feature: &str) -> BTreeSet<String
 
 /// Bugs that only the features know, or only the tables: of what is `known` by
 /// its boots, and of what only `fakes` show, by package.
-fn strangers(packages: &Packages, known: &BTreeSet<String>, fakes: &[(&str, &str)]) -> Vec<String> {
+fn strangers(
+    packages: &Packages,
+    known: &BTreeSet<String>,
+    fakes: &[(&str, String)],
+) -> Vec<String> {
     let bugs = |package: &Package| {
         let features = package.features.keys().filter(|feature| bug_of(feature).is_some());
         features.cloned().collect::<BTreeSet<String>>()
@@ -221,14 +227,14 @@ fn strangers(packages: &Packages, known: &BTreeSet<String>, fakes: &[(&str, &str
     let missing = known.difference(&of_kernel);
     let mut wrong: Vec<String> =
         missing.map(|feature| format!("{PACKAGE} has no feature `{feature}`")).collect();
-    for &(name, feature) in fakes {
-        if !packages.get(name).is_some_and(|package| package.features.contains_key(feature)) {
+    for (name, feature) in fakes {
+        if !packages.get(*name).is_some_and(|package| package.features.contains_key(feature)) {
             wrong.push(format!("{name} has no feature `{feature}`"));
         }
     }
     for (name, package) in packages {
         let bugs = bugs(package);
-        let on_fake = |feature: &&String| fakes.contains(&(name.as_str(), feature.as_str()));
+        let on_fake = |feature: &&String| fakes.contains(&(name.as_str(), feature.to_string()));
         for feature in bugs.difference(known).filter(|feature| !on_fake(feature)) {
             wrong.push(format!("{name}: `{feature}` is not in xtask/src/mutants/table.rs"));
         }
@@ -391,8 +397,9 @@ mod tests {
         let mut packages = good();
         let arch = packages.get_mut("arch").expect("it is there");
         arch.features.insert("bug-device".to_owned(), vec![]);
-        let said = |fakes: &[(&str, &str)]| {
-            strangers(&packages, &known(&["bug-a", "delay-a"]), fakes).join("\n")
+        let said = |fakes: &[(&'static str, &str)]| {
+            let fakes: Vec<_> = fakes.iter().map(|(name, bug)| (*name, bug.to_string())).collect();
+            strangers(&packages, &known(&["bug-a", "delay-a"]), &fakes).join("\n")
         };
         assert_eq!(said(&[("arch", "bug-device")]), "");
         assert!(said(&[]).contains("arch: `bug-device` is not in"));

@@ -3,10 +3,11 @@
 //! be caught: within so many boots, by the check that is meant for it, while
 //! the good kernel passes the same seeds.
 //!
-//! [`table`] says what is tried, [`trial`] tries it, [`check`] says what
-//! caught it, [`report`] shows it.
+//! [`table`] says what is tried, [`trial`] tries it in boots, [`fakes`] on fake
+//! devices, [`check`] says what caught it, [`report`] shows it.
 
 pub mod check;
+pub mod fakes;
 pub mod report;
 pub mod table;
 pub mod trial;
@@ -27,7 +28,7 @@ use crate::setup::{self, Tools};
 use crate::soak;
 use crate::workspace::{short, target_dir};
 use report::About;
-use table::{BUGS, Bug};
+use table::{BUGS, Bug, ON_FAKES, OnFake};
 use trial::{Row, Trials};
 
 /// The most boots in which a bug must be caught.
@@ -46,14 +47,16 @@ pub fn mutants(args: &MutantsArgs) -> Result<bool> {
         return Ok(true);
     }
     let tools = setup::ensure(&args.setup.wishes())?;
-    let asked = |bug: &&Bug| args.names.is_empty() || args.names.iter().any(|n| n == bug.name);
-    let bugs: Vec<&'static Bug> = BUGS.iter().filter(asked).collect();
+    let asked = |name: &str| args.names.is_empty() || args.names.iter().any(|n| n == name);
+    let bugs: Vec<&'static Bug> = BUGS.iter().filter(|bug| asked(bug.name)).collect();
+    let on_fakes: Vec<&'static OnFake> = ON_FAKES.iter().filter(|bug| asked(bug.name)).collect();
+    let on_fakes = fakes::try_all(&on_fakes)?;
     let rows = try_all(&tools, args.setup.compiler, &bugs, args.boots, args.seed)?;
     if let Some(path) = &args.report {
-        write_report(path, args, &tools, &rows)?;
+        write_report(path, args, &tools, &rows, &on_fakes)?;
     }
-    println!("{}", report::closing_line(&rows));
-    Ok(rows.iter().all(Row::is_good))
+    println!("{}", report::closing_line(&rows, &on_fakes));
+    Ok(tally(&rows, &on_fakes).failed == 0)
 }
 
 /// The same as a part of `cargo xtask test`: every bug is a test.
@@ -61,10 +64,16 @@ pub fn mutants(args: &MutantsArgs) -> Result<bool> {
 /// # Errors
 /// As [`mutants`].
 pub fn as_tests(tools: &Tools, compiler: Choice) -> Result<Tally> {
-    let bugs: Vec<&'static Bug> = BUGS.iter().collect();
-    let rows = try_all(tools, compiler, &bugs, BOOTS, SEED)?;
-    let passed = rows.iter().filter(|row| row.is_good()).count();
-    Ok(Tally { passed, failed: rows.len() - passed, skipped: 0 })
+    let on_fakes = fakes::try_all(&ON_FAKES.iter().collect::<Vec<_>>())?;
+    let rows = try_all(tools, compiler, &BUGS.iter().collect::<Vec<_>>(), BOOTS, SEED)?;
+    Ok(tally(&rows, &on_fakes))
+}
+
+/// Counts what was caught as meant, and what was not.
+fn tally(rows: &[Row], on_fakes: &[fakes::Row]) -> Tally {
+    let passed = rows.iter().filter(|row| row.is_good()).count()
+        + on_fakes.iter().filter(|row| row.wrong.is_none()).count();
+    Tally { passed, failed: rows.len() + on_fakes.len() - passed, skipped: 0 }
 }
 
 /// Tries these bugs, one after the other, and shows what came of them.
@@ -75,6 +84,9 @@ fn try_all(
     boots: u32,
     seed: u64,
 ) -> Result<Vec<Row>> {
+    if bugs.is_empty() {
+        return Ok(Vec::new());
+    }
     let claim = Claim::wait(&target_dir().join("mutants").join("boots"))?;
     claim.clear()?;
     let mut trials =
@@ -104,14 +116,20 @@ fn width() -> Option<u16> {
     if terminal.is_term() { terminal.size_checked().map(|(_, columns)| columns) } else { None }
 }
 
-fn write_report(path: &Path, args: &MutantsArgs, tools: &Tools, rows: &[Row]) -> Result<()> {
+fn write_report(
+    path: &Path,
+    args: &MutantsArgs,
+    tools: &Tools,
+    rows: &[Row],
+    on_fakes: &[fakes::Row],
+) -> Result<()> {
     let about = About {
         command: args.command_line(),
         commit: soak::commit(),
         qemu: tools.qemu_version.clone(),
         compiler: tools.compiler.version(),
     };
-    std::fs::write(path, report::markdown(rows, &about))
+    std::fs::write(path, report::markdown(rows, on_fakes, &about))
         .with_context(|| format!("cannot write the report {}", path.display()))?;
     println!("report: {}", path.display());
     Ok(())

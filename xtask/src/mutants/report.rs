@@ -6,8 +6,10 @@ use std::fmt::Write as _;
 
 use comfy_table::{ColumnConstraint, ContentArrangement, Row as Line, Table, Width, presets};
 
-use super::table::BUGS;
+use super::table::{BUGS, ON_FAKES};
 use super::trial::Row;
+use super::{fakes, tally};
+use crate::lint::Tally;
 use crate::show;
 use crate::soak::summary::{markdown_cell, markdown_facts};
 
@@ -46,10 +48,19 @@ pub fn table(rows: &[Row], width: Option<u16>) -> String {
 /// Every bug and what it is tried with.
 #[must_use]
 pub fn list(width: Option<u16>) -> String {
+    let on_fakes = ON_FAKES.iter().map(|bug| {
+        let test = format!("test {} of {}", bug.test, bug.package);
+        vec![bug.name.to_owned(), test, bug.says.to_owned(), "default".to_owned()]
+    });
     let lines = BUGS.iter().map(|bug| {
         vec![bug.name.to_owned(), bug.in_words(), bug.check.to_string(), bug.control_name()]
     });
-    aligned(&["bug", "booted with", "meant to be caught by", "control"], lines, &[0, 3], width)
+    aligned(
+        &["bug", "booted with", "meant to be caught by", "control"],
+        lines.chain(on_fakes),
+        &[0, 3],
+        width,
+    )
 }
 
 /// Lines under a header, in columns; those not in `whole` are cut where the
@@ -111,14 +122,14 @@ pub fn wrong(rows: &[Row]) -> Vec<String> {
 
 /// The last line.
 #[must_use]
-pub fn closing_line(rows: &[Row]) -> String {
-    let caught = rows.iter().filter(|row| row.is_good()).count();
-    format!("{} bugs: {caught} caught as meant, {} not", rows.len(), rows.len() - caught)
+pub fn closing_line(rows: &[Row], on_fakes: &[fakes::Row]) -> String {
+    let Tally { passed, failed, .. } = tally(rows, on_fakes);
+    format!("{} bugs: {passed} caught as meant, {failed} not", passed + failed)
 }
 
 /// For docs/evidence.
 #[must_use]
-pub fn markdown(rows: &[Row], about: &About) -> String {
+pub fn markdown(rows: &[Row], on_fakes: &[fakes::Row], about: &About) -> String {
     let mut text = String::from("# Named bugs\n\n");
     text += &markdown_facts(&facts(rows, about));
     let line = |cells: &[String]| {
@@ -134,11 +145,19 @@ pub fn markdown(rows: &[Row], about: &About) -> String {
         all.extend([row.bug.in_words(), kernel.to_owned()]);
         text += &line(&all);
     }
+    section(&mut text, "On fake devices", &on_fakes.iter().map(on_fake).collect::<Vec<_>>());
     section(&mut text, "Not as it must be", &wrong(rows));
     let again = rows.iter().filter_map(|row| row.reproduce.as_ref().map(|it| format!("`{it}`")));
     section(&mut text, "To see them again", &again.collect::<Vec<_>>());
-    let _ = write!(text, "\n{}\n", closing_line(rows));
+    let _ = write!(text, "\n{}\n", closing_line(rows, on_fakes));
     text
+}
+
+fn on_fake(row: &fakes::Row) -> String {
+    let bug = row.bug;
+    let said = row.wrong.as_ref().map_or(bug.says, String::as_str);
+    let caught = if row.wrong.is_none() { "caught by" } else { "not as it must be:" };
+    format!("{}: {caught} `{}` of {}: {}", bug.name, bug.test, bug.package, markdown_cell(said))
 }
 
 fn section(text: &mut String, title: &str, lines: &[String]) {
@@ -197,6 +216,11 @@ mod tests {
         }
     }
 
+    /// One that was caught, and one that was not.
+    fn on_fakes() -> [fakes::Row; 2] {
+        [None, Some("no reason".to_owned())].map(|wrong| fakes::Row { bug: &ON_FAKES[0], wrong })
+    }
+
     fn bad() -> Row {
         Row {
             seeds: vec![7],
@@ -238,9 +262,12 @@ mod tests {
 
     #[test]
     fn a_row_with_a_reason_is_not_caught_as_meant() {
-        assert_eq!(closing_line(&[good(), bad()]), "2 bugs: 1 caught as meant, 1 not");
+        assert_eq!(closing_line(&[good(), bad()], &[]), "2 bugs: 1 caught as meant, 1 not");
         let fails = Row { wrong: vec!["the good kernel fails seed 7: x".to_owned()], ..good() };
-        assert_eq!(closing_line(&[fails]), "1 bugs: 0 caught as meant, 1 not");
+        assert_eq!(closing_line(&[fails], &[]), "1 bugs: 0 caught as meant, 1 not");
+        let [caught, missed] = on_fakes();
+        assert_eq!(closing_line(&[good()], &[caught]), "2 bugs: 2 caught as meant, 0 not");
+        assert_eq!(closing_line(&[good()], &[missed]), "2 bugs: 1 caught as meant, 1 not");
         assert_eq!(wrong(&[good(), bad()]).len(), 2);
     }
 
@@ -252,7 +279,7 @@ mod tests {
             qemu: "7.2".to_owned(),
             compiler: "rustc".to_owned(),
         };
-        let text = markdown(&[good(), bad()], &about);
+        let text = markdown(&[good(), bad()], &on_fakes(), &about);
         let diagnosis = good().catch.expect("caught").diagnosis.replace('|', "\\|");
         for part in [
             "c0ffee",
@@ -262,7 +289,9 @@ mod tests {
             diagnosis.trim(),
             "switch-window: the good kernel fails seed 7: x",
             "- `cargo xtask run --seed 8`",
-            "\n2 bugs: 1 caught as meant, 1 not\n",
+            "On fake devices:\n\n- plic-eoi-order: caught by `named::",
+            "- plic-eoi-order: not as it must be: `named::",
+            "\n4 bugs: 2 caught as meant, 2 not\n",
         ] {
             assert!(text.contains(part), "{part} in {text}");
         }

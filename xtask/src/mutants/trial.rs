@@ -18,7 +18,6 @@ use crate::boot::{Boot, Booted, boot};
 use crate::build::{self, Kernel};
 use crate::cli::BootArgs;
 use crate::process;
-use crate::programs;
 use crate::record::Record;
 use crate::setup::Tools;
 use crate::setup::compiler::Choice;
@@ -257,23 +256,10 @@ impl Trials<'_> {
             machine: bug.machine(self.tools.qemu_asked.clone(), self.compiler),
             build: build_args(features),
         };
-        let reproduce = args.run_line();
-        let workload = args.workload.workload(seed);
-        std::fs::create_dir_all(&dir)?;
-        let mut machine_asked = args.machine.machine(self.tools, seed);
-        machine_asked.initrd = programs::for_boot(&self.tools.compiler, &workload, &dir)?;
-        let spec = Boot {
-            machine: &machine_asked,
-            elf: &kernel.elf,
-            gdb: &self.tools.gdb,
-            workload: &workload,
-            dir: &dir,
-            timeout: args.machine.timeout(),
-            wait: false,
-            reproduce: &reproduce,
-        };
+        let spec = Boot::of(&args, self.tools, &kernel.elf, &dir).packed(self.tools)?;
         let booted = boot(&spec, &mut |_| {}).with_context(|| format!("a boot of {}", bug.name))?;
         process::check_interrupt()?;
+        let reproduce = spec.reproduce;
         if booted.verdict.passed() {
             std::fs::remove_dir_all(&dir)?;
         }

@@ -257,23 +257,12 @@ impl Soak<'_> {
     fn one_boot(&self, number: u32) -> Result<BootRecord> {
         let seed = derive_seed(self.args.boot.workload.seed, number);
         let one = self.args.boot.one_of(seed);
-        let workload = one.workload.workload(seed);
         let dir = self.dir.join(name(number));
         if dir.exists() {
             std::fs::remove_dir_all(&dir)?;
         }
-        let mut machine_asked = one.machine.machine(self.tools, seed);
-        machine_asked.initrd.clone_from(&self.package);
-        let spec = Boot {
-            machine: &machine_asked,
-            elf: &self.kernel.elf,
-            gdb: &self.tools.gdb,
-            workload: &workload,
-            dir: &dir,
-            timeout: self.args.boot.machine.timeout(),
-            wait: false,
-            reproduce: &one.run_line(),
-        };
+        let mut spec = Boot::of(&one, self.tools, &self.kernel.elf, &dir);
+        spec.machine.initrd.clone_from(&self.package);
         let booted = boot(&spec, &mut |_| {}).with_context(|| format!("boot {number}"))?;
         if booted.verdict.passed() {
             let log = self.dir.join(format!("{}.log", name(number)));

@@ -111,7 +111,7 @@ impl BootRecord {
             outcome,
             shape: spec.workload.work().and_then(|work| work.shape()),
             firmware,
-            reproduce: spec.reproduce.to_owned(),
+            reproduce: spec.reproduce.clone(),
         }
     }
 

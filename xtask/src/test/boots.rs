@@ -7,6 +7,7 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::featured;
 use super::interrupt;
 use super::off_times;
 use super::scenarios::{CASES, Case};
@@ -21,7 +22,6 @@ use crate::console::Line;
 use crate::gdb_test;
 use crate::lint::Tally;
 use crate::process;
-use crate::programs;
 use crate::qemu::cpu;
 use crate::record::Record;
 use crate::schedule::Plan;
@@ -88,7 +88,11 @@ pub fn all(tools: &Tools, only: Option<&str>) -> Result<Tally> {
             Err(error) => report(name, start, Err(format!("{error:#}"))),
         }
     }
-    featured(tools, claim.dir(), wanted, &mut report)?;
+    for (feature, cases) in
+        [(off_times::FEATURE, off_times::CASES), (shortage::FEATURE, shortage::CASES)]
+    {
+        featured::all(feature, cases, tools, claim.dir(), wanted, &mut report)?;
+    }
     if wanted(tour::NAME) {
         plain(tour::NAME, &mut report, tour::check)?;
     }
@@ -118,17 +122,6 @@ fn plain(
     Ok(())
 }
 
-/// The boots of kernels that are built with a feature.
-fn featured(
-    tools: &Tools,
-    dir: &Path,
-    wanted: impl Fn(&str) -> bool + Copy,
-    report: off_times::Report<'_>,
-) -> Result<()> {
-    off_times::all(tools, dir, wanted, report)?;
-    shortage::all(tools, dir, wanted, report)
-}
-
 /// Makes one boot. `Some(Err)`: it was not what it must be. None: it cannot be made
 /// with this emulator.
 fn one(case: &Case, tools: &Tools, kernel: &Kernel) -> Result<Option<Result<String, String>>> {
@@ -149,24 +142,12 @@ fn one(case: &Case, tools: &Tools, kernel: &Kernel) -> Result<Option<Result<Stri
         append: case.append.iter().map(ToString::to_string).collect(),
     };
     let build = BuildArgs { release: true, debug: false, features: Vec::new() };
-    let args = BootArgs { workload, machine, build };
-    let workload = args.workload.workload(SEED);
-    let mut machine = args.machine.machine(tools, SEED);
-    if let Some(property) = cpu::missing(&machine)? {
+    let spec = Boot::of(&BootArgs { workload, machine, build }, tools, &kernel.elf, &dir);
+    if let Some(property) = cpu::missing(&spec.machine)? {
         println!("boot: {}: skipped, this QEMU has no CPU property `{property}`", case.name);
         return Ok(None);
     }
-    machine.initrd = programs::for_boot(&tools.compiler, &workload, &dir)?;
-    let spec = Boot {
-        machine: &machine,
-        elf: &kernel.elf,
-        gdb: &tools.gdb,
-        workload: &workload,
-        dir: &dir,
-        timeout: args.machine.timeout(),
-        wait: false,
-        reproduce: &args.run_line(),
-    };
+    let spec = spec.packed(tools)?;
     let mut killer = Killer { armed: case.kill, id: None };
     let booted = boot(&spec, &mut |event| killer.see(&event))?;
     Ok(Some(judge(case, &booted, &dir)))

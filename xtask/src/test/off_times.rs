@@ -7,22 +7,11 @@
 //! On one hart all that is counted is the hart's own. On several, sections in
 //! which another hart was seen to run are set apart and not judged.
 
-use std::path::Path;
-use std::time::Instant;
-
 use anyhow::{Context as _, Result, ensure};
-use skimmer_abi::scenario::Scenario;
 
-use crate::boot::{Boot, boot};
-use crate::build::{self, Kernel, Profile};
+use super::featured::Case;
 use crate::off_times::reported;
-use crate::process;
-use crate::programs;
 use crate::record::OffTimes;
-use crate::schedule::Schedule;
-use crate::setup::Tools;
-use crate::spec::{Machine, MemorySize, Workload};
-use crate::workspace::target_dir;
 
 /// The kernel's feature.
 pub const FEATURE: &str = "off-times";
@@ -40,134 +29,31 @@ const ONE_HART: Ceiling = Ceiling { masked: 4_900, deferred: 4_900 };
 /// On several.
 const SEVERAL: Ceiling = Ceiling { masked: 24_000, deferred: 24_000 };
 
-/// A boot that is measured.
-#[derive(Clone, Copy, Debug)]
-pub struct Case {
-    /// Its name, and its directory's.
-    pub name: &'static str,
-    scenario: Scenario,
-    /// The program of [`Scenario::Program`], and its arguments.
-    program: Option<(&'static str, &'static [&'static str])>,
-    harts: u32,
+/// A boot on one hart.
+const fn alone(name: &'static str, words: &'static str) -> Case {
+    Case { name, words, judge: |booted| judge(reported(booted), 1) }
 }
 
-/// One of these boots.
-const fn scenario(name: &'static str, scenario: Scenario, harts: u32) -> Case {
-    Case { name, scenario, program: None, harts }
+/// One on eight.
+const fn beside(name: &'static str, words: &'static str) -> Case {
+    Case { name, words, judge: |booted| judge(reported(booted), 8) }
 }
 
-/// One of a program.
-const fn program(
-    name: &'static str,
-    program: &'static str,
-    arguments: &'static [&'static str],
-) -> Case {
-    Case { name, scenario: Scenario::Program, program: Some((program, arguments)), harts: 1 }
-}
-
-/// Every boot.
+/// Every boot, in turns: the counter counts instructions.
 pub const CASES: &[Case] = &[
-    scenario("off-times-msgstorm-1-hart", Scenario::Msgstorm, 1),
-    scenario("off-times-threads-1-hart", Scenario::Threads, 1),
-    scenario("off-times-flood-1-hart", Scenario::Flood, 1),
-    scenario("off-times-preempt-1-hart", Scenario::Preempt, 1),
-    scenario("off-times-ist-1-hart", Scenario::Ist, 1),
-    program("off-times-chanstorm-1-hart", "chanstorm", &["rounds=5"]),
-    program("off-times-spawnstorm-1-hart", "spawnstorm", &["rounds=40"]),
-    scenario("off-times-msgstorm", Scenario::Msgstorm, 8),
-    scenario("off-times-flood", Scenario::Flood, 8),
+    alone("off-times-msgstorm-1-hart", "--schedule rr --harts 1 --scenario msgstorm"),
+    alone("off-times-threads-1-hart", "--schedule rr --harts 1 --scenario threads"),
+    alone("off-times-flood-1-hart", "--schedule rr --harts 1 --scenario flood"),
+    alone("off-times-preempt-1-hart", "--schedule rr --harts 1 --scenario preempt"),
+    alone("off-times-ist-1-hart", "--schedule rr --harts 1 --scenario ist"),
+    alone("off-times-chanstorm-1-hart", "--schedule rr --harts 1 --program chanstorm -- rounds=5"),
+    alone(
+        "off-times-spawnstorm-1-hart",
+        "--schedule rr --harts 1 --program spawnstorm -- rounds=40",
+    ),
+    beside("off-times-msgstorm", "--schedule rr --scenario msgstorm"),
+    beside("off-times-flood", "--schedule rr --scenario flood"),
 ];
-
-/// Takes a boot's name, when it began, and a remark or what was wrong.
-pub type Report<'a> = &'a mut dyn FnMut(&str, Instant, Result<String, String>);
-
-/// Builds the kernel that measures itself, with a copy in `dir`, and makes the
-/// boots that are wanted.
-///
-/// # Errors
-/// When the user interrupts.
-pub fn all(
-    tools: &Tools,
-    dir: &Path,
-    wanted: impl Fn(&str) -> bool,
-    report: Report<'_>,
-) -> Result<()> {
-    let mut built = None;
-    for case in CASES.iter().filter(|case| wanted(case.name)) {
-        process::check_interrupt()?;
-        let start = Instant::now();
-        let result = match built.get_or_insert_with(|| kernel(tools, dir)) {
-            Ok(kernel) => run(case, tools, &kernel.elf).map_err(|error| format!("{error:#}")),
-            Err(error) => Err(format!("its kernel: {error:#}")),
-        };
-        process::check_interrupt()?;
-        report(case.name, start, result);
-    }
-    Ok(())
-}
-
-fn kernel(tools: &Tools, dir: &Path) -> Result<Kernel> {
-    let profile = Profile { debug: false, features: vec![FEATURE.to_owned()] };
-    let dir = dir.join(FEATURE);
-    std::fs::create_dir_all(&dir)?;
-    build::kernel(&tools.compiler, &profile)?.keep_copy(&dir)
-}
-
-/// Makes one boot and judges its figures, which it returns.
-fn run(case: &Case, tools: &Tools, elf: &Path) -> Result<String> {
-    let mut machine = Machine {
-        qemu: tools.qemu.clone(),
-        version: tools.qemu_release,
-        machine: "virt".to_owned(),
-        cpu: Some("rv64".to_owned()),
-        harts: case.harts,
-        memory: MemorySize { mib: 256 },
-        schedule: Schedule::Rr(0),
-        dtb: None,
-        initrd: None,
-        extra: Vec::new(),
-    };
-    let workload = Workload {
-        scenario: case.scenario,
-        rounds: None,
-        seed: 1,
-        program: case.program.map(|(name, _)| name.to_owned()),
-        arguments: case.program.map_or(Vec::new(), |(_, arguments)| {
-            arguments.iter().map(ToString::to_string).collect()
-        }),
-        append: Vec::new(),
-    };
-    let dir = target_dir().join("test").join(case.name);
-    std::fs::create_dir_all(&dir)?;
-    machine.initrd = programs::for_boot(&tools.compiler, &workload, &dir)?;
-    let spec = Boot {
-        machine: &machine,
-        elf,
-        gdb: &tools.gdb,
-        workload: &workload,
-        dir: &dir,
-        timeout: crate::watchdog::DEFAULT_TIMEOUT,
-        wait: false,
-        reproduce: &command(case),
-    };
-    let booted = boot(&spec, &mut |_| {})?;
-    let problem = booted.verdict.problems.first();
-    ensure!(problem.is_none(), "{}", problem.map(ToString::to_string).unwrap_or_default());
-    judge(reported(&booted), case.harts)
-        .with_context(|| format!("it shows where: {}", command(case)))
-}
-
-/// The command that shows the figures, and where the worst sections are.
-fn command(case: &Case) -> String {
-    let (what, arguments) = match case.program {
-        Some((name, arguments)) => {
-            (format!("--program {name}"), format!(" -- {}", arguments.join(" ")))
-        }
-        None => (format!("--scenario {}", case.scenario.name()), String::new()),
-    };
-    let harts = case.harts;
-    format!("cargo xtask run {what} --harts {harts} --schedule rr --features {FEATURE}{arguments}")
-}
 
 /// Holds figures against the ceilings; returns them in words.
 fn judge(told: Option<OffTimes>, harts: u32) -> Result<String> {

@@ -84,6 +84,15 @@ const PROGRAM: Case = Case { scenario: Scenario::Program, ..PORTS };
 
 const HELLO: Case = Case { program: Some(("hello", &[])), ..PROGRAM };
 
+/// With "hello, " before it the console's 256 bytes of a line end within the "é".
+const LONG: &str = concat!(
+    "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+    "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+    "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+    "xxxxxxxxxxxxxxé-goes-on",
+);
+const LONG_ENDS: &str = "é-goes-on";
+
 /// The same beside a ping-pong between two harts.
 const WITH_KSTRESS: Case = Case { append: &["with=kstress"], ..PORTS };
 
@@ -145,6 +154,17 @@ pub const CASES: &[Case] = &[
         expect: Some(Kind::NumbersWrong),
         check: |booted| up(booted) == 3 && booted.verdict.problems.len() == 1,
         ..PORTS
+    },
+    // Nobody waits for what that hart still has of the memory of the dead.
+    Case {
+        name: "tree-hart-that-is-not-there-program",
+        harts: 4,
+        tree: Some(|tree| tree.set("/cpus/cpu@3", "reg", &[0, 0, 0, 77])),
+        program: Some(("chanstorm", &[])),
+        rounds: Some(5),
+        expect: Some(Kind::NumbersWrong),
+        check: |booted| up(booted) == 3 && booted.verdict.problems.len() == 1,
+        ..PROGRAM
     },
     Case { name: "harts-by-the-front-door", append: &["door=front"], ..PORTS },
     Case { name: "threads", scenario: Scenario::Threads, ..PORTS },
@@ -209,7 +229,7 @@ pub const CASES: &[Case] = &[
     // A host bridge that is not known, or over RAM, is told, and boot goes on.
     Case {
         name: "tree-pci-unfamiliar",
-        tree: Some(|tree| tree.set("/soc/pci@30000000", "compatible", b"pci-host-odd\0")),
+        tree: Some(|tree| tree.set("/soc/pci@30000000", "compatible", b"pci-host-unfamiliar-0\0")),
         evidence: &[(file::CONSOLE, "a PCI host bridge is not used: it is of no kind")],
         ..PORTS
     },
@@ -232,6 +252,18 @@ pub const CASES: &[Case] = &[
         )],
         ..PORTS
     },
+    // The last context is connected to nothing, as contexts of harts without S-mode are.
+    Case {
+        name: "tree-plic-without-a-context",
+        harts: 2,
+        tree: Some(|tree| {
+            let mut contexts = tree.get("/soc/plic@c000000", "interrupts-extended")?.to_vec();
+            contexts.iter_mut().rev().take(4).for_each(|byte| *byte = 0xff);
+            tree.set("/soc/plic@c000000", "interrupts-extended", &contexts)
+        }),
+        evidence: &[(file::CONSOLE, "interrupts: no device can interrupt hart")],
+        ..PORTS
+    },
     Case { name: "unknown-key", append: &["colour=blue"], expect: Some(Kind::BadInput), ..PORTS },
     Case { name: "bad-number", append: &["clients=many"], expect: Some(Kind::BadInput), ..PORTS },
     Case {
@@ -242,6 +274,12 @@ pub const CASES: &[Case] = &[
     },
     Case { name: "program-hello", program: Some(("hello", &["founders"])), ..PROGRAM },
     Case { name: "program-hello-1-hart", harts: 1, ..HELLO },
+    Case {
+        name: "program-with-a-long-line",
+        program: Some(("hello", &[LONG])),
+        evidence: &[(file::CONSOLE, LONG_ENDS)],
+        ..PROGRAM
+    },
     Case { name: "program-hello-64-harts", harts: 64, ..HELLO },
     Case { name: "program-by-init", program: Some(("init", &["hello", "there"])), ..PROGRAM },
     // Its child ends with a failure, and so must it.

@@ -3,117 +3,36 @@
 //! every path, whatever failed leaves nothing behind, and everything works in
 //! the end.
 
-use std::path::Path;
-use std::time::Instant;
-
 use anyhow::{Context as _, Result, ensure};
-use skimmer_abi::scenario::Scenario;
 
-use super::off_times::Report;
-use crate::boot::{Boot, Booted, boot};
-use crate::build::{self, Kernel, Profile};
-use crate::process;
-use crate::programs;
+use super::featured::Case;
+use crate::boot::Booted;
 use crate::record::{Record, Shortage};
-use crate::schedule::Schedule;
-use crate::setup::Tools;
-use crate::spec::{Machine, MemorySize, Workload};
-use crate::workspace::target_dir;
 
 /// The kernel's feature.
 pub const FEATURE: &str = "shortage";
 
-/// A boot.
-#[derive(Clone, Copy, Debug)]
-pub struct Case {
-    /// Its name, and its directory's.
-    pub name: &'static str,
-    harts: u32,
-    seed: u64,
-    /// One request in so many is refused.
-    one_in: u64,
+/// One of these boots.
+const fn case(name: &'static str, words: &'static str) -> Case {
+    Case { name, words, judge }
 }
 
-/// Every boot. Rare refusals reach far into a call, frequent ones two at a time.
+/// Every boot. One request in so many is refused: rare refusals reach far into a
+/// call, frequent ones two at a time.
 pub const CASES: &[Case] = &[
-    Case { name: "shortage-1-hart", harts: 1, seed: 1, one_in: 100 },
-    Case { name: "shortage", harts: 8, seed: 2, one_in: 100 },
-    Case { name: "shortage-often", harts: 3, seed: 3, one_in: 30 },
+    case(
+        "shortage-1-hart",
+        "--harts 1 --seed 1 --append shortage=100 --program shortage -- rounds=10",
+    ),
+    case("shortage", "--harts 8 --seed 2 --append shortage=100 --program shortage -- rounds=10"),
+    case(
+        "shortage-often",
+        "--harts 3 --seed 3 --append shortage=30 --program shortage -- rounds=10",
+    ),
 ];
 
-/// Builds the kernel that refuses memory, with a copy in `dir`, and makes the
-/// boots that are wanted.
-///
-/// # Errors
-/// When the user interrupts.
-pub fn all(
-    tools: &Tools,
-    dir: &Path,
-    wanted: impl Fn(&str) -> bool,
-    report: Report<'_>,
-) -> Result<()> {
-    let mut built = None;
-    for case in CASES.iter().filter(|case| wanted(case.name)) {
-        process::check_interrupt()?;
-        let start = Instant::now();
-        let result = match built.get_or_insert_with(|| kernel(tools, dir)) {
-            Ok(kernel) => run(case, tools, &kernel.elf).map_err(|error| format!("{error:#}")),
-            Err(error) => Err(format!("its kernel: {error:#}")),
-        };
-        process::check_interrupt()?;
-        report(case.name, start, result);
-    }
-    Ok(())
-}
-
-fn kernel(tools: &Tools, dir: &Path) -> Result<Kernel> {
-    let profile = Profile { debug: false, features: vec![FEATURE.to_owned()] };
-    let dir = dir.join(FEATURE);
-    std::fs::create_dir_all(&dir)?;
-    build::kernel(&tools.compiler, &profile)?.keep_copy(&dir)
-}
-
-fn run(case: &Case, tools: &Tools, elf: &Path) -> Result<String> {
-    let mut machine = Machine {
-        qemu: tools.qemu.clone(),
-        version: tools.qemu_release,
-        machine: "virt".to_owned(),
-        cpu: Some("rv64".to_owned()),
-        harts: case.harts,
-        memory: MemorySize { mib: 256 },
-        schedule: Schedule::Parallel,
-        dtb: None,
-        initrd: None,
-        extra: Vec::new(),
-    };
-    let workload = Workload {
-        scenario: Scenario::Program,
-        rounds: None,
-        seed: case.seed,
-        program: Some("shortage".to_owned()),
-        arguments: vec!["rounds=10".to_owned()],
-        append: vec![format!("shortage={}", case.one_in)],
-    };
-    let dir = target_dir().join("test").join(case.name);
-    std::fs::create_dir_all(&dir)?;
-    machine.initrd = programs::for_boot(&tools.compiler, &workload, &dir)?;
-    let spec = Boot {
-        machine: &machine,
-        elf,
-        gdb: &tools.gdb,
-        workload: &workload,
-        dir: &dir,
-        timeout: crate::watchdog::DEFAULT_TIMEOUT,
-        wait: false,
-        reproduce: &format!("cargo xtask test --only boot --boot {}", case.name),
-    };
-    judge(&boot(&spec, &mut |_| {})?)
-}
-
-/// What a boot must be; in words what was refused.
+/// In words what was refused.
 fn judge(booted: &Booted) -> Result<String> {
-    let problem = booted.verdict.problems.first();
-    ensure!(problem.is_none(), "{}", problem.map(ToString::to_string).unwrap_or_default());
     let told = booted.records.iter().find_map(|record| match record {
         Record::Shortage(shortage) => Some(*shortage),
         _ => None,

@@ -6,14 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
-use skimmer_abi::scenario::Scenario;
 
-use crate::boot::{Boot, Booted, boot};
+use crate::boot::{Boot, Booted};
+use crate::cli::BootArgs;
 use crate::process;
 use crate::record::Record;
 use crate::schedule::Schedule;
 use crate::setup::Tools;
-use crate::spec::{Machine, Workload};
 use crate::trace::command::checked;
 use crate::trace::perfetto::category;
 use crate::trace::rings::{Ring, digest};
@@ -45,43 +44,10 @@ const FEW: u64 = 512;
 
 /// Boots `msgstorm` on four harts.
 fn storm(tools: &Tools, elf: &Path, schedule: Schedule, seed: u64) -> Result<Booted> {
-    let machine = Machine {
-        qemu: tools.qemu.clone(),
-        version: tools.qemu_release,
-        machine: "virt".to_owned(),
-        cpu: Some("rv64".to_owned()),
-        harts: 4,
-        memory: crate::spec::MemorySize { mib: 256 },
-        schedule,
-        dtb: None,
-        initrd: None,
-        extra: Vec::new(),
-    };
-    let workload = Workload {
-        scenario: Scenario::Msgstorm,
-        rounds: Some(FEW),
-        seed,
-        program: None,
-        arguments: Vec::new(),
-        append: Vec::new(),
-    };
-    let spec = Boot {
-        machine: &machine,
-        elf,
-        gdb: &tools.gdb,
-        workload: &workload,
-        dir: &target_dir().join("test").join(format!("trace-{schedule}-{seed}")),
-        timeout: crate::watchdog::DEFAULT_TIMEOUT,
-        wait: false,
-        reproduce: &format!(
-            "cargo xtask run --scenario msgstorm --rounds {FEW} --harts 4 --schedule {schedule} \
-             --seed {seed}"
-        ),
-    };
-    let booted = boot(&spec, &mut |_| {})?;
-    let problem = booted.verdict.problems.first();
-    ensure!(problem.is_none(), "{}", problem.map(ToString::to_string).unwrap_or_default());
-    Ok(booted)
+    let words =
+        format!("--scenario msgstorm --rounds {FEW} --harts 4 --schedule {schedule} --seed {seed}");
+    let dir = target_dir().join("test").join(format!("trace-{schedule}-{seed}"));
+    Boot::of(&BootArgs::of_words(&words, tools)?, tools, elf, &dir).passed()
 }
 
 /// In turns the same seed gives the same trace, and another seed another.

@@ -10,7 +10,6 @@ use crate::boot::{self, Boot};
 use crate::build;
 use crate::claim::Claim;
 use crate::cli::TraceArgs;
-use crate::programs;
 use crate::setup;
 use crate::show;
 use crate::workspace::{short, target_dir};
@@ -23,25 +22,13 @@ pub fn trace(args: &TraceArgs) -> Result<bool> {
     args.boot.check()?;
     let tools = setup::ensure(&args.boot.machine.setup.wishes())?;
     let kernel = build::kernel(&tools.compiler, &args.boot.build.profile())?;
-    let seed = args.boot.workload.seed;
-    let one = args.boot.one_of(seed);
-    let workload = one.workload.workload(seed);
-    let claim = Claim::first_free(&target_dir().join("trace").join(workload.scenario.name()))?;
+    let one = args.boot.one_of(args.boot.workload.seed);
+    let scenario = one.workload.scenario().name();
+    let claim = Claim::first_free(&target_dir().join("trace").join(scenario))?;
     claim.clear()?;
     let dir = claim.dir();
     let kernel = kernel.keep_copy(dir)?;
-    let mut asked = one.machine.machine(&tools, seed);
-    asked.initrd = programs::for_boot(&tools.compiler, &workload, dir)?;
-    let spec = Boot {
-        machine: &asked,
-        elf: &kernel.elf,
-        gdb: &tools.gdb,
-        workload: &workload,
-        dir,
-        timeout: one.machine.timeout(),
-        wait: false,
-        reproduce: &one.run_line(),
-    };
+    let spec = Boot::of(&one, &tools, &kernel.elf, dir).packed(&tools)?;
     let booted = boot::boot(&spec, &mut |_| {})?;
     println!("{}", show::summary(&booted, Vec::new()));
     for problem in &booted.verdict.problems {

@@ -291,7 +291,7 @@ pub fn expected(rings: &[Ring]) -> Counts {
         switches: count(Event::Switch),
         sends: count(Event::PortSend),
         replies: count(Event::PortReply),
-        wakes: count(Event::WakeLocal) + count(Event::WakeRemote),
+        wakes: count(Event::WakeLocal) + count(Event::WakeRemote) + count(Event::InterruptPost),
         arrows: 0,
     }
 }
@@ -403,6 +403,22 @@ mod tests {
         assert_eq!(Counts { arrows: 0, ..counts }, expected(&rings()));
         assert_eq!((counts.switches, counts.sends, counts.replies, counts.harts), (3, 1, 1, 2));
         assert_eq!(counts.arrows, 1, "the message's arrow ends where its sender goes on");
+    }
+
+    #[test]
+    fn an_interrupt_leads_to_its_threads_turn() {
+        let (idle, ist) = (thread(0, 0), thread(0, 5));
+        let records = vec![
+            record(1, ist, Event::InterruptUnmask, 11, 0),
+            record(2, ist, Event::Switch, 0, idle),
+            record(3, idle, Event::InterruptClaim, 11, 0),
+            record(4, idle, Event::InterruptPost, 11, ist),
+            record(5, idle, Event::Switch, 1, ist),
+        ];
+        let rings = [Ring { hartid: 0, written: 5, records }];
+        let counts = parse(&export(&rings)).expect("reads");
+        assert_eq!(Counts { arrows: 0, ..counts }, expected(&rings));
+        assert_eq!((counts.wakes, counts.arrows, counts.switches), (1, 1, 2));
     }
 
     #[test]

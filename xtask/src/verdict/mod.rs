@@ -349,4 +349,4 @@ fn check_beginning(expected: &Expected, before: &[Record], add: &mut impl FnMut(
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

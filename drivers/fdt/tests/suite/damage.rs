@@ -5,64 +5,50 @@
 //! are on) or a broken promise ends the run.
 
 use crate::builder::item;
-use skimmer_fdt::{Fdt, FdtError, Node, PciAddress, PciHost, Plic, Region, Uart};
+use skimmer_damage::{Dice, Subject, Turns, copy_piece, flip_bits};
+use skimmer_fdt::{Fdt, FdtError, Hart, Node, PciAddress, PciHost, Plic, Region, Uart};
 
-/// SplitMix64: a number that is different each time and the same for a seed.
-pub(crate) struct Random(u64);
-
-impl Random {
-    pub(crate) fn new(seed: u64) -> Self {
-        Random(seed)
-    }
-
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// A number below `bound`, or 0.
-    pub(crate) fn below(&mut self, bound: usize) -> usize {
-        let bound = u64::try_from(bound.max(1)).expect("fits");
-        usize::try_from(self.next() % bound).expect("fits")
-    }
-
-    fn word(&mut self) -> u32 {
-        const TELLING: [u32; 16] = [
-            0,
-            1,
-            2,
-            3,
-            4,
-            5,
-            8,
-            9,
-            12,
-            16,
-            32,
-            0x7fff_ffff,
-            0x8000_0000,
-            0xffff_fffc,
-            0xffff_fffe,
-            0xffff_ffff,
-        ];
-        match self.below(4) {
-            0 => u32::try_from(self.next() >> 32).expect("32 bits"),
-            1 => u32::try_from(self.below(0x4000)).expect("small"),
-            _ => TELLING[self.below(TELLING.len())],
-        }
+/// A word that tends to be on an edge.
+fn word(dice: &mut Dice) -> u32 {
+    const TELLING: [u32; 16] = [
+        0,
+        1,
+        2,
+        3,
+        4,
+        5,
+        8,
+        9,
+        12,
+        16,
+        32,
+        0x7fff_ffff,
+        0x8000_0000,
+        0xffff_fffc,
+        0xffff_fffe,
+        0xffff_ffff,
+    ];
+    match dice.below(4) {
+        0 => dice.word(),
+        1 => dice.word() % 0x4000,
+        _ => dice.pick(&TELLING),
     }
 }
 
-/// The trees that are broken: real ones, and one in which every byte counts.
+/// The seeds, the trees that are broken: real ones, and as often one that is
+/// built here and in which every byte counts.
 pub(crate) fn victims() -> Vec<Vec<u8>> {
-    let mut victims = vec![dense(); 6];
+    let mut victims = vec![dense(); 9];
     victims.extend([
         include_bytes!("../trees/qemu-virt-8.dtb").to_vec(),
         include_bytes!("../trees/qemu-virt-numa-4.dtb").to_vec(),
         include_bytes!("../trees/qemu-sifive-u-5.dtb").to_vec(),
         include_bytes!("../trees/hifive-unleashed-a00.dtb").to_vec(),
+        include_bytes!("../trees/hifive-unmatched-a00.dtb").to_vec(),
+        include_bytes!("../trees/qemu-virt-aia-2.dtb").to_vec(),
+        include_bytes!("../trees/qemu-virt-3-initrd.dtb").to_vec(),
+        include_bytes!("../trees/qemu-spike-2.dtb").to_vec(),
+        include_bytes!("../trees/cv1800b-milkv-duo.dtb").to_vec(),
     ]);
     victims
 }
@@ -140,61 +126,43 @@ fn put(blob: &mut [u8], at: usize, word: u32) {
 }
 
 /// Breaks a blob in one to three places.
-pub(crate) fn damage(blob: &mut Vec<u8>, random: &mut Random) {
-    for _ in 0..=random.below(3) {
-        let place = 4 * random.below(blob.len() / 4);
-        match random.below(10) {
-            0 => flip_bits(blob, random),
-            1 => put(blob, 4 * random.below(10), random.word()),
-            2 => put(blob, place, random.word()),
-            3 => cut(blob, random),
-            4 => copy_chunk(blob, random),
-            5 => resize(blob, random),
-            _ => damage_property(blob, random),
-        }
-    }
-}
-
-fn flip_bits(blob: &mut [u8], random: &mut Random) {
-    for _ in 0..=random.below(8) {
-        let at = random.below(blob.len());
-        if let Some(byte) = blob.get_mut(at) {
-            *byte ^= 1 << random.below(8);
+pub(crate) fn damage(blob: &mut Vec<u8>, dice: &mut Dice) {
+    for _ in 0..=dice.below(3) {
+        let place = 4 * dice.below(blob.len() / 4);
+        match dice.below(10) {
+            0 => flip_bits(blob, dice),
+            1 => put(blob, 4 * dice.below(10), word(dice)),
+            2 => put(blob, place, word(dice)),
+            3 => cut(blob, dice),
+            4 => copy_piece(blob, 4, 4 * (1 + dice.below(16)), dice),
+            5 => resize(blob, dice),
+            _ => damage_property(blob, dice),
         }
     }
 }
 
 /// Shortens the blob; half the time the header admits it.
-fn cut(blob: &mut Vec<u8>, random: &mut Random) {
-    blob.truncate(random.below(blob.len()));
-    if random.below(2) == 0 {
+fn cut(blob: &mut Vec<u8>, dice: &mut Dice) {
+    blob.truncate(dice.below(blob.len()));
+    if dice.below(2) == 0 {
         let size = u32::try_from(blob.len()).expect("small");
         put(blob, 4, size);
     }
 }
 
-fn copy_chunk(blob: &mut [u8], random: &mut Random) {
-    let words = blob.len() / 4;
-    let length = 4 * (1 + random.below(16));
-    let (from, to) = (4 * random.below(words), 4 * random.below(words));
-    if from + length <= blob.len() && to + length <= blob.len() {
-        blob.copy_within(from..from + length, to);
-    }
-}
-
 /// Puts a word into the structure block or takes one out, and moves what
 /// follows along, so that the rest stays readable.
-fn resize(blob: &mut Vec<u8>, random: &mut Random) {
+fn resize(blob: &mut Vec<u8>, dice: &mut Dice) {
     let Some([total, structure, strings, size]) = layout(blob) else {
         return;
     };
-    let at = structure + 4 * random.below(size / 4);
+    let at = structure + 4 * dice.below(size / 4);
     if at + 4 > blob.len() || strings < at {
         return;
     }
-    let grow = random.below(2) == 0;
+    let grow = dice.below(2) == 0;
     if grow {
-        blob.splice(at..at, random.word().to_be_bytes());
+        blob.splice(at..at, word(dice).to_be_bytes());
     } else {
         blob.drain(at..at + 4);
     }
@@ -212,20 +180,20 @@ fn layout(blob: &[u8]) -> Option<[usize; 4]> {
 
 /// Changes a property's length, its name or, mostly, its value, which leaves
 /// the tree's shape alone and its meaning not.
-fn damage_property(blob: &mut [u8], random: &mut Random) {
-    let start = 4 * random.below(blob.len() / 4);
+fn damage_property(blob: &mut [u8], dice: &mut Dice) {
+    let start = 4 * dice.below(blob.len() / 4);
     let places = (start..blob.len()).step_by(4);
     let Some(tag) = places.take(64).find(|&at| get(blob, at) == Some(3)) else {
         return;
     };
     let length = get(blob, tag + 4).unwrap_or(0);
-    match random.below(8) {
-        0 => put(blob, tag + 4, length.wrapping_add(random.word() % 9).wrapping_sub(4)),
-        1 => put(blob, tag + 4, random.word()),
-        2 => put(blob, tag + 8, random.word()),
+    match dice.below(8) {
+        0 => put(blob, tag + 4, length.wrapping_add(word(dice) % 9).wrapping_sub(4)),
+        1 => put(blob, tag + 4, word(dice)),
+        2 => put(blob, tag + 8, word(dice)),
         _ => {
             let words = usize::try_from(length / 4).unwrap_or(0).clamp(1, 32);
-            put(blob, tag + 12 + 4 * random.below(words), random.word());
+            put(blob, tag + 12 + 4 * dice.below(words), word(dice));
         }
     }
 }
@@ -238,11 +206,15 @@ pub(crate) fn exercise(blob: &[u8]) -> Result<usize, FdtError> {
     for node in tree.nodes() {
         answers += ask_node(&node);
     }
-    answers += ask_machine(&tree);
-    answers += tree.plics().map(|plic| ask_plic(&plic)).sum::<usize>();
-    answers += tree.pci_hosts().map(|host| ask_pci(&host)).sum::<usize>();
-    answers += tree.uarts().map(|uart| ask_uart(&uart)).sum::<usize>();
-    Ok(answers)
+    Ok(answers + survey(&tree))
+}
+
+/// Asks what a kernel asks of a tree.
+pub(crate) fn survey(tree: &Fdt<'_>) -> usize {
+    let plics = tree.plics().map(|plic| ask_plic(tree, &plic)).sum::<usize>();
+    let bridges = tree.pci_hosts().map(|host| ask_pci(&host)).sum::<usize>();
+    let uarts = tree.uarts().map(|uart| ask_uart(&uart)).sum::<usize>();
+    ask_machine(tree) + plics + bridges + uarts
 }
 
 /// A region that was handed out keeps its promise.
@@ -285,10 +257,21 @@ fn ask_machine(tree: &Fdt<'_>) -> usize {
     answers + tree.test_device().map_or(0, check_taken)
 }
 
-fn ask_plic(plic: &Plic<'_>) -> usize {
-    let contexts = plic.contexts().map_or(0, |list| list.flatten().count());
+fn ask_plic(tree: &Fdt<'_>, plic: &Plic<'_>) -> usize {
+    let contexts: Vec<_> = plic.contexts().map_or(Vec::new(), |list| list.flatten().collect());
+    let has_own = |hart: &Hart<'_>| match plic.context_of(hart) {
+        Ok(index) => {
+            let context = contexts.iter().find(|one| one.index == index);
+            let context = context.expect("one of the list");
+            assert!(context.is_supervisor() && hart.intc_phandle() == Some(context.hart_intc));
+            true
+        }
+        Err(_) => false,
+    };
+    // As many as a kernel would use: each is a search of its own.
+    let owners = tree.harts().take(64).filter(has_own).count();
     let registers = plic.registers().map_or(0, check_taken);
-    contexts + registers + usize::from(plic.sources().is_ok())
+    contexts.len() + owners + registers + usize::from(plic.sources().is_ok())
 }
 
 fn ask_pci(host: &PciHost<'_>) -> usize {
@@ -333,6 +316,15 @@ impl Tally {
     }
 }
 
+impl skimmer_damage::Tally for Tally {
+    fn join(&mut self, other: Self) {
+        self.blobs += other.blobs;
+        self.refused_by_header += other.refused_by_header;
+        self.refused_by_structure += other.refused_by_structure;
+        self.walked += other.walked;
+    }
+}
+
 impl std::fmt::Display for Tally {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
@@ -343,16 +335,16 @@ impl std::fmt::Display for Tally {
     }
 }
 
-/// Breaks and asks `count` times; `look` sees every broken blob.
-pub(crate) fn run(count: u64, seed: u64, mut look: impl FnMut(&[u8])) -> Tally {
+/// Breaks a blob and asks it everything each turn; `look` sees every broken
+/// blob.
+pub(crate) fn run(turns: Turns, seed: u64, mut look: impl FnMut(&[u8])) -> Tally {
     let victims = victims();
-    let mut random = Random::new(seed);
+    let mut dice = Dice::new(seed);
     let mut tally = Tally::default();
-    let mut blob = Vec::new();
-    for _ in 0..count {
-        blob.clear();
-        blob.extend(&victims[random.below(victims.len())]);
-        damage(&mut blob, &mut random);
+    let mut blob = Subject::default();
+    for () in turns {
+        blob.become_copy_of(&victims[dice.below(victims.len())]);
+        damage(&mut blob, &mut dice);
         tally.add(&exercise(&blob));
         look(&blob);
     }

@@ -3,15 +3,16 @@
 //! wherever it accepts the blob too.
 
 use crate::{damage, oracle};
+use skimmer_damage::Turns;
 use std::cell::Cell;
 
-const BLOBS: u64 = 200_000;
+const BLOBS: u64 = 100_000;
 const SEED: u64 = 0x5eed_0fd7;
 
 #[test]
 fn damaged_blobs() {
     let (seen, compared) = (Cell::new(0u64), Cell::new(0u64));
-    let tally = damage::run(BLOBS, SEED, |blob| {
+    let tally = damage::run(Turns::count(BLOBS), SEED, |blob| {
         seen.set(seen.get() + 1);
         if seen.get().is_multiple_of(8) && oracle::agree(blob) {
             compared.set(compared.get() + 1);
@@ -30,7 +31,7 @@ fn damaged_blobs() {
 fn a_seed_repeats_its_damage() {
     let digest = |seed| {
         let mut sum = 0u64;
-        damage::run(500, seed, |blob| {
+        damage::run(Turns::count(500), seed, |blob| {
             for byte in blob {
                 sum = sum.wrapping_mul(31).wrapping_add(u64::from(*byte));
             }

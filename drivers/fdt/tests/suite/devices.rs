@@ -241,11 +241,41 @@ fn plic_contexts() {
     assert_eq!(usable, [false, false, true]);
 }
 
+/// A tree whose harts' own controllers have these phandles, and a PLIC with
+/// that list: the context of each hart.
+fn contexts_of(phandles: &[u32], list: &[u32]) -> Vec<Result<u32, ValueError>> {
+    let hart = |&phandle: &u32| {
+        let intc = item("intc").text("compatible", "riscv,cpu-intc").word("phandle", phandle);
+        item("cpu").child(intc)
+    };
+    let mut cpus = item("cpus");
+    cpus.children = phandles.iter().map(hart).collect();
+    let plic = changed(plic(), "interrupts-extended", list);
+    let blob = item("").child(plic).child(cpus).blob();
+    let tree = Fdt::new(&blob).expect("a sound tree");
+    let plic = tree.plics().next().expect("a PLIC");
+    tree.harts().map(|hart| plic.context_of(&hart)).collect()
+}
+
+#[test]
+fn plic_contexts_of_harts() {
+    let missing = Err(ValueError::Missing);
+    // Hart 2 has no S-mode, hart 4 stands first, hart 6 is connected to
+    // machine mode only, hart 8 not at all, and one has no phandle.
+    let list = [4, 11, 4, 9, 2, 11, 6, u32::MAX, 6, 11, 3, 9];
+    let expected = [missing, Ok(1), missing, missing, Ok(5), missing];
+    assert_eq!(contexts_of(&[2, 4, 6, 8, 3, 0], &list), expected);
+    assert_eq!(contexts_of(&[4], &[4, 9, 4, 9]), [Ok(0)], "the first of two");
+    let cut = [4, 11, 4, 9, 2];
+    assert_eq!(contexts_of(&[4, 2], &cut), [Ok(1), Err(ValueError::BadLength)]);
+}
+
 #[test]
 fn malformed_plics() {
     let odd = item("plic").text("compatible", "riscv,plic0").words("interrupts-extended", &[1]);
     let many = item("plic").text("compatible", "riscv,plic0").word("riscv,ndev", 1024);
-    let blob = item("").child(odd).child(many).blob();
+    let none = item("plic").text("compatible", "riscv,plic0").word("riscv,ndev", 0);
+    let blob = item("").child(odd).child(many).child(none).blob();
     let tree = Fdt::new(&blob).expect("a sound tree");
     let plics: Vec<_> = tree.plics().collect();
     assert_eq!(plics[0].sources(), Err(ValueError::Missing));
@@ -253,6 +283,7 @@ fn malformed_plics() {
     assert_eq!(contexts, [Err(ValueError::BadLength)]);
     assert_eq!(plics[1].sources(), Err(ValueError::OutOfRange));
     assert_eq!(plics[1].contexts().err(), Some(ValueError::Missing));
+    assert_eq!(plics[2].sources(), Err(ValueError::OutOfRange));
     assert_eq!(plics[1].registers(), Err(ValueError::Missing));
 }
 
@@ -330,6 +361,16 @@ fn pci_interrupts() {
         assert_eq!(source(function(0, 2, 0), 1), Err(ValueError::NotMapped));
         assert_eq!(source(function(0, 0, 0), 2), Err(ValueError::NotMapped));
         assert_eq!(host.interrupt(function(0, 0, 0), 1).map(|one| one.controller), Ok(9));
+    });
+}
+
+#[test]
+fn the_mask_goes_for_both_sides() {
+    // Function bits in the map, which the mask leaves aside.
+    let map = [0x700, 0, 0, 1, 9, 0, 0, 40, 4];
+    with_pci(changed(pci(), "interrupt-map", &map), |host| {
+        let source = host.interrupt(function(0, 0, 2), 1).and_then(|one| one.source());
+        assert_eq!(source, Ok(40));
     });
 }
 

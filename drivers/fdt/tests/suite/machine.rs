@@ -318,6 +318,8 @@ fn malformed_choices() {
     with_chosen(backwards, |chosen| {
         assert_eq!(chosen.initrd(), Err(ValueError::OutOfRange));
     });
+    let empty = item("chosen").word("linux,initrd-start", 2).word("linux,initrd-end", 2);
+    with_chosen(empty, |chosen| assert_eq!(chosen.initrd(), Err(ValueError::OutOfRange)));
     let half = item("chosen").word("linux,initrd-start", 2);
     with_chosen(half, |chosen| assert_eq!(chosen.initrd(), Err(ValueError::Missing)));
 }

@@ -4,6 +4,7 @@
 //! It is stricter in places (names, the order of blocks, the length of the
 //! slice), so the two are compared only where both accept a blob.
 
+use crate::{findings, surveyor};
 use dtoolkit::fdt::FdtNode;
 use dtoolkit::{Node as _, Property as _};
 use skimmer_fdt::{Fdt, Region, ReservedBy, ValueError};
@@ -24,13 +25,19 @@ pub(crate) fn agree(blob: &[u8]) -> bool {
     let Ok(theirs) = dtoolkit::fdt::Fdt::new(blob) else {
         return false;
     };
+    compare(&ours, theirs);
+    true
+}
+
+/// Compares what the two parsers make of one blob.
+pub(crate) fn compare(ours: &Fdt<'_>, theirs: dtoolkit::fdt::Fdt<'_>) {
     let mut expected = Vec::new();
     flatten(theirs.root(), 0, &mut expected);
-    assert_eq!(ours_flat(&ours), expected);
+    assert_eq!(ours_flat(ours), expected);
     assert_eq!(ours.boot_hart(), theirs.boot_cpuid_phys());
-    agree_on_reservations(&ours, theirs);
-    agree_on_addresses(&ours, theirs.root());
-    true
+    agree_on_reservations(ours, theirs);
+    agree_on_addresses(ours, theirs.root());
+    assert_eq!(findings::of(ours), surveyor::findings(theirs.root()));
 }
 
 /// Compares where paths lead; on big trees this takes a while.

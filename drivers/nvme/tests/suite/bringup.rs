@@ -35,7 +35,7 @@ fn controller_and_namespaces_are_as_the_drive_says() {
 #[test]
 fn fewer_queues_are_asked_for_than_there_are() {
     let fake = Fake::new(Setup::default());
-    let mut controller = Controller::start(fake.clone(), Options::default(), 2).expect("it starts");
+    let mut controller = fake.start(Options::default(), 2);
     assert_eq!(controller.queues(), 2);
     let queues: Vec<_> =
         (0..2).map(|_| controller.queue_pair::<Part>(None).expect("there are two")).collect();
@@ -48,7 +48,7 @@ fn fewer_queues_are_asked_for_than_there_are() {
 #[test]
 fn queues_are_as_deep_as_the_controller_allows() {
     let fake = Fake::new(Setup { mqes: 15, ..Setup::default() });
-    let mut controller = Controller::start(fake.clone(), Options::default(), 1).expect("it starts");
+    let mut controller = fake.start(Options::default(), 1);
     let queue = controller.queue_pair::<Part>(Some(0)).expect("there is one");
     assert_eq!(queue.depth(), 15);
     fake.assert_clean();
@@ -68,7 +68,7 @@ fn as_many_namespaces_as_the_options_allow() {
         let namespaces = (1..=256).map(|id| (id, 9, 8)).collect();
         let fake = Fake::new(Setup { namespaces, ..Setup::default() });
         let options = Options { namespaces: most, ..Options::default() };
-        let controller = Controller::start(fake, options, 1).expect("it starts");
+        let controller = fake.start(options, 1);
         assert_eq!(controller.namespaces().len(), most.min(256));
     }
 }

@@ -5,8 +5,9 @@
 //! are on) or a broken promise ends the run.
 
 use crate::builder::{ENTRY, Elf, FIELDS, HEADER_FIELDS, TABLE, put};
-use crate::random::{Random, copy_piece, flip_bits};
+use crate::telling::telling;
 use crate::{examine, package};
+use skimmer_damage::{Dice, Subject, Turns, copy_piece, flip_bits};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -36,90 +37,90 @@ pub(crate) fn programs() -> Vec<Vec<u8>> {
     ]
 }
 
-fn damage_archive(file: &mut Vec<u8>, random: &mut Random) {
-    for _ in 0..=random.below(2) {
-        match random.below(12) {
-            0 => flip_bits(file, random),
-            1 => file.truncate(random.below(file.len())),
-            2 => copy_piece(file, 110, random),
+fn damage_archive(file: &mut Vec<u8>, dice: &mut Dice) {
+    for _ in 0..=dice.below(2) {
+        match dice.below(12) {
+            0 => flip_bits(file, dice),
+            1 => file.truncate(dice.below(file.len())),
+            2 => copy_piece(file, 1, 110 * (1 + dice.below(3)), dice),
             3 => {
-                let at = random.below(file.len());
-                file.splice(at..at, [0, 0, b'0', b'7'].into_iter().take(1 + random.below(4)));
+                let at = dice.below(file.len());
+                file.splice(at..at, [0, 0, b'0', b'7'].into_iter().take(1 + dice.below(4)));
             }
             4 => {
-                let at = random.below(file.len());
-                file.drain(at..(at + 1 + random.below(4)).min(file.len()));
+                let at = dice.below(file.len());
+                file.drain(at..(at + 1 + dice.below(4)).min(file.len()));
             }
-            _ => damage_header(file, random),
+            _ => damage_header(file, dice),
         }
     }
 }
 
 /// Changes the name's length, the file's, the mode, or any other number of a
 /// header, and leaves it a number.
-fn damage_header(file: &mut [u8], random: &mut Random) {
+fn damage_header(file: &mut [u8], dice: &mut Dice) {
     let heads: Vec<usize> =
         file.windows(6).enumerate().filter(|(_, w)| w == b"070701").map(|(at, _)| at).collect();
     if heads.is_empty() {
         return;
     }
-    if random.below(100) == 0 {
+    if dice.below(100) == 0 {
         // The other format.
-        file[random.pick(&heads) + 5] = b'2';
+        file[dice.pick(&heads) + 5] = b'2';
     }
-    let any = random.below(13);
-    let field = random.pick(&[1, 4, 6, 6, 6, 11, 11, 11, any]);
-    let at = random.pick(&heads) + 6 + 8 * field;
+    let any = dice.below(13);
+    let field = dice.pick(&[1, 4, 6, 6, 6, 11, 11, 11, any]);
+    let at = dice.pick(&heads) + 6 + 8 * field;
     let Some(place) = file.get_mut(at..at + 8) else {
         return;
     };
     let old = u32::from_str_radix(&String::from_utf8_lossy(place), 16).unwrap_or(0);
-    let new = match random.below(3) {
-        0 => u32::try_from(random.telling() & 0xffff_ffff).expect("32 bits"),
-        1 => old.wrapping_add(u32::try_from(random.below(9)).expect("small")).wrapping_sub(4),
-        _ => u32::try_from(random.below(300)).expect("small"),
+    let new = match dice.below(3) {
+        0 => u32::try_from(telling(dice) & 0xffff_ffff).expect("32 bits"),
+        1 => old.wrapping_add(u32::try_from(dice.below(9)).expect("small")).wrapping_sub(4),
+        _ => u32::try_from(dice.below(300)).expect("small"),
     };
     place.copy_from_slice(format!("{new:08x}").as_bytes());
 }
 
-fn damage_program(file: &mut Vec<u8>, random: &mut Random) {
-    for _ in 0..=random.below(3) {
-        match random.below(12) {
-            0 => flip_bits(file, random),
-            1 => file.truncate(random.below(file.len())),
-            2 => copy_piece(file, ENTRY, random),
+fn damage_program(file: &mut Vec<u8>, dice: &mut Dice) {
+    for _ in 0..=dice.below(3) {
+        match dice.below(12) {
+            0 => flip_bits(file, dice),
+            1 => file.truncate(dice.below(file.len())),
+            2 => copy_piece(file, 1, ENTRY * (1 + dice.below(3)), dice),
             3 => {
                 // One header over another.
-                let (from, to) = (random.below(9), random.below(9));
+                let (from, to) = (dice.below(9), dice.below(9));
                 let from = TABLE + ENTRY * from;
                 if from + ENTRY <= file.len() && TABLE + ENTRY * (to + 1) <= file.len() {
                     file.copy_within(from..from + ENTRY, TABLE + ENTRY * to);
                 }
             }
-            4 => put(file, random.pick(&FIELDS), random.telling()),
-            5 => put(file, (24, 8), 0x1_0000 + random.next() % 0x3000),
-            _ => damage_segment(file, random),
+            4 => put(file, dice.pick(&FIELDS), telling(dice)),
+            5 => put(file, (24, 8), 0x1_0000 + dice.number() % 0x3000),
+            _ => damage_segment(file, dice),
         }
     }
 }
 
 /// Changes a number of a program header to a telling or a near one.
-fn damage_segment(file: &mut [u8], random: &mut Random) {
-    let (offset, size) = random.pick(&HEADER_FIELDS);
-    let at = TABLE + ENTRY * random.below(9) + offset;
+fn damage_segment(file: &mut [u8], dice: &mut Dice) {
+    let (offset, size) = dice.pick(&HEADER_FIELDS);
+    let at = TABLE + ENTRY * dice.below(9) + offset;
     let Some(old) = file.get(at..at + size) else {
         return;
     };
     let mut number = [0; 8];
     number[..size].copy_from_slice(old);
     let old = u64::from_le_bytes(number);
-    let new = match random.below(5) {
-        0 => random.telling(),
+    let new = match dice.below(5) {
+        0 => telling(dice),
         // Just below the highest address.
-        3 => 0x3f_bffe_0000 + ((random.next() % 33) << 12) + old % 0x1000,
-        1 => old.wrapping_add(random.next() % 17).wrapping_sub(8),
-        2 => old.wrapping_add((random.next() % 9) << 12).wrapping_sub(4 << 12),
-        _ => old ^ 1 << random.below(8 * size),
+        3 => 0x3f_bffe_0000 + ((dice.number() % 33) << 12) + old % 0x1000,
+        1 => old.wrapping_add(dice.number() % 17).wrapping_sub(8),
+        2 => old.wrapping_add((dice.number() % 9) << 12).wrapping_sub(4 << 12),
+        _ => old ^ 1 << dice.below(8 * size),
     };
     put(file, (at, size), new);
 }
@@ -141,9 +142,10 @@ impl Tally {
             Err(error) => *self.refused.entry(name(error)).or_default() += 1,
         }
     }
+}
 
-    #[allow(dead_code, reason = "the example uses it, the tests do not")]
-    pub(crate) fn join(&mut self, other: Tally) {
+impl skimmer_damage::Tally for Tally {
+    fn join(&mut self, other: Self) {
         self.files += other.files;
         self.accepted += other.accepted;
         for (name, count) in other.refused {
@@ -168,25 +170,24 @@ fn name(error: &impl fmt::Debug) -> String {
     text.split([' ', '(', '{']).next().unwrap_or_default().to_owned()
 }
 
-/// Breaks and examines `count` times; `look` sees every broken file.
-pub(crate) fn run(reader: Reader, count: u64, seed: u64, mut look: impl FnMut(&[u8])) -> Tally {
+/// Breaks and examines a file each turn; `look` sees every broken file.
+pub(crate) fn run(reader: Reader, turns: Turns, seed: u64, mut look: impl FnMut(&[u8])) -> Tally {
     let victims = match reader {
         Reader::Archive => archives(),
         Reader::Program => programs(),
     };
-    let mut random = Random::new(seed);
+    let mut dice = Dice::new(seed);
     let mut tally = Tally::default();
-    let mut file = Vec::new();
-    for _ in 0..count {
-        file.clear();
-        file.extend(&victims[random.below(victims.len())]);
+    let mut file = Subject::default();
+    for () in turns {
+        file.become_copy_of(&victims[dice.below(victims.len())]);
         match reader {
             Reader::Archive => {
-                damage_archive(&mut file, &mut random);
+                damage_archive(&mut file, &mut dice);
                 tally.add(examine::archive(&file), |error| name(&error.flaw));
             }
             Reader::Program => {
-                damage_program(&mut file, &mut random);
+                damage_program(&mut file, &mut dice);
                 tally.add(examine::program(&file), |error| match error {
                     skimmer_program::image::ElfError::Segment { flaw, .. } => name(&flaw),
                     error => name(&error),

@@ -4,6 +4,7 @@
 
 use crate::damage::{self, Reader, Tally};
 use crate::{examine, oracle};
+use skimmer_damage::Turns;
 
 const FILES: u64 = 100_000;
 const SEED: u64 = 0x5eed_0e1f;
@@ -14,7 +15,7 @@ const PROGRAM_ERRORS: usize = 23 + 9;
 
 fn check(reader: Reader, judge: fn(&[u8]) -> bool) -> Tally {
     let (mut seen, mut compared) = (0u64, 0u64);
-    let tally = damage::run(reader, FILES, SEED, |file| {
+    let tally = damage::run(reader, Turns::count(FILES), SEED, |file| {
         seen += 1;
         compared += u64::from(judge(file));
     });
@@ -40,7 +41,7 @@ fn a_seed_repeats_its_damage() {
     let digest = |seed| {
         let mut sum = 0u64;
         for reader in [Reader::Archive, Reader::Program] {
-            damage::run(reader, 300, seed, |file| {
+            damage::run(reader, Turns::count(300), seed, |file| {
                 for byte in file {
                     sum = sum.wrapping_mul(31).wrapping_add(u64::from(*byte));
                 }

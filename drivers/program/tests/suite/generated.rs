@@ -4,7 +4,7 @@
 
 use crate::builder::{ENTRY, Elf, FIELDS, HEADER_FIELDS, R, TABLE, W, X, put};
 use crate::package::{DIRECTORY, FILE, Item, LINK, archive};
-use crate::random::TELLING;
+use crate::telling::TELLING;
 use crate::{examine, oracle};
 use proptest::collection::vec;
 use proptest::prelude::*;

@@ -15,5 +15,5 @@ mod examine;
 mod generated;
 mod oracle;
 mod package;
-mod random;
 mod real;
+mod telling;

@@ -25,6 +25,9 @@ pub(crate) const BATCH: u32 = 32;
 #[cfg(loom)]
 pub(crate) const BATCH: u32 = 1;
 
+/// More slots than this have no number.
+pub(crate) const MOST_SLOTS: u32 = 1 << 30;
+
 /// One hart's free slots, and what it has done.
 #[derive(Debug)]
 pub(crate) struct Stock {
@@ -39,6 +42,11 @@ pub(crate) struct Stock {
 impl Stock {
     pub(crate) const fn new() -> Self {
         Self { first: None, free: 0, created: 0, destroyed: 0, grown: 0, stolen: 0 }
+    }
+
+    /// Has no slots any more: they are to be freed.
+    pub(crate) fn forget(&mut self) {
+        (self.first, self.free) = (None, 0);
     }
 
     /// Puts a slot in, whose lock is held.
@@ -57,6 +65,13 @@ pub(crate) struct Room {
     pub(crate) limit: u32,
 }
 
+impl Room {
+    /// No slots yet.
+    pub(crate) const fn new(limit: u32) -> Self {
+        Self { slots: 0, limit: if limit < MOST_SLOTS { limit } else { MOST_SLOTS } }
+    }
+}
+
 impl<const LAST: u32> ChannelTable<LAST> {
     /// Takes the newest slot out of a stock, and locks it.
     #[inline]
@@ -66,7 +81,7 @@ impl<const LAST: u32> ChannelTable<LAST> {
         stock: &mut Stock,
     ) -> Option<(u32, Guard<'t, Slot>)> {
         let index = stock.first?;
-        let slot = self.slot(index)?.lock(irq);
+        let slot = self.slot(irq, index)?.lock(irq);
         let State::Free { next } = slot.state else {
             unreachable!("a stock holds free slots only");
         };
@@ -113,7 +128,7 @@ impl<const LAST: u32> ChannelTable<LAST> {
         drop(room);
         let mut stock = self.stock(irq).lock(irq);
         for index in (start..end).rev() {
-            let Some(slot) = self.slot(index) else {
+            let Some(slot) = self.slot(irq, index) else {
                 unreachable!("memory was added before");
             };
             stock.give(&mut slot.lock(irq), index);
@@ -144,7 +159,7 @@ impl<const LAST: u32> ChannelTable<LAST> {
         drop(stock);
         let mut stock = self.stock(irq).lock(irq);
         for &index in taken[..count].iter().rev() {
-            if let Some(slot) = self.slot(index) {
+            if let Some(slot) = self.slot(irq, index) {
                 stock.give(&mut slot.lock(irq), index);
             }
         }

@@ -4,17 +4,17 @@
 use alloc::{boxed::Box, vec::Vec};
 
 use skimmer_abi::{channel::ChannelFlags, errno::Errno};
-use skimmer_sync::{footprint, irq::IrqOff, lock::SpinLock, segments::Segments};
+use skimmer_sync::{footprint, irq::IrqOff, lock::SpinLock, retire::Retirable, segments};
 
 use crate::{
     channel::{
         id::{ChannelId, LAST_GENERATION},
         slot::{Channel, Slot, State},
-        stock::{Room, Stock},
+        stock::{MOST_SLOTS, Room, Stock},
         waiter::{Owned, Wait, Waiters, Woken},
     },
     ids::Priority,
-    machine::Sections,
+    machine::{Quiesce, Sections},
     table::OutOfMemory,
 };
 
@@ -31,9 +31,6 @@ const ANY_SPECIAL: ChannelFlags = SPECIAL[0].with(SPECIAL[1]);
 /// many times there might as well be none.
 const ATTEMPTS: u32 = 64;
 
-/// More slots than this have no number.
-const MOST_SLOTS: u32 = 1 << 30;
-
 /// The table, of one process after the other: [`empty`](Self::empty) it in
 /// between. Drop it empty, if at all, when no thread is in it any more: who
 /// waits at a channel of a table that is gone can never wait again.
@@ -41,7 +38,7 @@ const MOST_SLOTS: u32 = 1 << 30;
 /// `LAST` is the last generation of a slot.
 #[derive(Debug)]
 pub struct ChannelTable<const LAST: u32 = LAST_GENERATION> {
-    slots: Segments<Line<SpinLock<Slot>>>,
+    slots: Retirable<Line<SpinLock<Slot>>>,
     stocks: Box<[Line<SpinLock<Stock>>]>,
     pub(crate) room: SpinLock<Room>,
     special: SpinLock<[Option<ChannelId>; SPECIAL.len()]>,
@@ -85,6 +82,15 @@ enum Ended {
     Closing,
 }
 
+/// Slots that a table grows by when its memory does, for the time of that number,
+/// counted from 0; and their bytes.
+#[must_use]
+pub const fn growth(time: usize) -> (u32, usize) {
+    let slots = segments::size(time);
+    assert!(slots <= MOST_SLOTS as usize, "slots have numbers");
+    (slots as u32, slots * size_of::<Line<SpinLock<Slot>>>())
+}
+
 impl<const LAST: u32> ChannelTable<LAST> {
     /// An empty table for at most `limit` channels at a time, on a machine of
     /// that many harts.
@@ -96,9 +102,9 @@ impl<const LAST: u32> ChannelTable<LAST> {
         stocks.try_reserve_exact(harts).map_err(|_| OutOfMemory)?;
         stocks.extend((0..harts).map(|_| Line(SpinLock::new(Stock::new()))));
         Ok(Self {
-            slots: Segments::new(),
+            slots: Retirable::new(),
             stocks: stocks.into_boxed_slice(),
-            room: SpinLock::new(Room { slots: 0, limit: limit.min(MOST_SLOTS) }),
+            room: SpinLock::new(Room::new(limit)),
             special: SpinLock::new([None; SPECIAL.len()]),
         })
     }
@@ -216,6 +222,25 @@ impl<const LAST: u32> ChannelTable<LAST> {
         }
     }
 
+    /// Gives the memory of all slots back, after [`empty`](Self::empty). The table
+    /// is as it was made, for at most `limit` channels, but for its counts; names
+    /// that were given before may be given again.
+    pub fn retire(&self, sections: &impl Sections, limit: u32, quiesce: impl Quiesce) {
+        for stock in &self.stocks {
+            sections.masked(|irq| stock.0.lock(irq).forget());
+        }
+        sections.masked(|irq| *self.room.lock(irq) = Room::new(limit));
+        if let Some(slots) = self.slots.retire() {
+            quiesce.free(slots);
+        }
+    }
+
+    /// Whether it has no memory for channels.
+    #[must_use]
+    pub fn is_bare(&self) -> bool {
+        self.slots.footprint() == 0
+    }
+
     /// Bytes of the heap that the table takes.
     #[must_use]
     pub fn footprint(&self) -> usize {
@@ -270,7 +295,7 @@ impl<const LAST: u32> ChannelTable<LAST> {
     /// Frees the channel, or makes it one that nobody finds.
     #[inline]
     fn start_end(&self, irq: &IrqOff, id: ChannelId) -> Result<Ended, Errno> {
-        let slot = self.slot(id.index()).ok_or(Errno::EINVAL)?;
+        let slot = self.slot(irq, id.index()).ok_or(Errno::EINVAL)?;
         let mut stock = self.stock(irq).lock(irq);
         let mut slot = slot.lock(irq);
         if !slot.is_live(id) {
@@ -346,7 +371,7 @@ impl<const LAST: u32> ChannelTable<LAST> {
     }
 
     fn finish_end(&self, irq: &IrqOff, id: ChannelId) {
-        let Some(slot) = self.slot(id.index()) else { return };
+        let Some(slot) = self.slot(irq, id.index()) else { return };
         let mut stock = self.stock(irq).lock(irq);
         let mut slot = slot.lock(irq);
         let is_closing = slot.is_of(id) && slot.state == State::Closing;
@@ -369,7 +394,7 @@ impl<const LAST: u32> ChannelTable<LAST> {
         id: ChannelId,
         work: impl FnOnce(&mut Channel<'_>) -> R,
     ) -> Option<R> {
-        let mut guard = self.slot(id.index())?.lock(irq);
+        let mut guard = self.slot(irq, id.index())?.lock(irq);
         let (slot, held) = guard.parts();
         if !slot.is_of(id) || !slot.state.has_channel() {
             return None;
@@ -380,7 +405,7 @@ impl<const LAST: u32> ChannelTable<LAST> {
 
     /// The channel in that slot.
     fn occupant(&self, irq: &IrqOff, index: u32) -> Option<ChannelId> {
-        let slot = self.slot(index)?.lock(irq);
+        let slot = self.slot(irq, index)?.lock(irq);
         slot.state.has_channel().then(|| ChannelId::new(index, slot.generation))
     }
 
@@ -395,8 +420,8 @@ impl<const LAST: u32> ChannelTable<LAST> {
     }
 
     #[inline]
-    pub(crate) fn slot(&self, index: u32) -> Option<&SpinLock<Slot>> {
-        self.slots.get(index).map(|line| &line.0)
+    pub(crate) fn slot<'i>(&'i self, irq: &'i IrqOff, index: u32) -> Option<&'i SpinLock<Slot>> {
+        self.slots.get(irq, index).map(|line| &line.0)
     }
 
     /// The stock of this hart.

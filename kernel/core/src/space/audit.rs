@@ -22,7 +22,7 @@ pub struct Unsound {
 
 /// Walks the kernel's half of that root; returns how many pages there are, large
 /// ones as one. Every page is one that [`Entry::kernel`] makes, which makes none
-/// that is writable and executable.
+/// that is writable and executable. In tables of the last level there may be notes.
 ///
 /// # Errors
 /// The first entry that is something else.
@@ -39,6 +39,7 @@ fn entry<T: TableMemory>(
     let entry = memory.read(table, place);
     match entry.meaning() {
         Meaning::Empty => Ok(0),
+        Meaning::Note(_) if level == 0 => Ok(0),
         Meaning::Kernel(frame, _) if frame.get().is_multiple_of(ENTRIES.pow(level)) => Ok(1),
         Meaning::Table(next) if level > 0 => {
             (0..ENTRIES).map(|place| self::entry(memory, next, place, level - 1)).sum()

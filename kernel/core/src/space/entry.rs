@@ -9,7 +9,7 @@
 //! An entry can also be *parked*: it keeps its frame, but the hardware sees
 //! nothing. That is how frames wait in the tables themselves, before a mapping
 //! is complete and after it was removed, and why neither needs memory for a
-//! list.
+//! list. Of a page that is not there an entry can be a *note*: a number of ours.
 
 use crate::frames::FrameNumber;
 
@@ -23,6 +23,8 @@ const ACCESSED: u64 = 1 << 6;
 const DIRTY: u64 = 1 << 7;
 /// The first of two bits that the hardware leaves to us. Never in a valid entry.
 const PARKED: u64 = 1 << 8;
+/// The second one.
+const NOTE: u64 = 1 << 9;
 
 const RIGHTS: u64 = READ | WRITE | EXECUTE;
 const FRAME_AT: u32 = 10;
@@ -103,6 +105,8 @@ pub enum Meaning {
     ParkedTable(FrameNumber),
     /// A page of a program that the hardware does not see yet, or no longer.
     ParkedUser(FrameNumber, Protection),
+    /// A number; there is no page.
+    Note(u64),
     /// None of what is made here: writable and executable, a page without its
     /// A or D, reserved bits.
     Foreign,
@@ -157,6 +161,16 @@ impl Entry {
         Self(place(frame) | VALID)
     }
 
+    /// A number, for whoever keeps one where there is no page.
+    ///
+    /// # Panics
+    /// When it has more than 44 bits.
+    #[must_use]
+    pub const fn note(number: u64) -> Self {
+        assert!(number >> FRAME_BITS == 0, "a note has 44 bits");
+        Self(number << FRAME_AT | NOTE)
+    }
+
     /// The same, but the hardware sees nothing.
     #[must_use]
     pub(crate) const fn parked(self) -> Self {
@@ -176,6 +190,9 @@ impl Entry {
             return Meaning::Empty;
         }
         let frame = FrameNumber::new((self.0 >> FRAME_AT & ((1 << FRAME_BITS) - 1)) as usize);
+        if self.0 == Self::note(frame.get() as u64).0 {
+            return Meaning::Note(frame.get() as u64);
+        }
         let is_valid = self.is_valid();
         if same(self, Self::table(frame), is_valid) {
             return if is_valid { Meaning::Table(frame) } else { Meaning::ParkedTable(frame) };
@@ -211,15 +228,18 @@ const fn place(frame: FrameNumber) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::vec::Vec;
+    use alloc::{vec, vec::Vec};
 
     const FRAME: FrameNumber = FrameNumber::new(0x8_1234);
 
     fn made() -> Vec<(Entry, Meaning)> {
-        let mut made = Vec::new();
-        made.push((Entry::EMPTY, Meaning::Empty));
-        made.push((Entry::table(FRAME), Meaning::Table(FRAME)));
-        made.push((Entry::table(FRAME).parked(), Meaning::ParkedTable(FRAME)));
+        let number = FRAME.get() as u64;
+        let mut made = vec![
+            (Entry::EMPTY, Meaning::Empty),
+            (Entry::note(number), Meaning::Note(number)),
+            (Entry::table(FRAME), Meaning::Table(FRAME)),
+            (Entry::table(FRAME).parked(), Meaning::ParkedTable(FRAME)),
+        ];
         for p in Protection::ALL {
             made.push((Entry::user(FRAME, p), Meaning::User(FRAME, p)));
             made.push((Entry::user(FRAME, p).parked(), Meaning::ParkedUser(FRAME, p)));
@@ -272,6 +292,12 @@ mod tests {
             Meaning::Foreign,
             "reserved bits"
         );
+    }
+
+    #[test]
+    #[should_panic(expected = "44 bits")]
+    fn a_note_that_is_too_long() {
+        let _ = Entry::note(1 << 44);
     }
 
     #[test]

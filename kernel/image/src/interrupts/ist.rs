@@ -10,7 +10,8 @@ use skimmer_core::{
     interrupt::{AlreadyAttached, Woken},
     port::Wait,
 };
-use skimmer_plic::{AttachError, Attached, InterruptController, Line, Priority, Source};
+use skimmer_plic::{AttachError, Attached, InterruptController, Line, Priority, Refused, Source};
+use skimmer_sync::irq::IrqOff;
 
 use super::{CONTROLLER, Controller, OnHart, here};
 
@@ -82,7 +83,7 @@ impl Interrupt {
         enter(|hart, _| (hart.interrupt_posts(), None))
     }
 
-    fn with_here(&self, irq: &skimmer_sync::irq::IrqOff, f: impl FnOnce(&mut OnHart, &Attached)) {
+    fn with_here(&self, irq: &IrqOff, f: impl FnOnce(&mut OnHart, &Attached)) {
         if let (Some(here), Some(attached)) = (here(irq), &self.attached) {
             here.with(irq, |on_hart| f(on_hart, attached));
         }
@@ -124,7 +125,7 @@ fn attach_here(line: Line) -> Result<Attached, (Line, Errno)> {
             on_hart.threads[source as usize] = Some(me);
             Ok(attached)
         });
-        let attached = attached.map_err(|refused: skimmer_plic::Refused| {
+        let attached = attached.map_err(|refused: Refused| {
             hart.detach_interrupt(irq);
             (refused.line, errno(refused.why))
         });

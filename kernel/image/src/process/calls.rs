@@ -114,6 +114,10 @@ fn debug_write(from: UserAddr, length: u64) -> Result<u64, Errno> {
         let part = &mut line[..LINE.min(length - shown)];
         user_copy::read(part, UserAddr::new(from.get() + shown))?;
         shown += part.len();
+        // What is no text at the end may be a character that goes on: again, then.
+        if shown < length {
+            shown -= part.utf8_chunks().last().map_or(0, |end| end.invalid().len());
+        }
         for text in part.utf8_chunks() {
             let text = text.valid().trim_end_matches('\n');
             if !text.is_empty() {
@@ -254,6 +258,8 @@ fn holdings(process: &Process, to: UserAddr) -> Result<u64, Errno> {
         channels_created: counts.created - created,
         channels_destroyed: counts.destroyed - destroyed,
         frames: frames as u64,
+        family_frames: process.frames.used() as u64,
+        family_limit: process.frames.limit() as u64,
     };
     user_copy::write_words(to, holdings.to_words()).map(|()| 0)
 }

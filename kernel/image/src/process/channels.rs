@@ -6,9 +6,8 @@ use alloc::boxed::Box;
 use core::sync::atomic::Ordering;
 
 use skimmer_abi::errno::Errno;
-use skimmer_arch::irq::Masked;
+use skimmer_arch::{irq::Masked, rounds::After};
 use skimmer_core::{
-    budget::Line,
     channel::{
         ChannelFlags, ChannelId, Waiters, Woken,
         table::{ChannelTable, Counts},
@@ -19,7 +18,7 @@ use skimmer_core::{
 };
 use skimmer_sync::once::Once;
 
-use super::{ALL_FRAMES, Process, limits};
+use super::{Process, limits};
 use crate::{lwkt, smp};
 
 /// The records of all threads that can wait at channels.
@@ -49,7 +48,7 @@ fn waiters() -> &'static Waiters {
 
 /// A table for a process.
 pub(super) fn table() -> Result<ChannelTable, OutOfMemory> {
-    ChannelTable::new(smp::inspect().len(), limits::CHANNELS_AT_A_TIME).map_err(|_| OutOfMemory)
+    ChannelTable::new(smp::inspect().len(), limits::FIRST_CHANNELS).map_err(|_| OutOfMemory)
 }
 
 /// Bytes of the heap that the records of threads take.
@@ -82,30 +81,26 @@ pub(super) fn create(process: &Process, flags: u64) -> Result<u64, Errno> {
     }
 }
 
-/// Pays for more channels than there were ever in the table. It is paid twice:
-/// by the family, which gets it back, and for good out of what all programs may
-/// have, for the table keeps its memory and the kernel's reserve is not for it.
+/// Pays for more channels than there were ever in the table: for all of the memory
+/// that it then grows by.
 #[cold]
 fn allow_more(process: &Process) -> Result<(), Errno> {
-    const STEPS: u32 = limits::CHANNELS / limits::CHANNELS_AT_A_TIME;
-    let (line, all) = (process.line(), Line::none().with(&ALL_FRAMES).unwrap_or_default());
-    if process.channels_had.load(Ordering::Relaxed) >= STEPS
-        || !line.take(limits::FRAMES_OF_CHANNELS)
-    {
+    let paid = process.growths_paid.load(Ordering::Relaxed);
+    if paid == limits::GROWTHS {
         return Err(Errno::EAGAIN);
     }
-    if !all.take(limits::FRAMES_OF_CHANNELS) {
-        line.give(limits::FRAMES_OF_CHANNELS);
+    let (channels, frames) = limits::more_channels(paid);
+    let line = process.line();
+    if !line.take(frames) {
         return Err(Errno::EAGAIN);
     }
-    let more = |had| (had < STEPS).then_some(had + 1);
-    if process.channels_had.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_err() {
-        line.give(limits::FRAMES_OF_CHANNELS);
-        all.give(limits::FRAMES_OF_CHANNELS);
-        return Err(Errno::EAGAIN);
+    let (relaxed, growths) = (Ordering::Relaxed, &process.growths_paid);
+    if growths.compare_exchange(paid, paid + 1, relaxed, relaxed).is_ok() {
+        process.channels.allow(&Masked, channels);
+    } else {
+        // Another thread was faster, and there are more now.
+        line.give(frames);
     }
-    process.channels_paid.fetch_add(1, Ordering::Relaxed);
-    process.channels.allow(&Masked, limits::CHANNELS_AT_A_TIME);
     Ok(())
 }
 
@@ -118,11 +113,13 @@ pub(super) fn destroy(process: &Process, channel: u64) -> Result<u64, Errno> {
     process.channels.destroy(&Masked, waiters(), channel, wake).map(|()| 0)
 }
 
-/// Destroys all of a process that has ended.
-pub(super) fn empty(process: &Process) {
+/// Destroys all of a process that has ended, and frees their memory. `ask` has
+/// every hart pass a round.
+pub(super) fn empty(process: &Process, ask: impl FnOnce()) {
     if process.channels.counts(&Masked).live() > 0 {
         process.channels.empty(&Masked, waiters(), wake);
     }
+    process.channels.retire(&Masked, limits::FIRST_CHANNELS, After(ask));
 }
 
 /// What has been created and destroyed in the table since it was made, by one

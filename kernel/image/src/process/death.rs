@@ -12,16 +12,18 @@ use skimmer_abi::{
 use skimmer_arch::{
     cpu,
     irq::masked,
-    paging, stack,
+    paging::{self, LinearMemory},
+    stack, stack_memory,
     user::{Call, Fault},
 };
 use skimmer_core::{
     ids::ThreadId,
     process::{Threads, Tid},
+    space::AddressSpace,
 };
 
 use super::{Process, caller, calls, channels, limits, list, report, threads, tlb};
-use crate::lwkt;
+use crate::{lwkt, service};
 
 /// A system call.
 #[expect(unsafe_code, reason = "arch calls it by this name")]
@@ -112,22 +114,41 @@ fn take_apart(process: &'static Process) {
     list::ended(pid, exit.unwrap_or_default());
 }
 
+/// So many threads leave no stacks that are worth a round of messages.
+const FEW_THREADS: u32 = 32;
+
 /// Takes what a process holds, and gives its room back.
 pub(super) fn empty(process: &'static Process) {
-    channels::empty(process);
+    let mut spare = masked(|irq| process.spare.lock(irq).take());
+    channels::empty(process, || service::pass_all(&mut spare));
     if let Some(space) = process.space.with(Option::take) {
-        let (closed, stale) = space.close();
-        let Some(spare) = masked(|irq| process.spare.lock(irq).take()) else {
-            unreachable!("a process dies once, and then its message is back")
-        };
-        let (forgotten, spare) = tlb::forget(&process.loaded, stale, spare);
-        masked(|irq| *process.spare.lock(irq) = spare);
-        closed.destroy(forgotten);
+        spare = close(process, *space, spare);
     }
     let threads = process.threads(|threads| mem::replace(threads, Threads::new(limits::THREADS)));
+    if threads.places() > FEW_THREADS {
+        // Who passes has buried its dead before: their stacks are there to trim.
+        service::pass_all(&mut spare);
+    }
     drop(threads);
+    stack_memory::trim(|| service::pass_all(&mut spare));
+    masked(|irq| *process.spare.lock(irq) = spare);
     process.leave_family();
     list::give_room(process);
+}
+
+/// Takes a space apart that nobody is in any more.
+fn close(
+    process: &'static Process,
+    space: AddressSpace<LinearMemory>,
+    spare: Option<lwkt::Message>,
+) -> Option<lwkt::Message> {
+    let Some(spare) = spare else {
+        unreachable!("a process dies once, and then its message is back")
+    };
+    let (closed, stale) = space.close();
+    let (forgotten, spare) = tlb::forget(&process.loaded, stale, spare);
+    closed.destroy(forgotten);
+    spare
 }
 
 /// Ends a process from outside.

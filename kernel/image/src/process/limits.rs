@@ -15,6 +15,8 @@
 //! The kernel's own memory that is there because of a program counts as frames
 //! of its family: a thread's stack, a process's tables, channels.
 
+use skimmer_core::{channel::table::growth, frames::FRAME_SIZE};
+
 /// A child's family may have one part in so many of what its parent's may.
 pub(super) const SHARE: usize = 4;
 
@@ -28,11 +30,26 @@ pub(super) const fn processes(frames: usize) -> usize {
 /// Threads of one process, those that nobody has joined included.
 pub(super) const THREADS: u32 = 512;
 
-/// Channels of one process.
-pub(super) const CHANNELS: u32 = 8192;
+/// Times that a process's table of channels grows without being paid for: 480
+/// channels.
+const FREE_GROWTHS: usize = 4;
 
-/// Channels that a process gets memory for in one go.
-pub(super) const CHANNELS_AT_A_TIME: u32 = 512;
+/// Times that it may grow after that: 8,160 channels in all.
+pub(super) const GROWTHS: u32 = 4;
+
+/// Channels that come with a process.
+pub(super) const FIRST_CHANNELS: u32 = growth(0).0 + growth(1).0 + growth(2).0 + growth(3).0;
+
+/// More channels by the growth of that number, counted from 0, and their frames.
+pub(super) const fn more_channels(number: u32) -> (u32, usize) {
+    let (channels, bytes) = growth(FREE_GROWTHS + number as usize);
+    (channels, bytes.div_ceil(FRAME_SIZE))
+}
+
+/// Frames of so many growths.
+pub(super) fn frames_of_growths(count: u32) -> usize {
+    (0..count).map(|number| more_channels(number).1).sum()
+}
 
 /// Frames of one process, its tables included: 64 MiB.
 pub(super) const FRAMES: usize = 16 << 10;
@@ -50,14 +67,11 @@ pub(super) const NAME: u64 = 255;
 pub(super) const TEXT: u64 = 64 << 10;
 
 /// What a process costs the kernel, in frames: its place in lists, its regions,
-/// its table of threads.
+/// its table of threads, its first channels.
 pub(super) const FRAMES_OF_PROCESS: usize = 16;
 
 /// What a thread costs the kernel, in frames: its stack and its record.
 pub(super) const FRAMES_OF_THREAD: usize = 5;
-
-/// What [`CHANNELS_AT_A_TIME`] cost the kernel, in frames.
-pub(super) const FRAMES_OF_CHANNELS: usize = 9;
 
 /// Frames that programs never get, of so many.
 pub(super) const fn reserve(frames: usize) -> usize {

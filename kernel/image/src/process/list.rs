@@ -228,10 +228,20 @@ pub(crate) fn count() -> u32 {
     with(|list| list.entries.len())
 }
 
-/// Bytes of the heap that are kept for processes to come, when there is none.
+/// Bytes of the heap that are kept for processes to come, when there is none, their
+/// rooms apart.
 pub(crate) fn kept() -> usize {
-    let list = with(|list| list.entries.footprint());
-    list + channels::kept() + free_rooms().map(Process::footprint).sum::<usize>()
+    with(|list| list.entries.footprint()) + channels::kept()
+}
+
+/// Bytes of the rooms of processes to come, when there is none.
+pub(crate) fn kept_in_rooms() -> usize {
+    free_rooms().map(Process::footprint).sum()
+}
+
+/// Whether no room of a process to come has memory for channels.
+pub(crate) fn are_rooms_bare() -> bool {
+    free_rooms().all(|room| room.channels.is_bare())
 }
 
 /// Channels that were created and destroyed in the rooms that no process has

@@ -44,7 +44,7 @@ use crate::{lwkt, mutex::Mutex};
 
 pub(crate) use calls::reported;
 pub(crate) use channels::enrol;
-pub(crate) use list::{channel_totals, count, kept, wait};
+pub(crate) use list::{are_rooms_bare, channel_totals, count, kept, kept_in_rooms, wait};
 pub(crate) use report::faults_left_out;
 pub(crate) use spawn::{Birth, set_package, spawn};
 pub(crate) use tally::read as counts;
@@ -79,11 +79,8 @@ pub(crate) struct Process {
     /// What frames of this process count against: its own budget and those of
     /// its ancestors, who live as long as it does.
     line: SpinLock<Lines>,
-    /// Times that it got memory for more channels. What was had stays for the
-    /// next process here.
-    channels_had: AtomicU32,
-    /// The part of them that this process has paid for.
-    channels_paid: AtomicU32,
+    /// Times that its table of channels may grow because it has paid.
+    growths_paid: AtomicU32,
     /// For the last shootdown: dying takes no memory.
     spare: SpinLock<Option<lwkt::Message>>,
     /// The next room that is no process.
@@ -109,6 +106,11 @@ struct Lines {
 static ALL_FRAMES: Budget = Budget::new();
 static ALL_PROCESSES: Budget = Budget::new();
 
+/// Frames and processes that programs count against what they all may have.
+pub(crate) fn charged() -> (usize, usize) {
+    (ALL_FRAMES.used(), ALL_PROCESSES.used())
+}
+
 impl Process {
     fn room() -> Result<&'static Self, OutOfMemory> {
         let spare = tlb::spare().map_err(|_| OutOfMemory)?;
@@ -125,8 +127,7 @@ impl Process {
             frames: Budget::new(),
             processes: Budget::new(),
             line: SpinLock::new(Lines::default()),
-            channels_had: AtomicU32::new(1),
-            channels_paid: AtomicU32::new(0),
+            growths_paid: AtomicU32::new(0),
             spare: SpinLock::new(Some(spare)),
             next_free: SpinLock::new(None),
         };
@@ -200,7 +201,7 @@ impl Process {
             above.processes.give(1);
             return Err(Errno::ENOMEM);
         }
-        self.channels_paid.store(0, Ordering::Relaxed);
+        self.growths_paid.store(0, Ordering::Relaxed);
         masked(|irq| *self.line.lock(irq) = own);
         Ok(())
     }
@@ -208,8 +209,8 @@ impl Process {
     /// It is over: what was paid in `join_family` comes back, except for its
     /// place among the processes, which its parent gives back.
     fn leave_family(&self) {
-        let paid = self.channels_paid.swap(0, Ordering::Relaxed) as usize;
-        self.line().give(limits::FRAMES_OF_PROCESS + paid * limits::FRAMES_OF_CHANNELS);
+        let paid = self.growths_paid.swap(0, Ordering::Relaxed);
+        self.line().give(limits::FRAMES_OF_PROCESS + limits::frames_of_growths(paid));
     }
 
     fn pid(&self) -> u64 {

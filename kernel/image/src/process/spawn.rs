@@ -183,18 +183,18 @@ fn map_arguments(
 ) -> Result<u64, Errno> {
     let (arguments, environment) = (birth.arguments, birth.environment);
     let texts = ARGUMENTS_BASE + size_of::<Start>();
-    let words = [
-        program.bias() as u64,
-        texts as u64,
-        arguments.len() as u64,
-        (texts + arguments.len()) as u64,
-        environment.len() as u64,
-        smp::services().len() as u64,
-    ];
+    let start = Start {
+        bias: program.bias() as u64,
+        arguments: texts as u64,
+        arguments_length: arguments.len() as u64,
+        environment: (texts + arguments.len()) as u64,
+        environment_length: environment.len() as u64,
+        harts: smp::services().len() as u64,
+    };
     let mut bytes = alloc::vec::Vec::new();
     let size = size_of::<Start>() + arguments.len() + environment.len();
     bytes.try_reserve_exact(size).map_err(|_| Errno::ENOMEM)?;
-    words.iter().for_each(|word| bytes.extend_from_slice(&word.to_le_bytes()));
+    start.to_words().iter().for_each(|word| bytes.extend_from_slice(&word.to_le_bytes()));
     bytes.extend_from_slice(arguments);
     bytes.extend_from_slice(environment);
     let at = UserAddr::new(ARGUMENTS_BASE);

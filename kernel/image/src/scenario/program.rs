@@ -87,6 +87,9 @@ fn judge(name: &str, exit: Exit, before: &Before) -> Report {
         + failed("every process is waited for", process::count() == 0)
         + failed("every channel of the processes was freed", created == destroyed)
         + failed("every frame of the processes came back", process::frames() == before.frames)
+        + failed("nothing is charged to programs that are gone", process::charged() == (0, 0))
+        + failed("no room is kept with memory for channels", process::are_rooms_bare())
+        + failed("little is kept for programs to come", after.keeps_little(&before.ledger))
         + failed("every thread of the programs is gone", after.threads == before.ledger.threads)
         + failed("the kernel's heap is as it was", after.live == before.ledger.live);
     if errors > 0 {

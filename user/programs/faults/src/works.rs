@@ -5,10 +5,11 @@
 
 use core::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
+use skimmer_abi::call::{Call, Exit};
 use skimmer_rt::channel::{Channel, ChannelFlags};
 use skimmer_rt::process::{self, ExitStatus, ProcessId, Program};
 use skimmer_rt::thread::{self, JoinHandle};
-use skimmer_rt::{Errno, Lock, Result, env, println};
+use skimmer_rt::{Errno, Lock, Result, env, println, raw};
 
 use crate::{NAME, PARENT};
 
@@ -89,7 +90,8 @@ pub(crate) fn last_of_all() -> i64 {
     3
 }
 
-/// A child, and what comes from it, can be killed by name; others cannot.
+/// A child, and what comes from it, can be killed by name; others cannot. Only a
+/// child can be waited for, and once.
 pub(crate) fn processes() -> i64 {
     first_wrong(|check| {
         let parent = env::var(PARENT).and_then(|number| number.parse().ok());
@@ -102,6 +104,10 @@ pub(crate) fn processes() -> i64 {
         check(name.kill().is_ok());
         check(child.wait() == Ok(ExitStatus::Killed));
         check(name.kill() == Err(Errno::ESRCH));
+        // Of those that are there, one is our parent's child and one the kernel's.
+        for no_child in [name, process::id()?, parent] {
+            check(wait_for(no_child) == Err(Errno::ESRCH));
+        }
 
         let refused = |program: Program| program.spawn().map(|child| child.id());
         check(refused(Program::new("nobody")) == Err(Errno::ENOENT));
@@ -109,6 +115,14 @@ pub(crate) fn processes() -> i64 {
         check(refused(Program::new(NAME).priority(255)) == Err(Errno::EPERM));
         Ok(())
     })
+}
+
+/// Waits for a process by its name.
+fn wait_for(id: ProcessId) -> Result<()> {
+    let mut exit = Exit::default();
+    let call = [id.number(), raw::address(&raw mut exit)];
+    // SAFETY: the kernel writes an `Exit` there, which is ours.
+    unsafe { raw::answer(Call::ProcessWait, call) }.map(|_| ())
 }
 
 /// Ends this process from within, as if from outside.

@@ -13,9 +13,11 @@
 //! time is instructions, `share=50` holds; in parallel emulation the host's load
 //! is in the rate, and 5 is what can be asked for.
 //!
+//! Whether programs can have what they are promised is tried before and after.
+//!
 //! Reports the pair's operations, errors, and ways in which somebody hostile was
 //! refused at last. Ends with 0 only if the pair did all of its work at its rate,
-//! and each way was refused.
+//! each way was refused, and the memory is there again.
 #![no_std]
 #![no_main]
 #![deny(unsafe_code)]
@@ -23,6 +25,7 @@
 extern crate alloc;
 
 mod pair;
+mod room;
 mod ways;
 
 use alloc::format;
@@ -48,21 +51,55 @@ fn main(args: Args) -> Result<(), String> {
     let mut words = args.iter();
     if words.next() == Some("child") {
         let (what, number) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-        let number = number.parse().unwrap_or(0);
-        let status = match what {
-            "pair" => pair::work(number),
-            "ends" => pair::GOOD,
-            "family" => ways::family(),
-            "way" => ways::go(number),
-            _ => -1,
-        };
-        skimmer_rt::process::exit(status)
+        skimmer_rt::process::exit(child(what, number.parse().unwrap_or(0)))
     }
     let number = |key, usual| args.number(key, usual).map_err(|bad| bad.to_string());
     let (millis, share, below) = (number("millis", 400)?, number("share", 5)?, number("below", 0)?);
     let below = u8::try_from(below).map_err(|_| "below: too much")?;
-    let told = |errno: Errno| errno.to_string();
+    let was_room = room::is_there()?;
     let alone = both(millis).map_err(|why| format!("alone: {why}"))?;
+    let beside = both_beside_family(millis, below)?;
+    // What it took is back: the same once more.
+    let after = both(millis / 4).map_err(|why| format!("after: {why}"))?;
+    let left = beside * 100 / alone.max(1);
+    skimmer_rt::println!("alone {alone}, beside {beside} operations: {left} %");
+    let refused = ways::each();
+    let is_room_back = was_room && room::is_back()?;
+    let mut sum = Report { verified: alone + beside + after + refused, ..Report::default() };
+    sum.check(Check::FairShare, left >= share);
+    sum.check(Check::RoomBack, is_room_back);
+    sum.check(Check::Refused, refused == ways::COUNT);
+    report(&sum).map_err(told)?;
+    if sum.errors > 0 {
+        let all = ways::COUNT;
+        return Err(format!(
+            "{share} % are promised, and {all} ways: {refused} were refused; there was room: \
+             {was_room}, and is again: {is_room_back}"
+        ));
+    }
+    Ok(())
+}
+
+fn told(errno: Errno) -> String {
+    errno.to_string()
+}
+
+/// What a child of ours does: its status.
+fn child(what: &str, number: u64) -> i64 {
+    match what {
+        "pair" => pair::work(number),
+        "ends" => pair::GOOD,
+        "family" => ways::family(),
+        "hold" => room::hold(),
+        "listen" => room::listen(),
+        "listeners" => room::listeners(),
+        "way" => ways::go(number),
+        _ => -1,
+    }
+}
+
+/// The pair works for that long beside the hostile family, which is killed then.
+fn both_beside_family(millis: u64, below: u8) -> Result<u64, String> {
     let urgency = thread::priority().map_err(told)?;
     let family =
         Program::new(NAME).args(["child", "family"]).priority(urgency.saturating_sub(below).max(1));
@@ -75,24 +112,10 @@ fn main(args: Args) -> Result<(), String> {
     let beside = both(millis);
     let was_killed = family.kill();
     let end = family.wait();
-    let beside = beside.map_err(|why| format!("beside: {why}"))?;
     if was_killed.is_err() || end != Ok(ExitStatus::Killed) {
         return Err(format!("the hostile family ended by itself: {end:?}"));
     }
-    // What it took is back: the same once more.
-    let after = both(millis / 4).map_err(|why| format!("after: {why}"))?;
-    let left = beside * 100 / alone.max(1);
-    skimmer_rt::println!("alone {alone}, beside {beside} operations: {left} %");
-    let refused = ways::each();
-    let mut sum = Report { verified: alone + beside + after + refused, ..Report::default() };
-    sum.check(Check::FairShare, left >= share);
-    sum.check(Check::Refused, refused == ways::COUNT);
-    report(&sum).map_err(told)?;
-    if sum.errors > 0 {
-        let all = ways::COUNT;
-        return Err(format!("{share} % are promised, and {all} ways: {refused} were refused"));
-    }
-    Ok(())
+    beside.map_err(|why| format!("beside: {why}"))
 }
 
 /// The pair works for that long. Its operations.

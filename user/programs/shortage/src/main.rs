@@ -17,13 +17,16 @@ extern crate alloc;
 
 use alloc::format;
 use alloc::string::{String, ToString as _};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use skimmer_rt::channel::{Channel, ChannelFlags};
 use skimmer_rt::memory::{Mapping, PAGE};
 use skimmer_rt::process::{Child, ExitStatus, Program, holdings};
 use skimmer_rt::random::Random;
 use skimmer_rt::report::{Check, Report, report};
+use skimmer_rt::thread::JoinHandle;
 use skimmer_rt::{Args, Errno, Result, env, thread};
 
 skimmer_rt::program!(main);
@@ -105,7 +108,8 @@ fn insist<T>(mut call: impl FnMut() -> Result<T>) -> Result<T> {
 fn alone(mut random: Random, rounds: u64) -> Report {
     let mut told = Report::default();
     // Tables for the pages are made with the first, and stay.
-    let first = OPERATIONS.iter().try_for_each(|it| insist(|| it(&mut random)));
+    let first = insist(|| whole_crowd(&mut random))
+        .and_then(|()| OPERATIONS.iter().try_for_each(|it| insist(|| it(&mut random))));
     told.check(Check::NothingLeft, first.is_ok());
     for _ in 0..rounds {
         for operation in OPERATIONS {
@@ -195,11 +199,35 @@ fn asked(random: &mut Random) -> Result<()> {
 
 /// As many threads at a time as take stacks and places that there were none of.
 fn crowd(random: &mut Random) -> Result<()> {
-    let one = |_| {
-        let hart = random.below(env::harts());
-        insist(|| thread::Builder::new().hart(hart).spawn(thread::yield_now))
-    };
-    let crowd: Vec<_> = (0..CROWD).map(one).collect();
+    join_all(make_crowd(random, || thread::yield_now))
+}
+
+/// A crowd that is there all at once. After it there are tables for as many
+/// stacks, which stay: a crowd whose threads end before the last is made may need
+/// them in any later round.
+fn whole_crowd(random: &mut Random) -> Result<()> {
+    let is_whole = Arc::new(AtomicBool::new(false));
+    let crowd = make_crowd(random, || {
+        let is_whole = Arc::clone(&is_whole);
+        move || {
+            while !is_whole.load(Ordering::Relaxed) {
+                thread::yield_now();
+            }
+        }
+    });
+    is_whole.store(true, Ordering::Relaxed);
+    join_all(crowd)
+}
+
+fn make_crowd<F>(random: &mut Random, mut body: impl FnMut() -> F) -> Vec<Result<JoinHandle<()>>>
+where
+    F: FnOnce() + Send + 'static,
+{
+    let mut one = || thread::Builder::new().hart(random.below(env::harts())).spawn(body());
+    (0..CROWD).map(|_| insist(&mut one)).collect()
+}
+
+fn join_all(crowd: Vec<Result<JoinHandle<()>>>) -> Result<()> {
     crowd.into_iter().try_for_each(|thread| thread?.join())
 }
 

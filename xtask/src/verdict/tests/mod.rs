@@ -9,7 +9,8 @@ mod work;
 use super::*;
 use crate::record::{DiskWritten, Drives, Interrupts, Latency, PanicInfo};
 
-fn outcome() -> Outcome {
+/// What a good boot tells at its end.
+pub(crate) fn outcome() -> Outcome {
     Outcome {
         harts: 2,
         round_trips: 14,

@@ -3,6 +3,7 @@
 //! and completed with the right phase.
 
 use super::device::Device;
+use super::ram::{Ram, USED_UP};
 use super::trouble::Trouble;
 
 /// A submission queue as the drive has it.
@@ -40,7 +41,9 @@ pub(crate) struct Command {
 }
 
 impl Submissions {
-    pub(crate) fn new(base: u64, entries: u32, completions: u16) -> Self {
+    /// An empty one: nothing that lies there is a command.
+    pub(crate) fn new(ram: &mut Ram, base: u64, entries: u32, completions: u16) -> Self {
+        ram.use_up(base, entries as usize * 64);
         Self { base, entries, head: 0, completions, ids: vec![] }
     }
 }
@@ -87,9 +90,15 @@ impl Device {
         let mut count = 0;
         while let Some(queue) = self.submissions.get_mut(&id).filter(|queue| queue.head != tail) {
             let at = queue.base + u64::from(queue.head) * 64;
-            queue.head = (queue.head + 1) % queue.entries;
             let mut bytes = [0; 64];
             self.ram.drive_read(at, &mut bytes);
+            self.ram.use_up(at, bytes.len());
+            let entry = queue.head;
+            queue.head = (entry + 1) % queue.entries;
+            if bytes == [USED_UP; 64] {
+                self.ram.violations.push(format!("queue {id}: the doorbell before entry {entry}"));
+                continue;
+            }
             let mut dwords = [0; 16];
             for (dword, bytes) in dwords.iter_mut().zip(bytes.chunks_exact(4)) {
                 *dword = u32::from_le_bytes(bytes.try_into().expect("4 bytes"));
@@ -103,7 +112,7 @@ impl Device {
             self.fetched.push(command);
             count += 1;
         }
-        if self.setup.batch == 0 || id == 0 {
+        if self.setup.batch == 0 {
             self.work(count);
         }
     }
@@ -113,12 +122,26 @@ impl Device {
         let queue = self.completions.get_mut(&id).expect("it was looked up");
         let freed = (head + queue.entries - queue.head) % queue.entries;
         if freed > queue.used {
-            self.ram.violations.push(format!("queue {id}: {freed} freed of {}", queue.used));
+            self.ram
+                .violations
+                .push(format!("queue {id}: {freed} completions taken of {}", queue.used));
         }
         queue.used = queue.used.saturating_sub(freed);
         queue.head = head;
         for (command, end) in std::mem::take(&mut self.stalled) {
             self.end(&command, Some(end));
+        }
+    }
+
+    /// The host reads there. If it reads a completion, the drive has posted it.
+    pub(crate) fn is_taken(&mut self, address: u64) {
+        for (id, ring) in &self.completions {
+            let entry = address.wrapping_sub(ring.base) / 16;
+            let is_posted = || (entry as u32 + ring.entries - ring.head) % ring.entries < ring.used;
+            if entry < ring.entries.into() && !is_posted() {
+                let what = format!("queue {id}: entry {entry} is taken before it is posted");
+                self.ram.violations.push(what);
+            }
         }
     }
 
@@ -330,7 +353,12 @@ impl Device {
                 self.completions.insert(id, Completions::new(command.prp(6), last + 1));
             }
             0x01 if good && self.completions.contains_key(&((eleven >> 16) as u16)) => {
-                let queue = Submissions::new(command.prp(6), last + 1, (eleven >> 16) as u16);
+                let queue = Submissions::new(
+                    &mut self.ram,
+                    command.prp(6),
+                    last + 1,
+                    (eleven >> 16) as u16,
+                );
                 self.submissions.insert(id, queue);
             }
             0x05 | 0x01 => return Some((INVALID_QUEUE, 0)),

@@ -204,7 +204,8 @@ impl Device {
             self.csts = u32::from(ready);
             if ready {
                 let (last, first) = (u32::from(self.aqa as u16 & 0xfff), self.aqa >> 16);
-                self.submissions.insert(0, Submissions::new(self.asq, last + 1, 0));
+                let queue = Submissions::new(&mut self.ram, self.asq, last + 1, 0);
+                self.submissions.insert(0, queue);
                 self.completions.insert(0, Completions::new(self.acq, first + 1));
             }
         }

@@ -11,7 +11,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 pub(crate) use device::{Device, Setup};
-use skimmer_nvme::{Clock, Dma, Memory, PAGE_SIZE, Registers};
+use skimmer_nvme::{Clock, Controller, Dma, Memory, Options, PAGE_SIZE, Registers};
 pub(crate) use trouble::Trouble;
 
 /// A machine with a drive.
@@ -28,9 +28,16 @@ impl Fake {
         f(&mut self.0.borrow_mut())
     }
 
+    /// Starts the controller: what led the drive astray comes before what came of it.
+    pub(crate) fn start(&self, options: Options, queues: u16) -> Controller<Self> {
+        let controller = Controller::start(self.clone(), options, queues);
+        self.assert_clean();
+        controller.expect("it starts")
+    }
+
     /// Panics if the drive was led astray.
     pub(crate) fn assert_clean(&self) {
-        self.with(|device| assert_eq!(device.ram.violations, Vec::<String>::new()));
+        self.with(|device| assert_eq!(device.ram.violations.first(), None));
     }
 }
 
@@ -95,6 +102,7 @@ impl Memory for FakeMemory {
         if offset % 16 == 12 {
             return self.fake.with(|device| device.ram.cpu_looks(self.address + offset as u64));
         }
+        self.fake.with(|device| device.is_taken(self.address + offset as u64));
         let mut bytes = [0; 4];
         self.read(offset, &mut bytes);
         u32::from_le_bytes(bytes)

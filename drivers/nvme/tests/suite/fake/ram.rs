@@ -8,6 +8,9 @@ use std::collections::BTreeMap;
 
 use skimmer_nvme::PAGE_SIZE;
 
+/// What the drive sees in place of what it has used up. No command is this.
+pub(crate) const USED_UP: u8 = 0xff;
+
 /// A page, as each side sees it.
 struct Frame {
     cpu: Vec<u8>,
@@ -111,6 +114,15 @@ impl Ram {
         if !self.weak {
             self.fence();
         }
+    }
+
+    /// What the drive has read: only what is written anew counts from here on.
+    pub(crate) fn use_up(&mut self, at: u64, length: usize) {
+        each_page(at, length, |page, offset, range| {
+            if let Some(frame) = self.frames.get_mut(&page) {
+                frame.drive[offset..offset + range.len()].fill(USED_UP);
+            }
+        });
     }
 
     pub(crate) fn drive_read(&mut self, at: u64, into: &mut [u8]) {

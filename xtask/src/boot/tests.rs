@@ -7,13 +7,15 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use skimmer_abi::record::{Envelope, MAX_LINE, Outcome, Record, encode};
+use skimmer_abi::record::{Envelope, MAX_LINE, Record, encode};
 use skimmer_abi::scenario::Scenario;
 use tempfile::TempDir;
-use xtask::boot::{Boot, Booted, boot};
-use xtask::schedule::Schedule;
-use xtask::spec::{Machine, Workload};
-use xtask::verdict::{Ending, Kind};
+
+use super::{Boot, Booted, boot};
+use crate::ram::tests::small;
+use crate::spec::{Machine, Workload};
+use crate::verdict::tests::outcome;
+use crate::verdict::{Ending, Kind};
 
 const SEED: u64 = 3;
 
@@ -21,20 +23,6 @@ fn line(seq: u32, record: Record<'_>) -> String {
     let mut buffer = [0; MAX_LINE];
     let line = encode(&Envelope { seq, record }, &mut buffer).expect("fits");
     String::from_utf8(line.to_vec()).expect("ASCII")
-}
-
-fn good_outcome() -> Outcome {
-    Outcome {
-        harts: 2,
-        round_trips: 14,
-        kernel_sends: 14,
-        kernel_replies: 14,
-        remote_ops: 28,
-        switches: 40,
-        canaries: 4,
-        nanos: 1000,
-        ..Outcome::of(Scenario::Ports)
-    }
 }
 
 /// The console of a boot that goes well.
@@ -52,7 +40,7 @@ fn good_console() -> Vec<String> {
         Record::HartUp { hartid: 0, index: 0 },
         Record::HartUp { hartid: 1, index: 1 },
         Record::Start { scenario: Scenario::Ports, harts: 2, clients: 1, rounds: 14 },
-        Record::End(good_outcome()),
+        Record::End(outcome()),
     ];
     (0..).zip(records).map(|(seq, record)| line(seq, record)).collect()
 }
@@ -76,16 +64,9 @@ impl Fake {
         writeln!(text, "{ending}").expect("a string");
         std::fs::write(&script, text).expect("writable");
         let machine = Machine {
-            qemu: Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fake-qemu.sh"),
-            version: (7, 2),
-            machine: "virt".to_owned(),
-            cpu: None,
-            harts: 2,
-            memory: "128M".parse().expect("a size"),
-            schedule: Schedule::Parallel,
-            dtb: None,
-            initrd: None,
+            qemu: Path::new(env!("CARGO_MANIFEST_DIR")).join("src/boot/fake-qemu.sh"),
             extra: vec![script.display().to_string()],
+            ..small()
         };
         Self { dir, machine }
     }
@@ -104,15 +85,15 @@ impl Fake {
             append: vec![],
         };
         let spec = Boot {
-            machine: &self.machine,
+            machine: self.machine.clone(),
             // Any ELF does: it has no inspection root, so the console counts.
             elf: Path::new("/proc/self/exe"),
             gdb: Path::new("/bin/false"),
-            workload: &workload,
+            workload,
             dir: &self.evidence(),
             timeout,
             wait: false,
-            reproduce: "cargo xtask run",
+            reproduce: "cargo xtask run".to_owned(),
         };
         boot(&spec, &mut |_| {}).expect("a boot")
     }
