@@ -40,6 +40,25 @@ const HEADER: usize = 4;
 /// Odd, so that no two words of a block's filling are alike.
 const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
+/// What the serial number of a test disk's drive begins with; its number among
+/// the machine's drives, counted from 0, follows. So a guest knows which drive
+/// it is, in whatever order it finds them.
+pub const SERIAL: &str = "skimmer-";
+
+/// The number of the drive with that serial number, which may be padded with
+/// blanks; `None` if it is no test disk's.
+#[must_use]
+pub fn drive_of(serial: &[u8]) -> Option<u32> {
+    str::from_utf8(serial).ok()?.trim_end().strip_prefix(SERIAL)?.parse().ok()
+}
+
+/// The seed of a drive's disk, where the guest was told that of the first
+/// (`disk_seed` on the kernel command line): no two disks have the same blocks.
+#[must_use]
+pub const fn seed_of(first: u64, drive: u32) -> u64 {
+    first.wrapping_add(drive as u64)
+}
+
 /// What tells a block from every other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Stamp {

@@ -177,6 +177,20 @@ impl Shortage {
     }
 }
 
+/// A stretch of a test disk that the guest has written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiskWritten {
+    /// The drive's number, as its serial number states it
+    /// ([`crate::disk::drive_of`]).
+    pub drive: u32,
+    /// The first block.
+    pub first: u64,
+    /// How many.
+    pub count: u64,
+    /// What they state now; more than [`crate::disk::AS_MADE`].
+    pub generation: u64,
+}
+
 /// What the host needs to know of a panic. The registers go to the console as
 /// text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -302,6 +316,10 @@ pub enum Record<'a> {
     },
     /// How much memory was refused on purpose. Before the end.
     Shortage(Shortage),
+    /// Blocks of a test disk that the guest has written and flushed; of those that
+    /// it names more than once the last counts. All that it does not name must be
+    /// as the host made it. Before the end.
+    DiskWritten(DiskWritten),
     /// The scenario ended by itself.
     End(Outcome),
     /// The command line or the device tree asked for what cannot be done.

@@ -3,7 +3,9 @@
 //! called by its name.
 
 use proptest::prelude::*;
-use skimmer_abi::disk::{AS_MADE, LEAST, Stamp, Wrong, check, check_words, fill, fill_words};
+use skimmer_abi::disk::{
+    AS_MADE, LEAST, Stamp, Wrong, check, check_words, drive_of, fill, fill_words, seed_of,
+};
 
 fn block(size: usize, stamp: Stamp) -> Vec<u8> {
     let mut block = vec![0xa5; size];
@@ -80,7 +82,20 @@ fn what_is_torn_is_told_from_where() {
     assert_eq!(check(&late, new), Err(Wrong::Torn { at: 4095 }));
 }
 
+#[test]
+fn a_drive_is_known_by_its_serial_number() {
+    assert_eq!(drive_of(b"skimmer-0"), Some(0));
+    assert_eq!(drive_of(b"skimmer-12          "), Some(12));
+    for other in ["", "skimmer-", "skimmer-x", "skimmer--1", "another-0", "skimmer-4294967296"] {
+        assert_eq!(drive_of(other.as_bytes()), None, "{other}");
+    }
+    assert_eq!(drive_of(&[0xff; 20]), None);
+    assert_eq!([seed_of(7, 0), seed_of(7, 1), seed_of(u64::MAX, 1)], [7, 8, 0]);
+}
+
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn what_was_filled_is_right(size in sizes(), stamp in stamps()) {
         let bytes = block(size, stamp);
@@ -152,7 +167,10 @@ proptest! {
         let (right, wrong) = (block(4096, stamp), block(4096, other));
         let at = at * 512;
         let begun = [&right[..at], &wrong[at..]].concat();
-        prop_assert_eq!(check(&begun, stamp), Err(Wrong::Torn { at }));
+        // The first bytes of two words may be alike.
+        let told = check(&begun, stamp);
+        let is_there = matches!(told, Err(Wrong::Torn { at: byte }) if byte / 8 == at / 8);
+        prop_assert!(is_there, "{:?}", told);
         let ended = [&wrong[..at], &right[at..]].concat();
         let told = check(&ended, stamp);
         prop_assert!(matches!(told, Err(Wrong::Torn { at: 0..24 })), "{:?}", told);

@@ -6,9 +6,9 @@ use proptest::prelude::*;
 use skimmer_abi::{
     call::Counts,
     record::{
-        Damaged, END, Envelope, FaultInfo, MARK, MAX_ENCODED, MAX_FAULT_FRAMES, MAX_FRAMES,
-        MAX_LINE, MAX_PROGRAM, OffTimes, Outcome, PanicInfo, Programs, Record, Shortage,
-        SkipReason, decode, encode,
+        Damaged, DiskWritten, END, Envelope, FaultInfo, MARK, MAX_ENCODED, MAX_FAULT_FRAMES,
+        MAX_FRAMES, MAX_LINE, MAX_PROGRAM, OffTimes, Outcome, PanicInfo, Programs, Record,
+        Shortage, SkipReason, decode, encode,
     },
     scenario::Scenario,
 };
@@ -186,6 +186,7 @@ fn envelope() -> impl Strategy<Value = Envelope<'static>> {
         | Record::Fault(_)
         | Record::CheckFailed { .. }
         | Record::Shortage(_)
+        | Record::DiskWritten(_)
         | Record::End(_)
         | Record::BadInput { .. }
         | Record::Panic(_) => {}
@@ -195,6 +196,10 @@ fn envelope() -> impl Strategy<Value = Envelope<'static>> {
     let shortage = any::<[u64; 5]>().prop_map(|[asked, small, frames, stacks, large]| {
         Record::Shortage(Shortage { asked, small, frames, stacks, large })
     });
+    let written =
+        (any::<u32>(), any::<[u64; 3]>()).prop_map(|(drive, [first, count, generation])| {
+            Record::DiskWritten(DiskWritten { drive, first, count, generation })
+        });
     let record = prop_oneof![
         boot(),
         of_harts(),
@@ -202,6 +207,7 @@ fn envelope() -> impl Strategy<Value = Envelope<'static>> {
         of_programs(),
         check,
         shortage,
+        written,
         outcome(),
         bad_input,
         panic()

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 pub use skimmer_abi::call::Counts;
 use skimmer_abi::record as abi;
-pub use skimmer_abi::record::{OffTimes, Outcome, Programs, Shortage, SkipReason};
+pub use skimmer_abi::record::{DiskWritten, OffTimes, Outcome, Programs, Shortage, SkipReason};
 use skimmer_abi::scenario::Scenario;
 
 /// The machine state of a panic.
@@ -126,6 +126,8 @@ pub enum Record {
     },
     /// How much memory was refused on purpose.
     Shortage(Shortage),
+    /// Blocks of a test disk that the guest has written.
+    DiskWritten(DiskWritten),
     /// The scenario ended by itself.
     End(Outcome),
     /// What was asked for cannot be done.
@@ -190,6 +192,7 @@ impl From<&abi::Record<'_>> for Record {
             abi::Record::Fault(ref info) => Self::Fault(info.into()),
             abi::Record::CheckFailed { name } => Self::CheckFailed { name: name.to_owned() },
             abi::Record::Shortage(shortage) => Self::Shortage(shortage),
+            abi::Record::DiskWritten(written) => Self::DiskWritten(written),
             abi::Record::End(outcome) => Self::End(outcome),
             abi::Record::BadInput { message } => Self::BadInput { message: message.to_owned() },
             abi::Record::Panic(ref info) => Self::Panic(info.into()),

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::boot::Booted;
-use crate::record::{Outcome, Programs, Record, Shortage, SkipReason};
+use crate::record::{DiskWritten, Outcome, Programs, Record, Shortage, SkipReason};
 use crate::symbols::Symbols;
 use crate::trace::rings::digest;
 use crate::verdict::Ending;
@@ -46,6 +46,9 @@ pub fn record(record: &Record, symbols: Option<&Symbols>) -> String {
         Record::Shortage(Shortage { asked, small, frames, stacks, large }) => format!(
             "shortage: of {asked} requests for memory {small} small ones were refused, \
              {frames} frames, {stacks} stacks, {large} large ones"
+        ),
+        Record::DiskWritten(DiskWritten { drive, first, count, generation }) => format!(
+            "disk {drive}: {count} block(s) from {first} on written, generation {generation}"
         ),
         Record::End(outcome) => end(outcome),
         Record::BadInput { message } => format!("bad input: {message}"),

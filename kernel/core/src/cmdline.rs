@@ -27,6 +27,11 @@ pub struct CommandLine<'a> {
     /// `shortage=N`: one request for memory in so many is refused while the
     /// program runs.
     pub shortage: Option<NonZeroU64>,
+    /// `disks=N`: so many test disks must be found.
+    pub disks: Option<u32>,
+    /// `disk_seed=N`: what the blocks of the first test disk state
+    /// (`skimmer_abi::disk::seed_of` gives that of the others).
+    pub disk_seed: Option<u64>,
     /// `with=kstress`: a ping-pong between two harts beside the scenario.
     pub with_kstress: bool,
     /// `door=front`: secondary harts are sent to the image's entry, as
@@ -68,6 +73,7 @@ impl<'a> TryFrom<&'a str> for CommandLine<'a> {
         let (mut scenario, mut rounds, mut clients, mut seed) = (None, None, None, None);
         let (mut front_door, mut servers, mut kstress) = (None, None, None);
         let (mut init, mut args, mut shortage) = (None, None, None);
+        let (mut disks, mut disk_seed) = (None, None);
         for word in text.split_ascii_whitespace() {
             let (key, value) = word.split_once('=').ok_or(BadWord::NoValue(word))?;
             let was_given = match key {
@@ -82,6 +88,8 @@ impl<'a> TryFrom<&'a str> for CommandLine<'a> {
                 "init" => init.replace(value).is_some(),
                 "args" => args.replace(value).is_some(),
                 "shortage" => shortage.replace(number(word, value)?).is_some(),
+                "disks" => disks.replace(number(word, value)?).is_some(),
+                "disk_seed" => disk_seed.replace(number(word, value)?).is_some(),
                 "with" if value == "kstress" => kstress.replace(()).is_some(),
                 "seed" => seed.replace(number(word, value)?).is_some(),
                 "door" if value == "front" => front_door.replace(()).is_some(),
@@ -99,6 +107,8 @@ impl<'a> TryFrom<&'a str> for CommandLine<'a> {
             init,
             args,
             shortage,
+            disks,
+            disk_seed,
             seed: seed.unwrap_or(0),
             with_kstress: kstress.is_some(),
             is_front_door: front_door.is_some(),
@@ -120,6 +130,9 @@ mod tests {
         assert_eq!(line.rounds, Some(100_000));
         assert_eq!((line.scenario, line.clients, line.seed), (Scenario::Ports, None, 7));
         assert_eq!(CommandLine::try_from("").unwrap().scenario, Scenario::Ports);
+        assert_eq!((line.disks, line.disk_seed), (None, None));
+        let line = CommandLine::try_from("disk_seed=18446744073709551615 seed=7 disks=2").unwrap();
+        assert_eq!((line.disks, line.disk_seed, line.seed), (Some(2), Some(u64::MAX), 7));
     }
 
     #[test]
@@ -130,6 +143,9 @@ mod tests {
             ("rounds=-1", BadWord::BadNumber("rounds=-1")),
             ("clients=4294967296", BadWord::BadNumber("clients=4294967296")),
             ("seed=", BadWord::BadNumber("seed=")),
+            ("disks=-1", BadWord::BadNumber("disks=-1")),
+            ("disk_seed=0x7", BadWord::BadNumber("disk_seed=0x7")),
+            ("disk_seed=7 disk_seed=7", BadWord::Twice("disk_seed=7")),
             ("shortage=0", BadWord::BadNumber("shortage=0")),
             ("scenario=prots", BadWord::UnknownScenario("prots")),
             ("round=1", BadWord::UnknownKey("round=1")),

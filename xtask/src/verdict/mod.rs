@@ -291,7 +291,8 @@ fn hot_print(records: &[Record], texts: &[Text]) -> Option<String> {
     let end = end.map_or(records.len(), |length| start + length);
     let text = texts.iter().find(|t| (start..=end).contains(&t.after));
     let text = text.map(|t| (t.after, t.line.clone()));
-    // Figures, faults and shortages come from programs only.
+    // Figures, faults and shortages come from programs only; what was written is
+    // told once the workload is done.
     let is_hot = |record: &Record| {
         !matches!(
             record,
@@ -299,6 +300,7 @@ fn hot_print(records: &[Record], texts: &[Text]) -> Option<String> {
                 | Record::Figure { .. }
                 | Record::Fault(_)
                 | Record::Shortage(_)
+                | Record::DiskWritten(_)
         )
     };
     let record = records[start..end].iter().position(is_hot);
