@@ -17,7 +17,7 @@ use super::traces;
 use crate::boot::{Boot, Booted, Event, boot};
 use crate::build::{self, Kernel, Profile};
 use crate::claim::Claim;
-use crate::cli::{BootArgs, BuildArgs, MachineArgs, SetupArgs, WorkloadArgs};
+use crate::cli::{BootArgs, BuildArgs, DiskArgs, MachineArgs, SetupArgs, WorkloadArgs};
 use crate::console::Line;
 use crate::gdb_test;
 use crate::lint::Tally;
@@ -161,6 +161,7 @@ fn machine_args(case: &Case, tools: &Tools, dir: &Path) -> Result<MachineArgs> {
         machine: case.machine.to_owned(),
         qemu_arg: case.extra.iter().map(ToString::to_string).collect(),
         dtb: None,
+        disks: DiskArgs::default(),
         schedule: Plan::Always(case.schedule),
         timeout: DEFAULT_TIMEOUT.as_secs(),
         setup: SetupArgs {
