@@ -7,6 +7,7 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::disks;
 use super::featured;
 use super::interrupt;
 use super::off_times;
@@ -79,7 +80,7 @@ pub fn all(tools: &Tools, only: Option<&str>) -> Result<Tally> {
     for (name, check) in gdb_test::CASES.iter().filter(|(name, _)| wanted(name)) {
         plain(name, &mut report, || gdb_test::run(name, *check, tools, &kernel.elf))?;
     }
-    for (name, check) in traces::CASES.iter().filter(|(name, _)| wanted(name)) {
+    for (name, check) in traces::CASES.iter().chain(disks::CASES).filter(|(name, _)| wanted(name)) {
         process::check_interrupt()?;
         let start = Instant::now();
         match check(tools, &kernel.elf) {
