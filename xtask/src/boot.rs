@@ -18,6 +18,7 @@ use skimmer_abi::inspect::ROOT_SYMBOL;
 
 use crate::cli::BootArgs;
 use crate::console::{Console, Line, Text};
+use crate::disk::{self, Checked, Drive};
 use crate::evidence::{self, file};
 use crate::faults::{self, Programs};
 use crate::inspect::{self, HartCounters};
@@ -78,16 +79,23 @@ impl<'a> Boot<'a> {
         }
     }
 
-    /// The same, with the package if it runs a program. Programs that are built
-    /// later do not change it.
+    /// The same, with the package if it runs a program (programs that are built
+    /// later do not change it), and the images of its disks at hand.
     ///
     /// # Errors
-    /// When they cannot be built, or there is none of that name.
+    /// When they cannot be built or made, or there is no program of that name.
     pub fn packed(mut self, tools: &Tools) -> Result<Self> {
         std::fs::create_dir_all(self.dir)
             .with_context(|| format!("cannot make {}", self.dir.display()))?;
+        disk::prepare(&self.machine.disks)?;
         self.machine.initrd = programs::for_boot(&tools.compiler, &self.workload, self.dir)?;
         Ok(self)
+    }
+
+    /// The guest's command line.
+    #[must_use]
+    pub fn bootargs(&self) -> String {
+        self.workload.bootargs() + &disk::bootargs(&self.machine.disks)
     }
 
     /// Makes it where nobody looks on, and where it has to pass.
@@ -120,6 +128,8 @@ pub struct Booted {
     /// What the trace rings hold in the end; none where the guest's memory
     /// cannot be read any more.
     pub rings: Vec<Ring>,
+    /// What was found on the disks that the guest could write.
+    pub disks: Vec<Checked>,
     /// Evidence files that were written.
     pub evidence: Vec<PathBuf>,
 }
@@ -143,10 +153,12 @@ pub enum Event<'a> {
 pub fn boot(spec: &Boot<'_>, show: &mut dyn FnMut(Event<'_>)) -> Result<Booted> {
     std::fs::create_dir_all(spec.dir)
         .with_context(|| format!("cannot make {}", spec.dir.display()))?;
-    let bootargs = spec.workload.bootargs();
+    let bootargs = spec.bootargs();
     let root = symbols::physical_address(spec.elf, ROOT_SYMBOL)?;
     let ram = Ram::create(&spec.machine, spec.dir)?;
-    let mut qemu = Qemu::start(&spec.machine, spec.elf, &bootargs, ram.as_ref(), spec.wait)?;
+    let drives = Drive::attach(&spec.machine.disks, spec.dir)?;
+    let mut qemu =
+        Qemu::start(&spec.machine, spec.elf, &bootargs, ram.as_ref(), &drives, spec.wait)?;
     evidence::write(spec.dir, file::QEMU, &format!("{}\n", qemu.command()))?;
     evidence::write(spec.dir, file::REPRODUCE, &format!("{}\n", spec.reproduce))?;
     show(Event::Started(qemu.id()));
@@ -162,6 +174,7 @@ pub fn boot(spec: &Boot<'_>, show: &mut dyn FnMut(Event<'_>)) -> Result<Booted> 
         console: Console::default(),
         qemu,
         qmp: None,
+        drives,
         ram,
         root,
         watchdog: Watchdog::new(spec.machine.schedule.patience()),
@@ -199,6 +212,8 @@ struct Running<'a> {
     console: Console,
     qemu: Qemu,
     qmp: Option<Qmp>,
+    /// Their images are there until the verdict.
+    drives: Vec<Drive>,
     /// The guest's memory, if it is in a file.
     ram: Option<Ram>,
     root: Option<u64>,
@@ -403,7 +418,9 @@ impl Running<'_> {
         if let Ending::QemuFailed(text) = &mut ending {
             *text = if said.is_empty() { "it ended without a word".to_owned() } else { said };
         }
-        let verdict = self.judge(&ending);
+        let (disks, problems) = Drive::verify_all(&self.drives, &self.console.records);
+        let verdict = self.judge(&ending, &problems);
+        self.save_disks(&disks)?;
         self.save_faults()?;
         self.save_rest(&verdict)?;
         Ok(Booted {
@@ -414,11 +431,12 @@ impl Running<'_> {
             took,
             harts: self.harts,
             rings,
+            disks,
             evidence: self.evidence,
         })
     }
 
-    fn judge(&self, ending: &Ending) -> Verdict {
+    fn judge(&self, ending: &Ending, disks: &[String]) -> Verdict {
         let Boot { machine, workload, .. } = self.spec;
         let expected = Expected {
             scenario: workload.scenario,
@@ -430,8 +448,17 @@ impl Running<'_> {
         };
         let Console { records, texts, damaged, bytes, gaps, .. } = &self.console;
         let silent = *bytes == 0;
-        let seen = Seen { records, texts, damaged: *damaged, silent, gaps, ending };
+        let seen = Seen { records, texts, damaged: *damaged, silent, gaps, disks, ending };
         verdict::judge(&expected, &seen)
+    }
+
+    /// The images themselves are not kept.
+    fn save_disks(&mut self, disks: &[Checked]) -> Result<()> {
+        let text: String = disks.iter().map(Checked::report).collect();
+        if !text.is_empty() {
+            self.evidence.push(evidence::write(self.spec.dir, file::DISKS, &text)?);
+        }
+        Ok(())
     }
 
     /// Programs may die in a boot that passes, too.

@@ -39,6 +39,8 @@ pub mod file {
     pub const COUNTERS: &str = "counters.txt";
     /// A panic in full.
     pub const PANIC: &str = "panic.txt";
+    /// Wrong blocks of test disks.
+    pub const DISKS: &str = "disks.txt";
     /// Programs' faults in full.
     pub const FAULTS: &str = "faults.txt";
     /// What QEMU said on its standard error.

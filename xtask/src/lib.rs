@@ -18,6 +18,7 @@ pub mod build;
 pub mod claim;
 pub mod cli;
 pub mod console;
+pub mod disk;
 pub mod evidence;
 pub mod faults;
 pub mod gdb;

@@ -105,6 +105,7 @@ pub(crate) mod tests {
             schedule: Schedule::Parallel,
             dtb: None,
             initrd: None,
+            disks: Vec::new(),
             extra: Vec::new(),
         }
     }

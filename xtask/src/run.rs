@@ -40,13 +40,13 @@ pub fn run(args: &RunArgs) -> Result<bool> {
     let spec = Boot::of(&one, &tools, &kernel.elf, dir);
     cpu::demand(&spec.machine)?;
     let spec = Boot { wait: args.gdb, ..spec.packed(&tools)? };
-    let Boot { machine, workload, .. } = &spec;
+    let machine = &spec.machine;
     println!(
         "boot: {} hart(s), {}, {} · {}",
         machine.harts,
         machine.memory,
         machine.schedule,
-        workload.bootargs()
+        spec.bootargs()
     );
     let symbols = Symbols::load(&kernel.elf).ok();
     let programs = Programs::of(machine.initrd.as_deref());

@@ -106,6 +106,8 @@ pub fn summary(booted: &Booted, more: Vec<(&str, String)>) -> String {
         let records: u64 = booted.rings.iter().map(|ring| ring.written).sum();
         rows.push(("trace", format!("{records} records, digest {}", digest(&booted.rings))));
     }
+    let disks = booted.disks.iter().map(|disk| ("disk", format!("{}: {disk}", disk.drive)));
+    rows.extend(disks);
     rows.push(("time of the boot", format!("{:.2} s", booted.took.as_secs_f64())));
     rows.push(("how it ended", ending(&booted.ending)));
     let verdict = if booted.verdict.passed() { "PASS".to_owned() } else { "FAIL".to_owned() };

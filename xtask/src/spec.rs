@@ -10,6 +10,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use skimmer_abi::scenario::Scenario;
 
+use crate::disk::Disk;
 use crate::rounds::Rounds;
 use crate::schedule::Schedule;
 use crate::tree::Tree;
@@ -149,6 +150,8 @@ pub struct Machine {
     pub dtb: Option<PathBuf>,
     /// `-initrd`: the boot package, if a program is to run.
     pub initrd: Option<PathBuf>,
+    /// Its test disks.
+    pub disks: Vec<Disk>,
     /// Passed through as they are.
     pub extra: Vec<String>,
 }

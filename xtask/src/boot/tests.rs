@@ -7,11 +7,12 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use skimmer_abi::record::{Envelope, MAX_LINE, Record, encode};
+use skimmer_abi::record::{DiskWritten, Envelope, MAX_LINE, Record, encode};
 use skimmer_abi::scenario::Scenario;
 use tempfile::TempDir;
 
 use super::{Boot, Booted, boot};
+use crate::disk::Disk;
 use crate::ram::tests::small;
 use crate::spec::{Machine, Workload};
 use crate::verdict::tests::outcome;
@@ -162,6 +163,45 @@ fn an_emulator_that_does_not_start_is_told_in_its_own_words() {
     let booted = fake.boot(Duration::from_secs(30));
     assert_eq!(booted.ending, Ending::QemuFailed("qemu: bad option".to_owned()));
     assert_eq!(booted.verdict.kind(), Some(Kind::QemuFailed));
+}
+
+#[test]
+fn a_disk_is_there_for_the_machine_verified_and_gone() {
+    let boot = |console: &[String], ending: &str| {
+        let mut fake = Fake::new(console, "");
+        let image = fake.evidence().join("disk-0.img");
+        let script = fake.dir.path().join("script");
+        let ending = ending.replace("DISK", &image.display().to_string());
+        let text = std::fs::read_to_string(&script).expect("there") + &ending + "\nexit 85\n";
+        std::fs::write(&script, text).expect("writable");
+        fake.machine.disks = Disk::of(&["64K,write".parse().expect("a disk")], 7);
+        let booted = fake.boot(Duration::from_secs(30));
+        assert!(!image.exists());
+        let told = std::fs::read_to_string(fake.evidence().join("disks.txt")).unwrap_or_default();
+        let command = std::fs::read_to_string(fake.evidence().join("qemu-command.txt"));
+        (booted, told, command.expect("there"))
+    };
+    let (booted, told, command) = boot(&good_console(), "test -w DISK || exit 1");
+    assert_eq!((booted.verdict.kind(), told.as_str()), (None, ""));
+    assert_eq!((booted.disks[0].blocks, booted.disks[0].wrong), (128, 0));
+    assert!(command.contains(" disks=1 disk_seed=7"), "{command}");
+    assert!(command.contains("nvme,id=drive0,drive=disk0"), "{command}");
+    // One byte, and nobody has told of it.
+    let one = "printf x | dd of=DISK bs=1 seek=1000 conv=notrunc 2>/dev/null";
+    let (booted, told, _) = boot(&good_console(), one);
+    assert_eq!(booted.verdict.kind(), Some(Kind::DiskWrong));
+    assert!(told.contains("block 1: torn, wrong from byte 488 on"), "{told}");
+    // What was not written as it is told.
+    let mut console = good_console();
+    let written = DiskWritten { drive: 0, first: 2, count: 1, generation: 1 };
+    console.insert(4, line(4, Record::DiskWritten(written)));
+    console[5] = line(5, Record::End(outcome()));
+    let (booted, told, _) = boot(&console, "");
+    assert_eq!(booted.verdict.kind(), Some(Kind::DiskWrong));
+    assert!(told.contains("block 2: its generation 0"), "{told}");
+    // Without an outcome nobody knows.
+    let (booted, told, _) = boot(&good_console()[..4], one);
+    assert_eq!((booted.verdict.kind(), told.as_str()), (Some(Kind::NoRecord), ""));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use clap::Args;
 
-use super::SetupArgs;
+use super::{DiskArgs, SetupArgs};
 use crate::schedule::{Plan, Schedule};
 use crate::setup::Tools;
 use crate::spec::{Machine, MemorySize};
@@ -51,6 +51,9 @@ pub struct MachineArgs {
     /// A device tree blob in place of QEMU's own.
     #[arg(long, value_name = "FILE")]
     pub dtb: Option<PathBuf>,
+    /// Its test disks.
+    #[command(flatten)]
+    pub disks: DiskArgs,
     /// End a boot that gets nothing done for this many seconds. (The watchdog
     /// ends most of them sooner. Slow schedules get more: rr four times,
     /// one-insn eight times.)
@@ -66,8 +69,10 @@ impl MachineArgs {
     /// Refuses what can be seen to be wrong before anything starts.
     ///
     /// # Errors
-    /// When the device tree cannot be read, is none, or was cut.
+    /// When the device tree cannot be read, is none, or was cut, or the machine
+    /// has no place for disks.
     pub fn check(&self) -> Result<()> {
+        self.disks.check(&self.machine)?;
         if let Some(dtb) = &self.dtb {
             Tree::load(dtb).with_context(|| format!("--dtb {}", dtb.display()))?;
         }
@@ -88,6 +93,7 @@ impl MachineArgs {
             schedule: self.schedule.schedule(seed),
             dtb: self.dtb.clone(),
             initrd: None,
+            disks: self.disks.disks(),
             extra: self.qemu_arg.clone(),
         };
         if machine.cpu.is_none() && machine.name() == "virt" {
@@ -120,6 +126,7 @@ impl MachineArgs {
             put("dtb", dtb.display().to_string());
         }
         put("timeout", self.timeout.to_string());
+        words.extend(self.disks.words());
         words.extend(self.setup.words());
         for arg in &self.qemu_arg {
             words.push(format!("--qemu-arg={arg}"));

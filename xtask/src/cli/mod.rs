@@ -6,6 +6,7 @@
 mod boot;
 mod boots;
 mod build;
+mod disk;
 mod machine;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ use crate::setup;
 pub use boot::BootArgs;
 pub use boots::{MutantsArgs, RunArgs, SoakArgs, TraceArgs};
 pub use build::BuildArgs;
+pub use disk::DiskArgs;
 pub use machine::{MachineArgs, usual_cpu};
 pub use tool::{BenchArgs, LintArgs, SetupArgs, TestArgs};
 pub use workload::WorkloadArgs;

@@ -26,6 +26,9 @@ fn bad_input_is_refused_with_a_reason() {
     assert!(refused(&["run", "--harts", "0"]).contains("at least one hart"));
     assert!(refused(&["run", "--harts", "many"]).contains("not a number"));
     assert!(refused(&["run", "--memory", "12Q"]).contains("no unit"));
+    assert!(refused(&["run", "--disk", "1M,blocks=7"]).contains("512 or 4096"));
+    assert!(refused(&["run", "--disk", "1M,nonsense"]).contains("root-port"));
+    assert!(refused(&["run", "--disk-seed", "x"]).contains("invalid digit"));
     assert!(refused(&["run", "--rounds", "ten"]).contains("invalid digit"));
     assert!(refused(&["run", "--timeout", "0"]).contains("timeout"));
     assert!(refused(&["run", "--append", "a b"]).contains("key=value"));
@@ -97,7 +100,7 @@ fn a_workload_that_is_a_program_goes_by_its_name() {
         told.bootargs().starts_with("scenario=all seed=7 init=chanstorm args=threads=16,rounds=3,")
     );
     assert_eq!(all.boot.workload.name(), "all");
-    assert!(all.command_line().contains("--scenario all "));
+    assert!(all.boot.run_line().contains("--scenario all "));
     let args = by("run --scenario chanstorm -- rounds=3");
     assert!(args.boot.workload.check().is_ok());
     assert!(args.boot.run_line().ends_with(" -- rounds=3"));
@@ -150,6 +153,30 @@ fn the_command_to_reproduce_parses_to_the_same() {
     assert_eq!(parse_run(again).boot.run_line(), line);
     assert!(line.contains("--schedule rr-shift=2"), "{line}");
     assert!(line.contains("--seed 7") && line.contains("--qemu-arg=-icount"), "{line}");
+}
+
+#[test]
+fn disks_are_part_of_what_is_reproduced_and_of_what_the_guest_is_told() {
+    let by = |words: &str| {
+        let words = std::iter::once("cargo xtask").chain(words.split_whitespace());
+        match parse(words).expect("parses").command {
+            Command::Run(args) => *args,
+            other => panic!("{other:?}"),
+        }
+    };
+    let args = by("run --disk 1g,blocks=4096,root-port --disk 64M,write --disk-seed 9 --seed 5");
+    let line = args.boot.run_line();
+    assert!(line.contains("--disk 1G,blocks=4096,root-port --disk 64M,write --disk-seed 9"));
+    assert_eq!(by(line.strip_prefix("cargo xtask ").expect("prefix")).boot.run_line(), line);
+    // Another boot of a soak has the same disks.
+    let disks = args.boot.one_of(6).machine.disks.disks();
+    assert_eq!(disks.iter().map(|d| (d.number, d.seed)).collect::<Vec<_>>(), [(0, 9), (1, 10)]);
+    assert_eq!(crate::disk::bootargs(&disks), " disks=2 disk_seed=9");
+    assert_eq!(crate::disk::bootargs(&[]), "");
+    assert!(!by("run").boot.run_line().contains("disk"));
+    let said = by("run --disk 1M --machine sifive_u").boot.check().expect_err("refused");
+    assert!(said.to_string().contains("only `virt` has PCI"), "{said}");
+    assert!(by("run --disk 1M --machine virt,aia=aplic").boot.check().is_ok());
 }
 
 #[test]

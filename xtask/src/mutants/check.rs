@@ -162,6 +162,7 @@ pub(super) mod tests {
             took: Duration::from_millis(1500),
             harts: vec![],
             rings: vec![],
+            disks: vec![],
             evidence: vec![],
         }
     }

@@ -9,7 +9,7 @@ use skimmer_abi::scenario::Scenario;
 
 use super::check::Check;
 use crate::bench;
-use crate::cli::{BuildArgs, MachineArgs, SetupArgs, WorkloadArgs};
+use crate::cli::{BuildArgs, DiskArgs, MachineArgs, SetupArgs, WorkloadArgs};
 use crate::schedule::{Plan, Schedule};
 use crate::setup::compiler::Choice;
 use crate::spec::MemorySize;
@@ -325,6 +325,7 @@ impl Bug {
             qemu_arg: Vec::new(),
             schedule: Plan::Always(self.schedule),
             dtb: None,
+            disks: DiskArgs::default(),
             timeout: PATIENCE,
             setup: SetupArgs { qemu, compiler, no_install: true },
         }

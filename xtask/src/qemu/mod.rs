@@ -18,6 +18,7 @@ use std::thread::JoinHandle;
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
+use crate::disk::Drive;
 use crate::process::{self, Group};
 use crate::ram::Ram;
 use crate::spec::Machine;
@@ -36,7 +37,7 @@ pub struct Qemu {
 const RAM_ID: &str = "ram";
 
 /// The arguments that start `machine` with the kernel at `elf` in the memory
-/// of that file, if it is in one.
+/// of that file, if it is in one, and with those drives.
 #[must_use]
 pub fn arguments(
     machine: &Machine,
@@ -44,6 +45,7 @@ pub fn arguments(
     bootargs: &str,
     sockets: &Path,
     ram: Option<&Path>,
+    drives: &[Drive],
 ) -> Vec<OsString> {
     let mut args: Vec<OsString> = Vec::new();
     let mut put = |words: &[&std::ffi::OsStr]| args.extend(words.iter().map(Into::into));
@@ -81,6 +83,9 @@ pub fn arguments(
     if let Some(initrd) = &machine.initrd {
         put(&["-initrd".as_ref(), initrd.as_ref()]);
     }
+    for word in drives.iter().flat_map(Drive::arguments) {
+        put(&[word.as_ref()]);
+    }
     put(&["-kernel".as_ref(), elf.as_ref(), "-append".as_ref(), bootargs.as_ref()]);
     for extra in &machine.extra {
         put(&[extra.as_ref()]);
@@ -101,6 +106,7 @@ impl Qemu {
         elf: &Path,
         bootargs: &str,
         ram: Option<&Ram>,
+        drives: &[Drive],
         wait: bool,
     ) -> Result<Self> {
         let sockets = tempfile::Builder::new()
@@ -108,7 +114,8 @@ impl Qemu {
             .tempdir()
             .context("cannot make a directory for QEMU's sockets")?;
         let mut command = Command::new(&machine.qemu);
-        command.args(arguments(machine, elf, bootargs, sockets.path(), ram.map(Ram::path)));
+        let ram = ram.map(Ram::path);
+        command.args(arguments(machine, elf, bootargs, sockets.path(), ram, drives));
         if wait {
             command.arg("-S");
         }
@@ -190,10 +197,12 @@ mod tests {
             schedule: Schedule::Rr(1),
             dtb: Some("tree.dtb".into()),
             initrd: Some("package.cpio".into()),
+            disks: Vec::new(),
             extra: vec!["-d".to_owned(), "int".to_owned()],
         };
         let given = |ram: Option<&Path>| -> Vec<String> {
-            let args = arguments(&machine, Path::new("kernel"), "a=1 b=2", Path::new("/s"), ram);
+            let args =
+                arguments(&machine, Path::new("kernel"), "a=1 b=2", Path::new("/s"), ram, &[]);
             args.iter().map(|a| a.to_string_lossy().into_owned()).collect()
         };
         let args = given(None);

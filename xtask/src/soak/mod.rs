@@ -25,6 +25,7 @@ use crate::boot::{Boot, boot};
 use crate::build::{self, Kernel};
 use crate::claim::Claim;
 use crate::cli::{MachineArgs, SoakArgs};
+use crate::disk;
 use crate::evidence::file;
 use crate::process;
 use crate::programs;
@@ -72,6 +73,7 @@ pub fn soak(args: &SoakArgs) -> Result<bool> {
     std::fs::create_dir_all(&made)?;
     // Kept apart from the next build until the directory is known.
     let scratch = tempfile::tempdir_in(&made)?;
+    disk::prepare(&args.boot.machine.disks.disks())?;
     let package = programs::for_boot(&tools.compiler, &workload, scratch.path())?;
     let identity = identity(args, &tools, &kernel, package.as_deref());
     let name = workload.program.as_deref().unwrap_or(workload.scenario.name());

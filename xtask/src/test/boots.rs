@@ -7,6 +7,7 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::disks;
 use super::featured;
 use super::interrupt;
 use super::off_times;
@@ -17,7 +18,7 @@ use super::traces;
 use crate::boot::{Boot, Booted, Event, boot};
 use crate::build::{self, Kernel, Profile};
 use crate::claim::Claim;
-use crate::cli::{BootArgs, BuildArgs, MachineArgs, SetupArgs, WorkloadArgs};
+use crate::cli::{BootArgs, BuildArgs, DiskArgs, MachineArgs, SetupArgs, WorkloadArgs};
 use crate::console::Line;
 use crate::gdb_test;
 use crate::lint::Tally;
@@ -79,7 +80,7 @@ pub fn all(tools: &Tools, only: Option<&str>) -> Result<Tally> {
     for (name, check) in gdb_test::CASES.iter().filter(|(name, _)| wanted(name)) {
         plain(name, &mut report, || gdb_test::run(name, *check, tools, &kernel.elf))?;
     }
-    for (name, check) in traces::CASES.iter().filter(|(name, _)| wanted(name)) {
+    for (name, check) in traces::CASES.iter().chain(disks::CASES).filter(|(name, _)| wanted(name)) {
         process::check_interrupt()?;
         let start = Instant::now();
         match check(tools, &kernel.elf) {
@@ -153,6 +154,11 @@ fn one(case: &Case, tools: &Tools, kernel: &Kernel) -> Result<Option<Result<Stri
     Ok(Some(judge(case, &booted, &dir)))
 }
 
+fn disk_args(case: &Case) -> Result<DiskArgs> {
+    let disks = case.disks.iter().map(|disk| disk.parse().map_err(anyhow::Error::msg));
+    Ok(DiskArgs { disk: disks.collect::<Result<_>>()?, ..DiskArgs::default() })
+}
+
 fn machine_args(case: &Case, tools: &Tools, dir: &Path) -> Result<MachineArgs> {
     let mut args = MachineArgs {
         harts: case.harts,
@@ -161,6 +167,7 @@ fn machine_args(case: &Case, tools: &Tools, dir: &Path) -> Result<MachineArgs> {
         machine: case.machine.to_owned(),
         qemu_arg: case.extra.iter().map(ToString::to_string).collect(),
         dtb: None,
+        disks: disk_args(case)?,
         schedule: Plan::Always(case.schedule),
         timeout: DEFAULT_TIMEOUT.as_secs(),
         setup: SetupArgs {

@@ -5,6 +5,7 @@
 //! skipped is no check that passed.
 
 pub mod boots;
+pub mod disks;
 pub mod featured;
 pub mod host;
 pub mod interrupt;

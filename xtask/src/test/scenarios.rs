@@ -38,6 +38,8 @@ pub struct Case {
     pub cpu: Option<&'static str>,
     /// `--schedule`.
     pub schedule: Schedule,
+    /// `--disk`.
+    pub disks: &'static [&'static str],
     /// `--qemu-arg`.
     pub extra: &'static [&'static str],
     /// What is changed in QEMU's own device tree, if anything.
@@ -71,6 +73,7 @@ const PORTS: Case = Case {
     mib: 256,
     cpu: None,
     schedule: Schedule::Parallel,
+    disks: &[],
     extra: &[],
     tree: None,
     kill: false,
@@ -203,6 +206,39 @@ pub const CASES: &[Case] = &[
         scenario: Scenario::Ist,
         append: &["hart=3", "with=kstress"],
         check: |booted| interrupts_on(booted, 3) == Some(300),
+        ..PORTS
+    },
+    Case {
+        name: "nvme-read",
+        scenario: Scenario::NvmeRead,
+        disks: &["32M"],
+        check: |booted| interrupts_on(booted, 3) > Some(0),
+        ..PORTS
+    },
+    Case {
+        name: "nvme-read-two-drives-rr",
+        scenario: Scenario::NvmeRead,
+        harts: 2,
+        schedule: Schedule::Rr(0),
+        disks: &["16M", "16M,blocks=4096,root-port"],
+        rounds: Some(3000),
+        check: |booted| interrupts_on(booted, 0) > Some(0),
+        ..PORTS
+    },
+    // The host looks at what was written.
+    Case {
+        name: "nvme-verify",
+        scenario: Scenario::NvmeVerify,
+        disks: &["32M,write", "16M,blocks=4096,root-port,write"],
+        check: |booted| booted.disks.len() == 2,
+        ..PORTS
+    },
+    Case {
+        name: "all",
+        scenario: Scenario::All,
+        rounds: Some(30),
+        append: &["reads=3000"],
+        disks: &["32M"],
         ..PORTS
     },
     Case {

@@ -20,10 +20,10 @@ use crate::workspace::{root, target_dir};
 
 /// What a check says: a remark, or (`None`) that it could not be made here,
 /// which it has said.
-type Outcome = Result<Option<String>>;
+pub type Outcome = Result<Option<String>>;
 
 /// A check, with the tools and the kernel.
-type Check = fn(&Tools, &Path) -> Outcome;
+pub type Check = fn(&Tools, &Path) -> Outcome;
 
 /// Name and check.
 pub const CASES: &[(&str, Check)] = &[

@@ -72,6 +72,8 @@ pub struct Seen<'a> {
     pub silent: bool,
     /// Sequence numbers that did not follow each other.
     pub gaps: &'a [Gap],
+    /// What is wrong on its disks, in words.
+    pub disks: &'a [String],
     /// How it ended.
     pub ending: &'a Ending,
 }
@@ -105,6 +107,8 @@ pub enum Kind {
     NoRecord,
     /// The outcome is of another scenario.
     WrongScenario,
+    /// A disk does not hold what it should.
+    DiskWrong,
     /// The guest found errors.
     GuestErrors,
     /// The exit status is not the one of success.
@@ -135,6 +139,7 @@ impl Kind {
             Self::NoRecord => "no-record",
             Self::Contradiction => "contradiction",
             Self::WrongScenario => "wrong-scenario",
+            Self::DiskWrong => "disk-wrong",
             Self::GuestErrors => "guest-errors",
             Self::NumbersWrong => "numbers-wrong",
             Self::WrongExit => "wrong-exit",
@@ -201,6 +206,7 @@ pub fn judge(expected: &Expected, seen: &Seen<'_>) -> Verdict {
     for Gap { due, came } in seen.gaps {
         add(Kind::RecordLost, format!("record {due} was due, {came} came"));
     }
+    seen.disks.iter().for_each(|what| add(Kind::DiskWrong, what.clone()));
     check_outcome(expected, seen, &mut add);
     // What a program prints is its own business.
     let texts = if matches!(expected.scenario, Scenario::Program | Scenario::All) {

@@ -33,8 +33,15 @@ fn what_a_program_prints_is_its_own_business() {
     records[3] = Record::Start { scenario: program, harts: 2, clients: 0, rounds: 0 };
     let judged = |records: &[Record]| {
         let (expected, texts) = (Expected { scenario: program, ..expected() }, [text(4, "hello")]);
-        let seen =
-            Seen { records, texts: &texts, damaged: 0, silent: false, gaps: &[], ending: &OK };
+        let seen = Seen {
+            records,
+            texts: &texts,
+            damaged: 0,
+            silent: false,
+            gaps: &[],
+            disks: &[],
+            ending: &OK,
+        };
         judge(&expected, &seen)
     };
     assert!(judged(&records).passed());

@@ -58,7 +58,8 @@ fn verdict(records: &[Record], ending: Ending) -> Verdict {
 }
 
 fn judge_texts(records: &[Record], texts: &[Text], ending: Ending) -> Verdict {
-    let seen = Seen { records, texts, damaged: 0, silent: false, gaps: &[], ending: &ending };
+    let seen =
+        Seen { records, texts, damaged: 0, silent: false, gaps: &[], disks: &[], ending: &ending };
     judge(&expected(), &seen)
 }
 
@@ -144,6 +145,7 @@ fn without_an_exit_device_the_outcome_is_enough_but_only_there() {
         damaged: 0,
         silent: false,
         gaps: &[],
+        disks: &[],
         ending: &ending,
     };
     assert!(judge(&expected, &seen).passed());
@@ -165,8 +167,15 @@ fn a_panic_names_the_boot_whatever_else_happened() {
 #[test]
 fn damage_and_loss_fail() {
     let records = good();
-    let seen =
-        Seen { records: &records, texts: &[], damaged: 1, silent: false, gaps: &[], ending: &OK };
+    let seen = Seen {
+        records: &records,
+        texts: &[],
+        damaged: 1,
+        silent: false,
+        gaps: &[],
+        disks: &[],
+        ending: &OK,
+    };
     assert_eq!(judge(&expected(), &seen).kind(), Some(Kind::Damaged));
     let seen = Seen { damaged: 0, gaps: &[Gap { due: 1, came: 2 }], ..seen };
     assert_eq!(judge(&expected(), &seen).kind(), Some(Kind::RecordLost));
@@ -175,6 +184,27 @@ fn damage_and_loss_fail() {
 #[test]
 fn guest_errors_fail() {
     assert_eq!(kind(&with(|o| o.errors = 1), OK), Some(Kind::GuestErrors));
+}
+
+#[test]
+fn a_wrong_disk_fails_and_names_the_boot() {
+    let judged = |records: &[Record]| {
+        let disks = &["disk 0: 1 of 8 blocks are wrong".to_owned()];
+        let seen =
+            Seen { records, texts: &[], damaged: 0, silent: false, gaps: &[], disks, ending: &OK };
+        judge(&expected(), &seen)
+    };
+    let verdict = judged(&good());
+    assert_eq!(verdict.problems[0].to_string(), "disk-wrong: disk 0: 1 of 8 blocks are wrong");
+    assert_eq!(judged(&with(|o| o.errors = 1)).kind(), Some(Kind::DiskWrong));
+}
+
+#[test]
+fn what_was_written_may_be_told_before_the_end() {
+    let mut records = good();
+    let written = DiskWritten { drive: 0, first: 0, count: 1, generation: 1 };
+    records.insert(4, Record::DiskWritten(written));
+    assert_eq!(kind(&records, OK), None);
 }
 
 #[test]
@@ -195,8 +225,15 @@ fn a_failed_check_fails_the_boot_whatever_the_count_says() {
 #[test]
 fn silence_is_said() {
     let ending = Ending::Hang(Hang::Busy { cpu_seconds: 20 });
-    let mut seen =
-        Seen { records: &[], texts: &[], damaged: 0, silent: true, gaps: &[], ending: &ending };
+    let mut seen = Seen {
+        records: &[],
+        texts: &[],
+        damaged: 0,
+        silent: true,
+        gaps: &[],
+        disks: &[],
+        ending: &ending,
+    };
     let said = |seen: &Seen<'_>| judge(&expected(), seen).problems[0].to_string();
     assert!(said(&seen).contains("printed nothing: is the device tree whole?"));
     seen.silent = false;

@@ -34,8 +34,15 @@ fn wrong(work: Option<Work>, change: impl FnOnce(&mut Outcome)) -> String {
     });
     records[3] = Record::Start { scenario, harts: 2, clients: 1, rounds: 0 };
     let expected = Expected { scenario, work, ..expected() };
-    let seen =
-        Seen { records: &records, texts: &[], damaged: 0, silent: false, gaps: &[], ending: &OK };
+    let seen = Seen {
+        records: &records,
+        texts: &[],
+        damaged: 0,
+        silent: false,
+        gaps: &[],
+        disks: &[],
+        ending: &OK,
+    };
     let problems = judge(&expected, &seen).problems;
     assert!(problems.iter().all(|p| p.kind == Kind::NumbersWrong), "{problems:?}");
     problems.iter().map(|p| format!("{}\n", p.what)).collect()
@@ -68,8 +75,15 @@ fn wrong_with_all(change: impl FnOnce(&mut Outcome)) -> String {
     records[3] = Record::Start { scenario, harts: 2, clients: 1, rounds: 0 };
     let rounds = Rounds { reads: Some(100), kstress: true, ..Rounds::default() };
     let expected = Expected { scenario, work: Some(chanstorm()), rounds, ..expected() };
-    let seen =
-        Seen { records: &records, texts: &[], damaged: 0, silent: false, gaps: &[], ending: &OK };
+    let seen = Seen {
+        records: &records,
+        texts: &[],
+        damaged: 0,
+        silent: false,
+        gaps: &[],
+        disks: &[],
+        ending: &OK,
+    };
     judge(&expected, &seen).problems.iter().map(|p| format!("{}\n", p.what)).collect()
 }
 
