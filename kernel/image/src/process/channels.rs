@@ -3,10 +3,12 @@
 //! the next milestone.
 
 use alloc::boxed::Box;
-use core::sync::atomic::Ordering;
 
 use skimmer_abi::errno::Errno;
-use skimmer_arch::{irq::Masked, rounds::After};
+use skimmer_arch::{
+    irq::{Masked, masked},
+    rounds::After,
+};
 use skimmer_core::{
     channel::{
         ChannelFlags, ChannelId, Waiters, Woken,
@@ -71,9 +73,10 @@ pub(crate) fn enrol(hart: HartIndex, slot: u32) -> Result<(), OutOfMemory> {
 /// EINVAL (flags), EAGAIN, EBUSY.
 pub(super) fn create(process: &Process, flags: u64) -> Result<u64, Errno> {
     let flags = ChannelFlags::from_register(flags)?;
+    let mut seen = None;
     loop {
         match process.channels.create(&Masked, flags) {
-            Err(Errno::EAGAIN) => allow_more(process)?,
+            Err(Errno::EAGAIN) => seen = Some(allow_more(process, seen)?),
             // To programs the two are one (IPC-SEMANTICS section 2).
             Err(Errno::ENOMEM) => return Err(Errno::EAGAIN),
             made => return made.map(ChannelId::to_register),
@@ -81,27 +84,27 @@ pub(super) fn create(process: &Process, flags: u64) -> Result<u64, Errno> {
     }
 }
 
-/// Pays for more channels than there were ever in the table: for all of the memory
-/// that it then grows by.
+/// After there was no room: says how many growths were paid. If `seen` says so,
+/// too, there was none with all of them; then one more is paid, for all of the
+/// memory that the table then grows by. One lock for both, so that nobody sees a
+/// growth that is paid and not there yet, and pays for the next.
 #[cold]
-fn allow_more(process: &Process) -> Result<(), Errno> {
-    let paid = process.growths_paid.load(Ordering::Relaxed);
-    if paid == limits::GROWTHS {
-        return Err(Errno::EAGAIN);
-    }
-    let (channels, frames) = limits::more_channels(paid);
-    let line = process.line();
-    if !line.take(frames) {
-        return Err(Errno::EAGAIN);
-    }
-    let (relaxed, growths) = (Ordering::Relaxed, &process.growths_paid);
-    if growths.compare_exchange(paid, paid + 1, relaxed, relaxed).is_ok() {
-        process.channels.allow(&Masked, channels);
-    } else {
-        // Another thread was faster, and there are more now.
-        line.give(frames);
-    }
-    Ok(())
+fn allow_more(process: &Process, seen: Option<u32>) -> Result<u32, Errno> {
+    masked(|irq| {
+        let mut paid = process.growths_paid.lock(irq);
+        if seen == Some(*paid) {
+            if *paid == limits::GROWTHS {
+                return Err(Errno::EAGAIN);
+            }
+            let (channels, frames) = limits::more_channels(*paid);
+            if !process.line().take(frames) {
+                return Err(Errno::EAGAIN);
+            }
+            process.channels.allow(&Masked, channels);
+            *paid += 1;
+        }
+        Ok(*paid)
+    })
 }
 
 /// Destroys one.

@@ -6,7 +6,8 @@
 //! process is taken apart by its last thread (`death`), and nobody else.
 //!
 //! Locks, in this order: the space's; the list of processes; a process's
-//! threads. None is held while its holder waits for anything but the next.
+//! threads. None is held while its holder waits for anything but the next. The lock
+//! of what is paid for channels is taken before the line's and the table's.
 
 mod calls;
 mod channels;
@@ -20,7 +21,7 @@ mod threads;
 mod tlb;
 
 use alloc::boxed::Box;
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use skimmer_abi::errno::Errno;
 use skimmer_arch::{
@@ -80,7 +81,7 @@ pub(crate) struct Process {
     /// its ancestors, who live as long as it does.
     line: SpinLock<Lines>,
     /// Times that its table of channels may grow because it has paid.
-    growths_paid: AtomicU32,
+    growths_paid: SpinLock<u32>,
     /// For the last shootdown: dying takes no memory.
     spare: SpinLock<Option<lwkt::Message>>,
     /// The next room that is no process.
@@ -127,7 +128,7 @@ impl Process {
             frames: Budget::new(),
             processes: Budget::new(),
             line: SpinLock::new(Lines::default()),
-            growths_paid: AtomicU32::new(0),
+            growths_paid: SpinLock::new(0),
             spare: SpinLock::new(Some(spare)),
             next_free: SpinLock::new(None),
         };
@@ -201,7 +202,7 @@ impl Process {
             above.processes.give(1);
             return Err(Errno::ENOMEM);
         }
-        self.growths_paid.store(0, Ordering::Relaxed);
+        masked(|irq| *self.growths_paid.lock(irq) = 0);
         masked(|irq| *self.line.lock(irq) = own);
         Ok(())
     }
@@ -209,7 +210,7 @@ impl Process {
     /// It is over: what was paid in `join_family` comes back, except for its
     /// place among the processes, which its parent gives back.
     fn leave_family(&self) {
-        let paid = self.growths_paid.swap(0, Ordering::Relaxed);
+        let paid = masked(|irq| core::mem::take(&mut *self.growths_paid.lock(irq)));
         self.line().give(limits::FRAMES_OF_PROCESS + limits::frames_of_growths(paid));
     }
 
