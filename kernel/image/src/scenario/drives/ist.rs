@@ -41,7 +41,7 @@ pub(super) struct Reading {
 struct Shared {
     /// Whether they stop when they have done their share.
     is_over: AtomicBool,
-    /// Threads that have verified something.
+    /// Threads that have verified something, or have ended without.
     begun: AtomicU64,
     /// Reads that were verified.
     reads: AtomicU64,
@@ -68,7 +68,7 @@ impl Reading {
         let collector = lwkt::current();
         for ((source, readers), place) in threads.into_iter().zip(tallies) {
             let tally = required(Tally::new());
-            let ist = Ist { source, readers, shared, tally };
+            let ist = Ist { source, readers, shared, shown: 0, tally };
             let thread = spawn(service, "nvme-ist", PRIORITY, move || {
                 let _ = place.set(Box::new(ist.run()));
                 let _ = lwkt::call(collector, lwkt::message([0; 8]));
@@ -78,7 +78,7 @@ impl Reading {
         Self { shared, tallies }
     }
 
-    /// Waits until each has read.
+    /// Waits until each has read, or has ended.
     pub(super) fn wait_begun(&self) {
         while self.shared.begun.load(Ordering::Relaxed) < self.tallies.len() as u64 {
             lwkt::sleep_until(time::now() + time::ticks_per_second() / LOOKS);
@@ -124,6 +124,8 @@ struct Ist {
     source: u32,
     readers: Vec<Reader>,
     shared: &'static Shared,
+    /// Reads that `shared` knows of.
+    shown: u64,
     tally: Tally,
 }
 
@@ -133,6 +135,9 @@ impl Ist {
             Ok(interrupt) => self.serve(&interrupt),
             Err(_) => self.tally.errors = failed("a drive's source can be attached", false),
         }
+        if self.shown == 0 {
+            self.shared.begun.fetch_add(1, Ordering::Relaxed);
+        }
         for reader in self.readers {
             self.tally.add(&reader.finish());
         }
@@ -140,7 +145,7 @@ impl Ist {
     }
 
     fn serve(&mut self, interrupt: &Interrupt) {
-        let (mut quiet, mut reads) = (0, 0);
+        let mut quiet = 0;
         loop {
             let goes_on = !self.shared.is_over.load(Ordering::Relaxed);
             self.readers.iter_mut().for_each(|reader| reader.read_on(goes_on));
@@ -163,18 +168,18 @@ impl Ist {
             // The level is down once nothing came since the last look.
             while self.harvest(false) > 0 {}
             self.readers.iter_mut().for_each(Reader::verify);
-            self.show(&mut reads);
+            self.show();
         }
     }
 
-    /// Shows how far it is, of which `shown` was shown before.
-    fn show(&self, shown: &mut u64) {
+    /// Shows how far it is.
+    fn show(&mut self) {
         let reads = self.readers.iter().map(Reader::reads).sum();
-        if *shown == 0 && reads > 0 {
+        if self.shown == 0 && reads > 0 {
             self.shared.begun.fetch_add(1, Ordering::Relaxed);
         }
-        self.shared.reads.fetch_add(reads - *shown, Ordering::Relaxed);
-        *shown = reads;
+        self.shared.reads.fetch_add(reads - self.shown, Ordering::Relaxed);
+        self.shown = reads;
     }
 
     fn harvest(&mut self, by_interrupt: bool) -> usize {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The scenarios with drives. Only test disks are touched, which say so by their
-//! serial numbers and by every block (`abi::disk`). What is read is verified byte
+//! serial numbers (`abi::disk`). What is read is verified byte
 //! by byte.
 
 mod ist;
@@ -22,6 +22,8 @@ use skimmer_core::{
     ids::{HartIndex, ThreadId},
     table::OutOfMemory,
 };
+
+use skimmer_nvme::{Namespace, PAGE_SIZE};
 
 use super::{Report, announce, failed, mix, sum};
 use crate::{
@@ -107,8 +109,10 @@ fn usable(line: &CommandLine<'_>, drives: Vec<Drive>) -> Vec<Disk> {
     let mut disks = Vec::new();
     let first = line.disk_seed.unwrap_or(0);
     for drive in drives {
-        let is_empty = drive.namespaces().is_empty();
-        match (drive.test_disk(), drive.source().filter(|_| !is_empty)) {
+        // What is read at a time must fit.
+        let is_large = |it: &Namespace| it.blocks >= PAGE_SIZE as u64 / u64::from(it.block_size);
+        let has_room = drive.namespaces().first().is_some_and(is_large);
+        match (drive.test_disk(), drive.source().filter(|_| has_room)) {
             (Some(number), Some(source)) => {
                 let seed = disk::seed_of(first, number);
                 disks.push(Disk { number, seed, source, drive });

@@ -197,6 +197,7 @@ impl Worker {
         if self.tally.errors > 0 {
             // Nothing more is begun; what is in flight ends.
             self.plan = Plan::new(0..0, 0, (0, 1), 1);
+            self.flush_is_due = false;
         }
     }
 
