@@ -26,15 +26,7 @@ fn one_hart_has_no_round_trips() {
         *harts = 1;
     }
     let expected = Expected { harts: Some(1), ..expected() };
-    let seen = Seen {
-        records: &records,
-        texts: &[],
-        damaged: 0,
-        silent: false,
-        gaps: &[],
-        disks: &[],
-        ending: &OK,
-    };
+    let seen = seen(&records, &OK);
     assert_eq!(judge(&expected, &seen), Verdict { problems: vec![] });
 }
 
@@ -54,15 +46,7 @@ fn a_hart_that_fails_is_allowed_where_the_tree_was_changed() {
     let mut records = with(|o| o.harts = 1);
     records[2] = Record::HartFailed { hartid: 0, error: -3 };
     let expected = Expected { harts: None, ..expected() };
-    let seen = Seen {
-        records: &records,
-        texts: &[],
-        damaged: 0,
-        silent: false,
-        gaps: &[],
-        disks: &[],
-        ending: &OK,
-    };
+    let seen = seen(&records, &OK);
     // One hart has no clients, so it may not claim round trips.
     assert_eq!(judge(&expected, &seen).kind(), Some(Kind::NumbersWrong));
     let mut records: Vec<Record> = records
@@ -97,21 +81,7 @@ fn alone(failed: u64) -> Vec<Record> {
 #[test]
 fn where_the_number_of_harts_is_unknown_not_all_may_fail() {
     let unknown = Expected { harts: None, ..expected() };
-    let kind = |records: &[Record]| {
-        judge(
-            &unknown,
-            &Seen {
-                records,
-                texts: &[],
-                damaged: 0,
-                silent: false,
-                gaps: &[],
-                disks: &[],
-                ending: &OK,
-            },
-        )
-        .kind()
-    };
+    let kind = |records: &[Record]| judge(&unknown, &seen(records, &OK)).kind();
     assert_eq!(kind(&alone(0)), None);
     assert_eq!(kind(&alone(1)), None, "nobody started several");
     assert_eq!(kind(&alone(2)), Some(Kind::NumbersWrong));

@@ -53,14 +53,17 @@ fn expected() -> Expected {
     }
 }
 
+/// A boot that showed these records and nothing else.
+fn seen<'a>(records: &'a [Record], ending: &'a Ending) -> Seen<'a> {
+    Seen { records, texts: &[], damaged: 0, silent: false, gaps: &[], disks: &[], ending }
+}
+
 fn verdict(records: &[Record], ending: Ending) -> Verdict {
     judge_texts(records, &[], ending)
 }
 
 fn judge_texts(records: &[Record], texts: &[Text], ending: Ending) -> Verdict {
-    let seen =
-        Seen { records, texts, damaged: 0, silent: false, gaps: &[], disks: &[], ending: &ending };
-    judge(&expected(), &seen)
+    judge(&expected(), &Seen { texts, ..seen(records, &ending) })
 }
 
 fn kind(records: &[Record], ending: Ending) -> Option<Kind> {
@@ -139,15 +142,7 @@ fn without_an_exit_device_the_outcome_is_enough_but_only_there() {
     assert_eq!(kind(&good(), ending.clone()), Some(Kind::WrongExit));
     let expected = Expected { exit_checked: false, ..expected() };
     let records = good();
-    let mut seen = Seen {
-        records: &records,
-        texts: &[],
-        damaged: 0,
-        silent: false,
-        gaps: &[],
-        disks: &[],
-        ending: &ending,
-    };
+    let mut seen = seen(&records, &ending);
     assert!(judge(&expected, &seen).passed());
     seen.records = &records[..4];
     assert_eq!(judge(&expected, &seen).kind(), Some(Kind::NoRecord));
@@ -167,15 +162,7 @@ fn a_panic_names_the_boot_whatever_else_happened() {
 #[test]
 fn damage_and_loss_fail() {
     let records = good();
-    let seen = Seen {
-        records: &records,
-        texts: &[],
-        damaged: 1,
-        silent: false,
-        gaps: &[],
-        disks: &[],
-        ending: &OK,
-    };
+    let seen = Seen { damaged: 1, ..seen(&records, &OK) };
     assert_eq!(judge(&expected(), &seen).kind(), Some(Kind::Damaged));
     let seen = Seen { damaged: 0, gaps: &[Gap { due: 1, came: 2 }], ..seen };
     assert_eq!(judge(&expected(), &seen).kind(), Some(Kind::RecordLost));
@@ -190,9 +177,7 @@ fn guest_errors_fail() {
 fn a_wrong_disk_fails_and_names_the_boot() {
     let judged = |records: &[Record]| {
         let disks = &["disk 0: 1 of 8 blocks are wrong".to_owned()];
-        let seen =
-            Seen { records, texts: &[], damaged: 0, silent: false, gaps: &[], disks, ending: &OK };
-        judge(&expected(), &seen)
+        judge(&expected(), &Seen { disks, ..seen(records, &OK) })
     };
     let verdict = judged(&good());
     assert_eq!(verdict.problems[0].to_string(), "disk-wrong: disk 0: 1 of 8 blocks are wrong");

@@ -34,15 +34,7 @@ fn wrong(work: Option<Work>, change: impl FnOnce(&mut Outcome)) -> String {
     });
     records[3] = Record::Start { scenario, harts: 2, clients: 1, rounds: 0 };
     let expected = Expected { scenario, work, ..expected() };
-    let seen = Seen {
-        records: &records,
-        texts: &[],
-        damaged: 0,
-        silent: false,
-        gaps: &[],
-        disks: &[],
-        ending: &OK,
-    };
+    let seen = seen(&records, &OK);
     let problems = judge(&expected, &seen).problems;
     assert!(problems.iter().all(|p| p.kind == Kind::NumbersWrong), "{problems:?}");
     problems.iter().map(|p| format!("{}\n", p.what)).collect()
@@ -75,15 +67,7 @@ fn wrong_with_all(change: impl FnOnce(&mut Outcome)) -> String {
     records[3] = Record::Start { scenario, harts: 2, clients: 1, rounds: 0 };
     let rounds = Rounds { reads: Some(100), kstress: true, ..Rounds::default() };
     let expected = Expected { scenario, work: Some(chanstorm()), rounds, ..expected() };
-    let seen = Seen {
-        records: &records,
-        texts: &[],
-        damaged: 0,
-        silent: false,
-        gaps: &[],
-        disks: &[],
-        ending: &OK,
-    };
+    let seen = seen(&records, &OK);
     judge(&expected, &seen).problems.iter().map(|p| format!("{}\n", p.what)).collect()
 }
 

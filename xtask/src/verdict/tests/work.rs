@@ -39,15 +39,7 @@ fn no_rounds_asked_is_nothing_done() {
     }
     let rounds = Rounds { total: Some(0), ..Rounds::default() };
     let expected = Expected { rounds, ..expected() };
-    let seen = Seen {
-        records: &records,
-        texts: &[],
-        damaged: 0,
-        silent: false,
-        gaps: &[],
-        disks: &[],
-        ending: &OK,
-    };
+    let seen = seen(&records, &OK);
     let verdict = judge(&expected, &seen);
     assert_eq!(verdict.problems.len(), 1);
     assert_eq!(verdict.problems[0].to_string(), "numbers-wrong: nothing was done");
@@ -78,15 +70,7 @@ fn storm_problems(begun: (u32, u32, u64), outcome: Outcome) -> Vec<Problem> {
     records[4] = Record::End(outcome);
     let rounds = Rounds { total: Some(64), kstress: true, ..Rounds::default() };
     let expected = Expected { scenario: Scenario::Msgstorm, rounds, ..expected() };
-    let seen = Seen {
-        records: &records,
-        texts: &[],
-        damaged: 0,
-        silent: false,
-        gaps: &[],
-        disks: &[],
-        ending: &OK,
-    };
+    let seen = seen(&records, &OK);
     judge(&expected, &seen).problems
 }
 
@@ -179,15 +163,7 @@ fn a_bound_is_a_bound() {
             ..outcome()
         });
         let rounds = Rounds { total: Some(2), ..Rounds::default() };
-        let seen = Seen {
-            records: &records,
-            texts: &[],
-            damaged: 0,
-            silent: false,
-            gaps: &[],
-            disks: &[],
-            ending: &OK,
-        };
+        let seen = seen(&records, &OK);
         judge(&Expected { scenario, rounds, ..expected() }, &seen).kind()
     };
     // Two harts, two rounds: 25 checks each time, and of 16 and 32 dead.
@@ -216,15 +192,7 @@ fn alarms(change: impl FnOnce(&mut Outcome)) -> Option<Kind> {
     records[4] = Record::End(outcome);
     let rounds = Rounds { total: Some(50), hart: Some(1), ..Rounds::default() };
     let expected = Expected { scenario: Scenario::Ist, rounds, ..expected() };
-    let seen = Seen {
-        records: &records,
-        texts: &[],
-        damaged: 0,
-        silent: false,
-        gaps: &[],
-        disks: &[],
-        ending: &OK,
-    };
+    let seen = seen(&records, &OK);
     judge(&expected, &seen).kind()
 }
 
@@ -262,15 +230,7 @@ fn with_drives(scenario: Scenario, outcome: Outcome, written: u64) -> Option<Kin
     }
     let rounds = Rounds { total: Some(200), ..Rounds::default() };
     let expected = Expected { scenario, rounds, ..expected() };
-    let seen = Seen {
-        records: &records,
-        texts: &[],
-        damaged: 0,
-        silent: false,
-        gaps: &[],
-        disks: &[],
-        ending: &OK,
-    };
+    let seen = seen(&records, &OK);
     judge(&expected, &seen).kind()
 }
 
