@@ -18,7 +18,7 @@ use skimmer_abi::inspect::ROOT_SYMBOL;
 
 use crate::cli::BootArgs;
 use crate::console::{Console, Line, Text};
-use crate::disk::{self, Checked, Drive};
+use crate::disk::{self, Checked, Disk, Drive};
 use crate::evidence::{self, file};
 use crate::faults::{self, Programs};
 use crate::inspect::{self, HartCounters};
@@ -442,6 +442,7 @@ impl Running<'_> {
             scenario: workload.scenario,
             rounds: workload.rounds(),
             work: workload.work(),
+            disks: machine.disks.iter().map(Disk::layout).collect(),
             harts: machine.expected_harts(),
             exit_checked: machine.has_exit_device(),
             seed: workload.seed,

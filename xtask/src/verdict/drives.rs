@@ -6,13 +6,21 @@ use std::ops::RangeInclusive;
 use skimmer_abi::scenario::Scenario;
 
 use super::Expected;
+use crate::disk::Layout;
 use crate::record::{Drives, Latency, Outcome, Record};
 
 /// Of a hundred completions, those that an interrupt must have told of.
 const BY_INTERRUPT: u64 = 95;
 
-/// The most blocks of a read: one of 4 KiB, in blocks of 512 bytes.
-const MOST_BLOCKS: u64 = 8;
+/// Bytes of a read of `nvme-read` and of `all`.
+const UNIT: u64 = 4096;
+
+/// Reads of one drive in flight there: no more of them come with one interrupt. On
+/// more harts there is one for each queue pair.
+const DEPTH: u64 = 8;
+
+/// Commands of one hart to one drive in flight in `nvme-verify`.
+const VERIFY_DEPTH: u64 = 64;
 
 /// Checks what was told of drives; nothing may be where none was asked for.
 pub(super) fn check(
@@ -28,14 +36,15 @@ pub(super) fn check(
         let is_right = !is_asked && outcome.drives.is_none();
         return check(is_right, "what drives did is not told, or nobody asked".to_owned());
     };
-    check(told.drives > 0, "no drive took part".to_owned());
+    let due = expected.disks.len();
+    check(told.drives as usize == due, format!("{} drives took part, {due} were due", told.drives));
     if writes {
-        check_verified(&told, outcome, records, check);
+        check_verified(expected, &told, outcome, records, check);
     } else {
         let due = expected.rounds.reads_beside();
         let due =
             if is_beside { due..=u64::MAX } else { outcome.round_trips..=outcome.round_trips };
-        check_read(&told, &due, check);
+        check_read(expected, &told, &due, check);
     }
     let Drives { reads, by_interrupt, polled, stray, resets, latency, .. } = told;
     let found = by_interrupt.saturating_add(polled);
@@ -46,6 +55,11 @@ pub(super) fn check(
     // One may be followed by another with nothing to do.
     let is_possible = heard <= found.saturating_mul(2);
     check(is_possible, format!("{heard} interrupts for {found} completions"));
+    let harts = u64::from(outcome.harts);
+    let depth = if writes { VERIFY_DEPTH.saturating_mul(harts) } else { DEPTH.max(harts) };
+    let most = heard.saturating_mul(depth).saturating_mul(due as u64);
+    let is_possible = by_interrupt <= most;
+    check(is_possible, format!("{by_interrupt} completions by {heard} interrupts"));
     check(stray == 0, format!("{stray} completions should not have been"));
     check(resets == 0, format!("{resets} resets of a drive that is well"));
     let Latency { least, median, percent99, most } = latency;
@@ -54,11 +68,18 @@ pub(super) fn check(
 }
 
 /// Reads only: as many as are due, each completed once.
-fn check_read(told: &Drives, due: &RangeInclusive<u64>, check: &mut impl FnMut(bool, String)) {
+fn check_read(
+    expected: &Expected,
+    told: &Drives,
+    due: &RangeInclusive<u64>,
+    check: &mut impl FnMut(bool, String),
+) {
     let Drives { reads, blocks, written, by_interrupt, polled, .. } = *told;
     check(due.contains(&reads), format!("{reads} reads, {due:?} were due"));
-    let is_possible = (reads..=reads.saturating_mul(MOST_BLOCKS)).contains(&blocks);
-    check(is_possible, format!("{blocks} blocks in {reads} reads"));
+    // Drives may differ in the size of their blocks.
+    let of_a_read = || expected.disks.iter().map(|disk| reads.saturating_mul(UNIT / disk.block));
+    let due = of_a_read().min().unwrap_or(0)..=of_a_read().max().unwrap_or(0);
+    check(due.contains(&blocks), format!("{blocks} blocks in {reads} reads, {due:?} were due"));
     check(written == 0, format!("{written} blocks were written"));
     let found = by_interrupt.saturating_add(polled);
     check(found == reads, format!("{found} completions of {reads} reads"));
@@ -66,6 +87,7 @@ fn check_read(told: &Drives, due: &RangeInclusive<u64>, check: &mut impl FnMut(b
 
 /// `nvme-verify`: all that was begun is read, and what is written once more.
 fn check_verified(
+    expected: &Expected,
     told: &Drives,
     outcome: &Outcome,
     records: &[Record],
@@ -75,6 +97,10 @@ fn check_verified(
     let verified = outcome.round_trips;
     let is_begun = |r: &Record| matches!(r, Record::Start { rounds, .. } if *rounds == verified);
     check(records.iter().any(is_begun), format!("{verified} blocks verified, others were begun"));
+    // All that there is, unless less was asked for.
+    let all = expected.disks.iter().map(Layout::blocks).sum::<u64>();
+    let due = expected.rounds.total.unwrap_or(all);
+    check(verified == due, format!("{verified} blocks verified, {due} were due"));
     check(verified > 0 && written > 0, format!("{verified} blocks verified, {written} written"));
     let due = verified.saturating_add(written);
     check(blocks == due, format!("{blocks} blocks were read, {due} were due"));

@@ -16,6 +16,7 @@ use skimmer_abi::exit::ExitStatus;
 use skimmer_abi::scenario::Scenario;
 
 use crate::console::{Gap, Text};
+use crate::disk::Layout;
 use crate::record::{Outcome, Record};
 use crate::rounds::Rounds;
 use crate::show;
@@ -51,6 +52,8 @@ pub struct Expected {
     pub rounds: Rounds,
     /// The same, of a program.
     pub work: Option<Work>,
+    /// The test disks that it has.
+    pub disks: Vec<Layout>,
     /// Harts that must come up, where the number is known.
     pub harts: Option<u32>,
     /// Whether the machine can tell an exit status.

@@ -33,16 +33,7 @@ fn what_a_program_prints_is_its_own_business() {
     records[3] = Record::Start { scenario: program, harts: 2, clients: 0, rounds: 0 };
     let judged = |records: &[Record]| {
         let (expected, texts) = (Expected { scenario: program, ..expected() }, [text(4, "hello")]);
-        let seen = Seen {
-            records,
-            texts: &texts,
-            damaged: 0,
-            silent: false,
-            gaps: &[],
-            disks: &[],
-            ending: &OK,
-        };
-        judge(&expected, &seen)
+        judge(&expected, &Seen { texts: &texts, ..seen(records, &OK) })
     };
     assert!(judged(&records).passed());
     let fault = FaultInfo { program: "hello".to_owned(), scause: 15, ..FaultInfo::default() };

@@ -47,6 +47,7 @@ fn expected() -> Expected {
         scenario: Scenario::Ports,
         rounds: Rounds::default(),
         work: None,
+        disks: vec![],
         harts: Some(2),
         exit_checked: true,
         seed: 9,
@@ -57,6 +58,9 @@ fn expected() -> Expected {
 fn seen<'a>(records: &'a [Record], ending: &'a Ending) -> Seen<'a> {
     Seen { records, texts: &[], damaged: 0, silent: false, gaps: &[], disks: &[], ending }
 }
+
+/// A disk of 200 blocks.
+const DISK: Layout = Layout { bytes: 200 * 512, block: 512, seed: 1 };
 
 fn verdict(records: &[Record], ending: Ending) -> Verdict {
     judge_texts(records, &[], ending)

@@ -66,7 +66,8 @@ fn wrong_with_all(change: impl FnOnce(&mut Outcome)) -> String {
     });
     records[3] = Record::Start { scenario, harts: 2, clients: 1, rounds: 0 };
     let rounds = Rounds { reads: Some(100), kstress: true, ..Rounds::default() };
-    let expected = Expected { scenario, work: Some(chanstorm()), rounds, ..expected() };
+    let disks = vec![DISK];
+    let expected = Expected { scenario, work: Some(chanstorm()), rounds, disks, ..expected() };
     let seen = seen(&records, &OK);
     judge(&expected, &seen).problems.iter().map(|p| format!("{}\n", p.what)).collect()
 }

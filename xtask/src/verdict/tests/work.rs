@@ -229,9 +229,37 @@ fn with_drives(scenario: Scenario, outcome: Outcome, written: u64) -> Option<Kin
         records.insert(4, Record::DiskWritten(written));
     }
     let rounds = Rounds { total: Some(200), ..Rounds::default() };
-    let expected = Expected { scenario, rounds, ..expected() };
+    let expected = Expected { scenario, rounds, disks: vec![DISK], ..expected() };
     let seen = seen(&records, &OK);
     judge(&expected, &seen).kind()
+}
+
+/// What a boot of `nvme-verify` tells that was not told how much, of a disk of 200
+/// blocks.
+#[test]
+fn all_of_a_disk_is_verified_unless_less_was_asked_for() {
+    let kind = |verified: u64| {
+        let drives = Drives {
+            drives: 1,
+            reads: 60,
+            blocks: verified + 25,
+            written: 25,
+            by_interrupt: 70,
+            latency: Latency { least: 9, median: 10, percent99: 12, most: 12 },
+            ..Drives::default()
+        };
+        let mut records = with(|o| {
+            (o.scenario, o.round_trips, o.drives) = (Scenario::NvmeVerify, verified, Some(drives));
+            o.interrupts = Some(Interrupts { hartid: 0, here: 30, elsewhere: 0, stray: 0 });
+        });
+        let scenario = Scenario::NvmeVerify;
+        records[3] = Record::Start { scenario, harts: 2, clients: 1, rounds: verified };
+        let written = DiskWritten { drive: 0, first: 9, count: 25, generation: 1 };
+        records.insert(4, Record::DiskWritten(written));
+        let expected = Expected { scenario, disks: vec![DISK], ..expected() };
+        judge(&expected, &seen(&records, &OK)).kind()
+    };
+    assert_eq!((kind(200), kind(199)), (None, Some(Kind::NumbersWrong)));
 }
 
 /// The kind of a boot of `nvme-read`.
@@ -293,8 +321,10 @@ fn drives_do_what_they_were_asked_for() {
     type Change = fn(&mut Drives);
     let changes: &[Change] = &[
         |told| told.drives = 0,
+        |told| told.drives = 2,
         |told| told.reads = 199,
-        |told| told.blocks = 199,
+        |told| told.blocks = 200,
+        |told| told.blocks = 1599,
         |told| told.blocks = 1601,
         |told| told.written = 1,
         |told| (told.by_interrupt, told.polled) = (189, 11),
@@ -310,6 +340,9 @@ fn drives_do_what_they_were_asked_for() {
         assert_eq!(kind, Some(Kind::NumbersWrong), "change {at}");
     }
     assert_eq!(reads(|outcome| outcome.round_trips = 199), Some(Kind::NumbersWrong));
+    // No more than eight reads come with an interrupt.
+    let heard = |here| reads(|o| o.interrupts.iter_mut().for_each(|told| told.here = here));
+    assert_eq!((heard(25), heard(24)), (None, Some(Kind::NumbersWrong)));
     assert_eq!(reads(|outcome| outcome.drives = None), Some(Kind::NumbersWrong));
     assert_eq!(reads(|outcome| outcome.interrupts = None), Some(Kind::NumbersWrong));
     let elsewhere = |outcome: &mut Outcome| {
