@@ -94,8 +94,8 @@ pub struct Outcome {
     pub interrupts: Option<Interrupts>,
     /// What drives did; none where none was asked to.
     pub drives: Option<Drives>,
-    /// Round trips of `msgstorm` beside the scenario; none if it was not there.
-    pub storm: Option<u64>,
+    /// What ran beside the program of [`Scenario::All`]; none of others.
+    pub beside: Option<Beside>,
 }
 
 impl Outcome {
@@ -121,7 +121,7 @@ impl Outcome {
             programs: None,
             interrupts: None,
             drives: None,
-            storm: None,
+            beside: None,
         }
     }
 }
@@ -148,6 +148,22 @@ pub struct Interrupts {
     pub elsewhere: u64,
     /// Nothing to claim, or something that was not that hart's, or masked.
     pub stray: u64,
+}
+
+/// What ran beside a program that was run again and again, between its beginning
+/// and its last end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Beside {
+    /// Times that the program was run.
+    pub runs: u64,
+    /// Reads of drives that were verified meanwhile.
+    pub reads: u64,
+    /// Of these, in the run that had the fewest.
+    pub least_reads: u64,
+    /// Round trips of `msgstorm` in the run that had the fewest.
+    pub least_storm: u64,
+    /// Round trips of `kstress` in the run that had the fewest.
+    pub least_kstress: u64,
 }
 
 /// What drives did, all together.

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use skimmer_abi::{
     call::Counts,
     record::{
-        Damaged, DiskWritten, Drives, END, Envelope, FaultInfo, Interrupts, Latency, MARK,
+        Beside, Damaged, DiskWritten, Drives, END, Envelope, FaultInfo, Interrupts, Latency, MARK,
         MAX_ENCODED, MAX_FAULT_FRAMES, MAX_FRAMES, MAX_LINE, MAX_PROGRAM, OffTimes, Outcome,
         PanicInfo, Programs, Record, Shortage, SkipReason, decode, encode,
     },
@@ -76,7 +76,13 @@ fn numbers(n: &[u64; 12]) -> Outcome {
             resets: n[7],
             latency: Latency { least: n[8], median: n[9], percent99: n[10], most: n[11] },
         }),
-        storm: (n[8].is_multiple_of(2)).then_some(n[9]),
+        beside: (n[8].is_multiple_of(2)).then_some(Beside {
+            runs: n[0],
+            reads: n[1],
+            least_reads: n[2],
+            least_storm: n[3],
+            least_kstress: n[4],
+        }),
     }
 }
 

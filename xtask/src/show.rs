@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use crate::boot::Booted;
 use crate::record::{
-    DiskWritten, Drives, Interrupts, Latency, Outcome, Programs, Record, Shortage, SkipReason,
+    Beside, DiskWritten, Drives, Interrupts, Latency, Outcome, Programs, Record, Shortage,
+    SkipReason,
 };
 use crate::symbols::Symbols;
 use crate::trace::rings::digest;
@@ -129,7 +130,13 @@ fn outcome_rows(outcome: &Outcome) -> Vec<(&'static str, String)> {
     } else {
         rows.push(("round trips", format!("{round_trips} verified, {errors} error(s)")));
     }
-    rows.extend(outcome.storm.map(|n| ("msgstorm", format!("{n} round trips beside it"))));
+    if let Some(Beside { runs, reads, least_reads, least_storm, least_kstress }) = outcome.beside {
+        rows.push(("runs", format!("{runs}, with {reads} reads beside them")));
+        let least = format!(
+            "{least_reads} reads, {least_storm} of msgstorm, {least_kstress} of kstress in a run"
+        );
+        rows.push(("at the least", least));
+    }
     rows.extend(outcome.kstress.map(|n| ("kstress", format!("{n} round trips beside it"))));
     if let Some(Programs { digest, channels_created, channels_destroyed }) = outcome.programs
         && channels_created > 0

@@ -10,7 +10,7 @@ use skimmer_abi::scenario::Scenario;
 
 use crate::boot::Booted;
 use crate::evidence::file;
-use crate::record::{FaultInfo, PanicInfo, Record, SkipReason};
+use crate::record::{FaultInfo, Outcome, PanicInfo, Record, SkipReason};
 use crate::schedule::Schedule;
 use crate::tree::Tree;
 use crate::verdict::Kind;
@@ -239,6 +239,17 @@ pub const CASES: &[Case] = &[
         rounds: Some(30),
         append: &["reads=3000"],
         disks: &["32M"],
+        ..PORTS
+    },
+    // More reads than fit beside one run of the program.
+    Case {
+        name: "all-again-rr",
+        scenario: Scenario::All,
+        schedule: Schedule::Rr(0),
+        rounds: Some(2),
+        append: &["reads=3000"],
+        disks: &["16M"],
+        check: |booted| runs(booted) > Some(1),
         ..PORTS
     },
     Case {
@@ -570,20 +581,22 @@ fn booted_on(booted: &Booted, id: u64) -> bool {
     booted.records.iter().any(told)
 }
 
+/// What the guest told at the end.
+fn outcome(booted: &Booted) -> Option<&Outcome> {
+    booted
+        .records
+        .iter()
+        .find_map(|r| if let Record::End(outcome) = r { Some(outcome) } else { None })
+}
+
 /// Units of work that the guest verified.
 fn verified(booted: &Booted) -> Option<u64> {
-    booted.records.iter().find_map(|r| match r {
-        Record::End(outcome) => Some(outcome.round_trips),
-        _ => None,
-    })
+    outcome(booted).map(|it| it.round_trips)
 }
 
 /// How long the workload took in guest time.
 fn guest_time(booted: &Booted) -> Option<Duration> {
-    booted.records.iter().find_map(|r| match r {
-        Record::End(outcome) => Some(Duration::from_nanos(outcome.nanos)),
-        _ => None,
-    })
+    outcome(booted).map(|it| Duration::from_nanos(it.nanos))
 }
 
 /// The instruction that faults on purpose: `ld t0, 0(zero)`.
@@ -627,15 +640,17 @@ fn follows_no_bad_chain(booted: &Booted) -> bool {
 
 /// The round trips that `kstress` told.
 fn kstress(booted: &Booted) -> Option<u64> {
-    booted.records.iter().find_map(|r| if let Record::End(end) = r { end.kstress } else { None })
+    outcome(booted)?.kstress
 }
 
 /// Interrupts on that hart, if the source was there at the end.
 fn interrupts_on(booted: &Booted, id: u64) -> Option<u64> {
-    booted.records.iter().find_map(|r| match r {
-        Record::End(end) => end.interrupts.filter(|told| told.hartid == id).map(|told| told.here),
-        _ => None,
-    })
+    outcome(booted)?.interrupts.filter(|told| told.hartid == id).map(|told| told.here)
+}
+
+/// Times that the program was run, if other things ran beside it.
+fn runs(booted: &Booted) -> Option<u64> {
+    Some(outcome(booted)?.beside?.runs)
 }
 
 /// Harts that came up.

@@ -5,13 +5,9 @@
 use skimmer_abi::scenario::Scenario;
 
 use super::{Expected, Kind, drives};
-use crate::record::{Interrupts, Outcome, Programs, Record};
+use crate::record::{Beside, Interrupts, Outcome, Programs, Record};
 use crate::rounds::{Due, Interrupted, Messages, kstress_messages};
 use crate::workloads::Work;
-
-/// Round trips of a `msgstorm` that ran beside something, at the least: one of each
-/// client with each server.
-const STORM_LEAST: u64 = 64;
 
 /// What the harts, the work and the messages amount to.
 pub(super) fn check(
@@ -59,17 +55,16 @@ pub(super) fn check(
             Some(count) => format!("kstress made {count} round trips: it did not go on"),
         },
     );
+    check_beside(expected, outcome.beside, &mut check);
+    let runs = outcome.beside.map_or(1, |told| told.runs);
     if matches!(expected.scenario, Scenario::Program | Scenario::All) {
-        check_programs(expected.work.as_ref(), outcome.programs, &mut check);
+        check_programs(expected.work.as_ref(), runs, outcome.programs, &mut check);
     }
     let asked = expected.rounds.interrupts(expected.scenario, &ids);
     check_interrupts(asked, outcome.interrupts, &ids, &mut check);
     drives::check(expected, outcome, records, &mut check);
-    let (storm, is_all) = (outcome.storm, expected.scenario == Scenario::All);
-    let is_right = if is_all { storm.is_some_and(|n| n >= STORM_LEAST) } else { storm.is_none() };
-    check(is_right, format!("msgstorm beside it: {storm:?} round trips"));
     let due = match expected.work {
-        Some(work) => Some(due_of(&work)),
+        Some(work) => Some(due_of(&work, runs)),
         None => expected.rounds.due(expected.scenario, up),
     };
     let Some(due) = due else { return };
@@ -79,10 +74,28 @@ pub(super) fn check(
     check_work(expected.scenario, &due, outcome, &mut check);
 }
 
-/// What a program's work is, for the kernel: one program, and nothing that it
-/// knows of.
-fn due_of(work: &Work) -> Due {
-    let verified = work.verified();
+/// What ran beside the program of `all`: enough reads, and in each of its runs all
+/// of the others went on.
+fn check_beside(expected: &Expected, told: Option<Beside>, check: &mut impl FnMut(bool, String)) {
+    let is_all = expected.scenario == Scenario::All;
+    let Some(told) = told.filter(|_| is_all) else {
+        let is_right = !is_all && told.is_none();
+        return check(is_right, "what ran beside it is not told, or nobody asked".to_owned());
+    };
+    let Beside { runs, reads, least_reads, least_storm, least_kstress } = told;
+    let due = expected.rounds.reads_beside();
+    check(reads >= due, format!("{reads} reads beside the program, {due} were due"));
+    check(runs > 0, "the program was not run".to_owned());
+    let each = [("drives", least_reads), ("msgstorm", least_storm), ("kstress", least_kstress)];
+    for (name, least) in each {
+        check(least > 0, format!("{name} stood still in a run of the program"));
+    }
+}
+
+/// What a program's work is, for the kernel: one program, so many times, and nothing
+/// that it knows of.
+fn due_of(work: &Work, runs: u64) -> Due {
+    let verified = work.verified().saturating_mul(runs);
     Due { clients: 1, rounds: 0, verified: verified..=verified, messages: Messages::Unknown }
 }
 
@@ -90,6 +103,7 @@ fn due_of(work: &Work) -> Due {
 /// against what was asked for.
 fn check_programs(
     work: Option<&Work>,
+    runs: u64,
     told: Option<Programs>,
     check: &mut impl FnMut(bool, String),
 ) {
@@ -100,10 +114,11 @@ fn check_programs(
         format!("the kernel counts {created} channels created and {destroyed} destroyed"),
     );
     let Some(work) = work else { return };
-    if let Some(due) = work.channels() {
+    if let Some(due) = work.channels().map(|due| due.saturating_mul(runs)) {
         check(created == due, format!("{created} channels were created, {due} were due"));
     }
-    let due = work.digest();
+    // The kernel adds up what programs report.
+    let due = work.digest().wrapping_mul(runs);
     check(digest == due, format!("the digest is {digest:016x}, {due:016x} was due"));
 }
 

@@ -3,7 +3,7 @@
 //! its first operation to after its last. The count it reports is what both
 //! sides agree on.
 
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use alloc::boxed::Box;
 use skimmer_core::ids::ThreadId;
@@ -25,6 +25,8 @@ const MESSAGES: u64 = 5;
 #[derive(Debug, Default)]
 struct Shared {
     is_over: AtomicBool,
+    /// Round trips so far.
+    rounds: AtomicU64,
 }
 
 /// A running ping-pong.
@@ -61,6 +63,11 @@ impl Kstress {
         let begun = lwkt::receive();
         lwkt::reply(begun, 0);
         Self { shared }
+    }
+
+    /// Round trips so far.
+    pub(super) fn count(&self) -> u64 {
+        self.shared.rounds.load(Ordering::Relaxed)
     }
 
     /// Stops it. No round trip since `start` is an error: it did not run.
@@ -104,6 +111,7 @@ fn ping(shared: &'static Shared, server: ThreadId, collector: ThreadId, seed: u6
         errors += failed("kstress: a pong is the ping's", is_right);
         message = reply.into_idle();
         sequence += 1;
+        shared.rounds.store(sequence, Ordering::Relaxed);
         if sequence == 1 {
             message = lwkt::call(collector, message).into_idle();
         }

@@ -23,7 +23,7 @@ use skimmer_abi::{
     exit::ExitStatus,
     inspect::HartInspect,
     random::mix,
-    record::{Drives, Interrupts, Outcome, Programs, Record},
+    record::{Beside, Drives, Interrupts, Outcome, Programs, Record},
     scenario::Scenario,
 };
 use skimmer_arch::{console, cpu, paging, power, time};
@@ -51,8 +51,8 @@ pub(crate) struct Report {
     pub(crate) interrupts: Option<Interrupts>,
     /// What drives did, where a scenario asked them to.
     pub(crate) drives: Option<Drives>,
-    /// Round trips of `msgstorm` beside it.
-    pub(crate) storm: Option<u64>,
+    /// What ran beside it.
+    pub(crate) beside: Option<Beside>,
 }
 
 /// Runs what the command line asks for, and ends the machine.
@@ -61,7 +61,7 @@ pub(crate) fn run(line: &CommandLine<'_>, tree: &Fdt<'_>, drives: Vec<Drive>) ->
     let started = time::now();
     let with_kstress = line.with_kstress || line.scenario == Scenario::All;
     let kstress = with_kstress.then(|| kstress::Kstress::start(line.seed));
-    let mut report = perform(line, tree, drives);
+    let mut report = perform(line, tree, drives, kstress.as_ref());
     let kstress = kstress.map(kstress::Kstress::stop);
     report.errors += kstress.as_ref().map_or(0, |tally| tally.errors);
     let nanos = time::nanos(time::now().wrapping_sub(started));
@@ -96,13 +96,18 @@ pub(crate) fn run(line: &CommandLine<'_>, tree: &Fdt<'_>, drives: Vec<Drive>) ->
         programs: report.programs,
         interrupts: report.interrupts,
         drives: report.drives,
-        storm: report.storm,
+        beside: report.beside,
     }));
     power::exit(if errors == 0 { ExitStatus::Success } else { ExitStatus::Failure })
 }
 
 /// The scenario itself.
-fn perform(line: &CommandLine<'_>, tree: &Fdt<'_>, drives: Vec<Drive>) -> Report {
+fn perform(
+    line: &CommandLine<'_>,
+    tree: &Fdt<'_>,
+    drives: Vec<Drive>,
+    kstress: Option<&kstress::Kstress>,
+) -> Report {
     match line.scenario {
         Scenario::Ports => ports::run(line),
         Scenario::Flood => flood::run(line),
@@ -112,7 +117,7 @@ fn perform(line: &CommandLine<'_>, tree: &Fdt<'_>, drives: Vec<Drive>) -> Report
         Scenario::Ist => ist::run(line, tree),
         Scenario::NvmeRead => drives::read(line, drives),
         Scenario::NvmeVerify => drives::verify(line, drives),
-        Scenario::All => all::run(line, drives),
+        Scenario::All => all::run(line, drives, kstress),
         Scenario::Program => program::run(line),
         Scenario::Panic => faults::panic(),
         Scenario::Fault => faults::fault(false),

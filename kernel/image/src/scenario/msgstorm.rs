@@ -43,6 +43,8 @@ pub(super) struct Storm {
     goes_on: AtomicBool,
     /// Clients that have done a round.
     begun: AtomicU64,
+    /// Round trips of all clients, counted a round at a time.
+    done: AtomicU64,
     seed: u64,
     clients: u64,
     rounds: u64,
@@ -87,6 +89,7 @@ fn start(seed: u64, clients: u32, servers: u32, rounds: u64, goes_on: bool) -> &
     let storm: &'static Storm = Box::leak(Box::new(Storm {
         goes_on: AtomicBool::new(goes_on),
         begun: AtomicU64::new(0),
+        done: AtomicU64::new(0),
         seed,
         clients: u64::from(clients),
         rounds,
@@ -114,6 +117,11 @@ const fn priority(seed: u64, number: u64) -> u8 {
 }
 
 impl Storm {
+    /// Round trips so far, the rounds that clients are in left out.
+    pub(super) fn count(&self) -> u64 {
+        self.done.load(Ordering::Relaxed)
+    }
+
     /// Waits for the end, or brings it about: what came of it.
     pub(super) fn finish(&self) -> Report {
         self.goes_on.store(false, Ordering::Relaxed);
@@ -179,6 +187,7 @@ impl Storm {
             }
             errors += failed("no watcher starves", !self.watches[hart].has_starved());
             round += 1;
+            self.done.fetch_add(self.servers.len() as u64, Ordering::Relaxed);
             if round == 1 {
                 self.begun.fetch_add(1, Ordering::Relaxed);
             }

@@ -25,6 +25,11 @@ use crate::{
 const PRIORITY: u8 = 100;
 
 pub(super) fn run(line: &CommandLine<'_>) -> Report {
+    run_while(line, || false)
+}
+
+/// Runs it, and after each end that was good once more while `again` says so.
+pub(super) fn run_while(line: &CommandLine<'_>, mut again: impl FnMut() -> bool) -> Report {
     let Some(name) = line.init else {
         crate::refuse(&"scenario=program needs init=NAME");
     };
@@ -42,14 +47,19 @@ pub(super) fn run(line: &CommandLine<'_>) -> Report {
         hart: smp::services()[0].home(),
         parent: None,
     };
-    let pid = match process::spawn(&birth) {
-        Ok(pid) => pid,
-        Err(error) => crate::refuse(&format_args!("cannot start {name}: {error:?}")),
+    let exit = loop {
+        let pid = match process::spawn(&birth) {
+            Ok(pid) => pid,
+            Err(error) => crate::refuse(&format_args!("cannot start {name}: {error:?}")),
+        };
+        if let Some(one_in) = line.shortage {
+            shortage::begin(line.seed, one_in.get());
+        }
+        let exit = process::wait(None, pid, || false).unwrap_or_default();
+        if !is_good(exit) || !again() {
+            break exit;
+        }
     };
-    if let Some(one_in) = line.shortage {
-        shortage::begin(line.seed, one_in.get());
-    }
-    let exit = process::wait(None, pid, || false).unwrap_or_default();
     let refused = line.shortage.map(|_| shortage::end());
     let mut report = judge(name, exit, &before);
     if let Some(refused) = refused {
@@ -57,6 +67,10 @@ pub(super) fn run(line: &CommandLine<'_>) -> Report {
         report.errors += failed("some memory was refused", refused.refused() > 0);
     }
     report
+}
+
+fn is_good(exit: Exit) -> bool {
+    (exit.how, exit.status) == (ended::EXITED, 0)
 }
 
 /// What there was before there were programs.
@@ -72,7 +86,7 @@ fn judge(name: &str, exit: Exit, before: &Before) -> Report {
     if left_out > 0 {
         println!("{left_out} more fault(s) of programs not shown");
     }
-    let is_good = (exit.how, exit.status) == (ended::EXITED, 0);
+    let is_good = is_good(exit);
     if !is_good {
         println!("{name} ended: {exit:?}");
     }

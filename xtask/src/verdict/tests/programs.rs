@@ -2,7 +2,7 @@
 //! What programs report, against what was asked of them.
 
 use super::*;
-use crate::record::Programs;
+use crate::record::{Beside, Programs};
 
 /// 3 threads, 2 rounds, 4 channels.
 const CHANNELS: u64 = 24;
@@ -45,20 +45,28 @@ fn a_chanstorm_that_does_what_was_asked_passes() {
     assert_eq!(wrong(Some(chanstorm()), |_| {}), "");
 }
 
+/// Beside two runs of the program.
+const BESIDE: Beside =
+    Beside { runs: 2, reads: 100, least_reads: 40, least_storm: 1, least_kstress: 1 };
+
 /// What is wrong with a boot of all at once which told that.
 fn wrong_with_all(change: impl FnOnce(&mut Outcome)) -> String {
     let scenario = Scenario::All;
     let mut records = with(|o| {
         o.scenario = scenario;
-        o.programs = Some(programs());
-        (o.round_trips, o.kernel_sends, o.kernel_replies) = (CHANNELS, 80, 80);
-        (o.kstress, o.storm) = (Some(9), Some(64));
+        (o.round_trips, o.kernel_sends, o.kernel_replies) = (2 * CHANNELS, 80, 80);
+        (o.kstress, o.beside) = (Some(9), Some(BESIDE));
+        o.programs = Some(Programs {
+            digest: DIGEST.wrapping_mul(2),
+            channels_created: 2 * CHANNELS,
+            channels_destroyed: 2 * CHANNELS,
+        });
         o.interrupts = Some(Interrupts { hartid: 0, here: 30, elsewhere: 0, stray: 0 });
         o.drives = Some(Drives {
             drives: 1,
-            reads: 100,
-            blocks: 800,
-            by_interrupt: 100,
+            reads: 110,
+            blocks: 880,
+            by_interrupt: 110,
             latency: Latency { least: 9, median: 10, percent99: 12, most: 12 },
             ..Drives::default()
         });
@@ -77,13 +85,19 @@ fn of_all_at_once_each_part_is_judged() {
     assert_eq!(wrong_with_all(|_| {}), "");
     type Change = fn(&mut Outcome);
     let changes: &[(Change, &str)] = &[
-        (|o| o.storm = None, "msgstorm beside it"),
-        (|o| o.storm = Some(63), "msgstorm beside it"),
+        (|o| o.beside = None, "what ran beside it is not told"),
+        (|o| beside(o).runs = 0, "the program was not run"),
+        (|o| beside(o).runs = 1, "were due"),
+        (|o| beside(o).reads = 99, "99 reads beside the program, 100 were due"),
+        (|o| beside(o).reads = 111, "110 reads, 111..="),
+        (|o| beside(o).least_reads = 0, "drives stood still"),
+        (|o| beside(o).least_storm = 0, "msgstorm stood still"),
+        (|o| beside(o).least_kstress = 0, "kstress stood still"),
         (|o| o.kstress = None, "kstress was asked for"),
         (|o| o.kstress = Some(1), "did not go on"),
         (|o| o.drives = None, "what drives did is not told"),
         (|o| o.interrupts = None, "interrupts are not told"),
-        (|o| o.round_trips = CHANNELS - 1, "were due"),
+        (|o| o.round_trips -= 1, "were due"),
         (|o| o.drives.iter_mut().for_each(|told| told.reads = 99), "99 reads"),
         (|o| o.programs.iter_mut().for_each(|told| told.digest = 1), "the digest is"),
     ];
@@ -91,8 +105,12 @@ fn of_all_at_once_each_part_is_judged() {
         let said = wrong_with_all(change);
         assert!(said.contains(words), "{words}: {said}");
     }
-    let storm = wrong(Some(chanstorm()), |o| o.storm = Some(64));
-    assert!(storm.contains("msgstorm beside it"), "{storm}");
+    let said = wrong(Some(chanstorm()), |o| o.beside = Some(Beside { runs: 1, ..BESIDE }));
+    assert!(said.contains("nobody asked"), "{said}");
+}
+
+fn beside(outcome: &mut Outcome) -> &mut Beside {
+    outcome.beside.as_mut().expect("there")
 }
 
 #[test]

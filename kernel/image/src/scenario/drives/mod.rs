@@ -49,11 +49,11 @@ pub(super) fn read(line: &CommandLine<'_>, drives: Vec<Drive>) -> Report {
     Reads::start(line.seed, disks, place, reads, true).finish()
 }
 
-/// Reads at least so many units of all test disks, until it is finished; returns
-/// when all threads have read.
-pub(super) fn begin(line: &CommandLine<'_>, drives: Vec<Drive>, least: u64) -> Reads {
+/// Reads units of all test disks until it is finished; returns when all threads
+/// have read.
+pub(super) fn begin(line: &CommandLine<'_>, drives: Vec<Drive>) -> Reads {
     let disks = usable(line, drives);
-    let reads = Reads::start(line.seed, disks, Place::chosen(line), least, false);
+    let reads = Reads::start(line.seed, disks, Place::chosen(line), 0, false);
     reads.reading.wait_begun();
     reads
 }
