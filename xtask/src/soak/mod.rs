@@ -7,6 +7,7 @@
 //! is never tried again and never left out; what is interrupted is not counted
 //! and can be resumed. A boot that cannot be made is a failure, and the last.
 
+pub mod drives;
 pub mod record;
 pub mod summary;
 pub mod tally;
@@ -76,7 +77,7 @@ pub fn soak(args: &SoakArgs) -> Result<bool> {
     disk::prepare(&args.boot.machine.disks.disks())?;
     let package = programs::for_boot(&tools.compiler, &workload, scratch.path())?;
     let identity = identity(args, &tools, &kernel, package.as_deref());
-    let name = workload.program.as_deref().unwrap_or(workload.scenario.name());
+    let name = args.boot.workload.name();
     let dir = made.join(directory_name(name, &identity));
     let claim = Claim::wait(&dir)?;
     let done = prepare(args, &claim, &identity, &kernel.identity)?;
