@@ -40,6 +40,7 @@ pub mod show;
 pub mod soak;
 pub mod spec;
 pub mod symbols;
+pub mod tally;
 pub mod test;
 pub mod trace;
 pub mod tree;

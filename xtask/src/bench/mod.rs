@@ -17,13 +17,13 @@ use crate::boot::Boot;
 use crate::build::{self, Kernel, Profile};
 use crate::claim::Claim;
 use crate::cli::{BenchArgs, BootArgs};
-use crate::lint::Tally;
 use crate::process;
 use crate::programs;
 use crate::record::{Counts, Record};
 use crate::schedule::Schedule;
 use crate::setup::{self, Tools};
 use crate::show;
+use crate::tally::Tally;
 use crate::workspace::target_dir;
 
 use table::{Cost, Table};
@@ -115,16 +115,15 @@ pub fn as_test(tools: &Tools) -> Result<Tally> {
         Ok(measured)
     });
     process::check_interrupt()?;
-    Ok(match result {
+    let mut tally = Tally::default();
+    match result {
         Ok(measured) => {
-            println!("bench: {} figures: ok, twice the same", measured.figures.len());
-            Tally { passed: measured.figures.len(), ..Tally::default() }
+            tally.passed = measured.figures.len();
+            println!("bench: {} figures: ok, twice the same", tally.passed);
         }
-        Err(error) => {
-            println!("bench: FAILED {error:#}");
-            Tally { failed: 1, ..Tally::default() }
-        }
-    })
+        Err(error) => tally.take("bench", Err(format!("{error:#}"))),
+    }
+    Ok(tally)
 }
 
 fn write(file: &Path, text: &str) -> Result<()> {

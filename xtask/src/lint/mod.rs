@@ -21,6 +21,7 @@ use crate::process;
 use crate::programs;
 use crate::setup::compiler::{Compiler, own_cargo};
 use crate::setup::{self, Tools};
+use crate::tally::Tally;
 use crate::workspace::root;
 
 /// Crates that only the kernel's target can build; all programs are such too.
@@ -62,24 +63,6 @@ const STEPS: &[Step] = &[
     ("docs, kernel and programs", docs_kernel),
 ];
 
-/// Steps or tests that passed, failed, or could not be made here.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// How many passed.
-    pub passed: usize,
-    /// How many did not.
-    pub failed: usize,
-    /// How many could not be made here.
-    pub skipped: usize,
-}
-
-impl std::fmt::Display for Tally {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { passed, failed, skipped } = self;
-        write!(f, "{passed} passed, {failed} failed, {skipped} skipped")
-    }
-}
-
 /// Runs lint by itself. `true` if all passed.
 ///
 /// # Errors
@@ -87,8 +70,8 @@ impl std::fmt::Display for Tally {
 pub fn lint(args: &LintArgs) -> Result<bool> {
     let tools = setup::ensure(&args.setup.wishes())?;
     let tally = steps(&tools, args.update_census)?;
-    println!("lint: {} passed, {} failed", tally.passed, tally.failed);
-    Ok(tally.failed == 0)
+    println!("lint: {} passed, {} failed", tally.passed, tally.failed.len());
+    Ok(tally.failed.is_empty())
 }
 
 /// Runs every step.
@@ -102,25 +85,10 @@ pub fn steps(tools: &Tools, update_census: bool) -> Result<Tally> {
     let mut tally = Tally::default();
     for (name, step) in STEPS {
         process::check_interrupt()?;
-        match step(&context) {
-            Ok(remark) => {
-                tally.passed += 1;
-                println!("lint: {name}: ok{}", indent(&remark));
-            }
-            Err(error) => {
-                tally.failed += 1;
-                println!("lint: {name}: FAILED{}", indent(&format!("{error:#}")));
-            }
-        }
+        let came = step(&context).map_err(|error| format!("{error:#}"));
+        tally.take(&format!("lint: {name}"), came);
     }
     Ok(tally)
-}
-
-fn indent(text: &str) -> String {
-    if text.is_empty() {
-        return String::new();
-    }
-    text.trim_end().lines().map(|line| format!("\n    {line}")).collect()
 }
 
 fn rustfmt() -> Result<String> {

@@ -21,11 +21,11 @@ use console::Term;
 
 use crate::claim::Claim;
 use crate::cli::MutantsArgs;
-use crate::lint::Tally;
 use crate::process;
 use crate::setup::compiler::Choice;
 use crate::setup::{self, Tools};
 use crate::soak;
+use crate::tally::Tally;
 use crate::workspace::{short, target_dir};
 use report::About;
 use table::{BUGS, Bug, ON_FAKES, OnFake};
@@ -56,7 +56,7 @@ pub fn mutants(args: &MutantsArgs) -> Result<bool> {
         write_report(path, args, &tools, &rows, &on_fakes)?;
     }
     println!("{}", report::closing_line(&rows, &on_fakes));
-    Ok(tally(&rows, &on_fakes).failed == 0)
+    Ok(tally(&rows, &on_fakes).failed.is_empty())
 }
 
 /// The same as a part of `cargo xtask test`: every bug is a test.
@@ -71,9 +71,15 @@ pub fn as_tests(tools: &Tools, compiler: Choice) -> Result<Tally> {
 
 /// Counts what was caught as meant, and what was not.
 fn tally(rows: &[Row], on_fakes: &[fakes::Row]) -> Tally {
-    let passed = rows.iter().filter(|row| row.is_good()).count()
-        + on_fakes.iter().filter(|row| row.wrong.is_none()).count();
-    Tally { passed, failed: rows.len() + on_fakes.len() - passed, skipped: 0 }
+    let of_row = |row: &Row| {
+        (!row.is_good()).then(|| format!("mutants: {}: {}", row.bug.name, row.wrong.join("; ")))
+    };
+    let of_fake = |row: &fakes::Row| {
+        row.wrong.as_ref().map(|why| format!("mutants: {}: {why}", row.bug.name))
+    };
+    let failed: Vec<String> =
+        rows.iter().filter_map(of_row).chain(on_fakes.iter().filter_map(of_fake)).collect();
+    Tally { passed: rows.len() + on_fakes.len() - failed.len(), failed, skipped: 0 }
 }
 
 /// Tries these bugs, one after the other, and shows what came of them.

@@ -9,9 +9,9 @@ use comfy_table::{ColumnConstraint, ContentArrangement, Row as Line, Table, Widt
 use super::table::{BUGS, ON_FAKES};
 use super::trial::Row;
 use super::{fakes, tally};
-use crate::lint::Tally;
 use crate::show;
 use crate::soak::summary::{markdown_cell, markdown_facts};
+use crate::tally::Tally;
 
 /// The columns, as the terminal and the report show them.
 const COLUMNS: [&str; 6] = ["bug", "caught by", "boots", "time", "control", "diagnosis"];
@@ -124,6 +124,7 @@ pub fn wrong(rows: &[Row]) -> Vec<String> {
 #[must_use]
 pub fn closing_line(rows: &[Row], on_fakes: &[fakes::Row]) -> String {
     let Tally { passed, failed, .. } = tally(rows, on_fakes);
+    let failed = failed.len();
     format!("{} bugs: {passed} caught as meant, {failed} not", passed + failed)
 }
 

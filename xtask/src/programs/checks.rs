@@ -8,10 +8,10 @@ use std::path::Path;
 use anyhow::{Context as _, Result, ensure};
 
 use super::{archive, build, build_in, names, names_in, template};
-use crate::lint::Tally;
 use crate::process;
 use crate::setup::Tools;
 use crate::setup::compiler::Compiler;
+use crate::tally::Tally;
 use crate::workspace::{root, target_dir};
 
 /// A check and its name.
@@ -32,16 +32,8 @@ pub fn all(tools: &Tools) -> Result<Tally> {
     let mut tally = Tally::default();
     for (name, check) in CHECKS {
         process::check_interrupt()?;
-        match check(&tools.compiler) {
-            Ok(remark) => {
-                tally.passed += 1;
-                println!("programs: {name}: ok, {remark}");
-            }
-            Err(error) => {
-                tally.failed += 1;
-                println!("programs: {name}: FAILED {error:#}");
-            }
-        }
+        let came = check(&tools.compiler).map_err(|error| format!("{error:#}"));
+        tally.take(&format!("programs: {name}"), came);
     }
     Ok(tally)
 }

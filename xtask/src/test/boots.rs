@@ -21,7 +21,6 @@ use crate::claim::Claim;
 use crate::cli::{BootArgs, BuildArgs, DiskArgs, MachineArgs, SetupArgs, WorkloadArgs};
 use crate::console::Line;
 use crate::gdb_test;
-use crate::lint::Tally;
 use crate::process;
 use crate::qemu::cpu;
 use crate::record::Record;
@@ -29,6 +28,7 @@ use crate::schedule::Plan;
 use crate::setup::Tools;
 use crate::setup::compiler::Choice;
 use crate::spec::MemorySize;
+use crate::tally::Tally;
 use crate::tree::Tree;
 use crate::watchdog::DEFAULT_TIMEOUT;
 use crate::workspace::{short, target_dir};
@@ -41,31 +41,25 @@ const SEED: u64 = 1;
 /// # Errors
 /// When the kernel cannot be built, or the user interrupts.
 pub fn all(tools: &Tools, only: Option<&str>) -> Result<Tally> {
+    let mut tally = Tally::default();
     let kernel = match build::kernel(&tools.compiler, &Profile::default()) {
         Ok(kernel) => kernel,
         Err(error) => {
-            println!("boot: the kernel: FAILED {error:#}");
-            return Ok(Tally { failed: 1, ..Tally::default() });
+            tally.take("boot: the kernel", Err(format!("{error:#}")));
+            return Ok(tally);
         }
     };
     let claim = Claim::wait(&target_dir().join("test"))?;
     claim.clear()?;
     let kernel = kernel.keep_copy(claim.dir())?;
-    let mut tally = Tally::default();
     let wanted = |name: &str| only.is_none_or(|only| name.contains(only));
     let mut skipped = 0;
     let mut report = |name: &str, start: Instant, result: Result<String, String>| {
         let took = start.elapsed().as_secs_f32();
-        match result {
-            Ok(remark) => {
-                tally.passed += 1;
-                println!("boot: {name}: ok, {remark} ({took:.1} s)");
-            }
-            Err(why) => {
-                tally.failed += 1;
-                println!("boot: {name}: FAILED ({took:.1} s)\n    {}", why.replace('\n', "\n    "));
-            }
-        }
+        let came = result
+            .map(|remark| format!("{remark} ({took:.1} s)"))
+            .map_err(|why| format!("{why}\nafter {took:.1} s"));
+        tally.take(&format!("boot: {name}"), came);
     };
     for case in CASES.iter().filter(|case| wanted(case.name)) {
         process::check_interrupt()?;

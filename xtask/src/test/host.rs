@@ -8,9 +8,10 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result};
 
-use crate::lint::{Tally, host_crates};
+use crate::lint::host_crates;
 use crate::process;
 use crate::setup::compiler::own_cargo;
+use crate::tally::Tally;
 use crate::workspace::target_dir;
 
 /// The package of the models.
@@ -55,12 +56,17 @@ fn counted(command: &mut Command) -> Result<Tally> {
     let good = child.wait()?.success();
     process::check_interrupt()?;
     let mut tally = count.tally;
-    if !good && tally.failed == 0 {
-        println!("`{}` failed: counted as one failed test", process::line(command));
-        tally.failed = 1;
-    } else if good && tally.passed == 0 {
-        println!("`{}` ran no test: counted as one failed test", process::line(command));
-        tally.failed = 1;
+    let what = process::line(command);
+    let why = match tally.failed.is_empty() {
+        true if !good => Some(format!("`{what}` failed: counted as one failed test")),
+        true if tally.passed == 0 => {
+            Some(format!("`{what}` ran no test: counted as one failed test"))
+        }
+        _ => None,
+    };
+    if let Some(why) = why {
+        println!("{why}");
+        tally.failed.push(why);
     }
     Ok(tally)
 }
@@ -68,11 +74,18 @@ fn counted(command: &mut Command) -> Result<Tally> {
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Count {
     tally: Tally,
+    /// Tests of this binary that were said to have failed.
+    named: Vec<String>,
 }
 
 impl Count {
-    /// Takes in `test result: ok. 3 passed; 0 failed; 1 ignored; …`.
+    /// Takes in `test result: ok. 3 passed; 0 failed; 1 ignored; …`, and before it
+    /// what failed.
     fn line(&mut self, line: &str) {
+        if let Some(name) = line.strip_prefix("test ").and_then(|it| it.strip_suffix(" ... FAILED"))
+        {
+            self.named.push(format!("test {name}: FAILED"));
+        }
         let Some(result) = line.strip_prefix("test result: ") else { return };
         let Some((_, counts)) = result.split_once(". ") else { return };
         for count in counts.split(';') {
@@ -80,11 +93,18 @@ impl Count {
             let Some(number) = words.next().and_then(|n| n.parse::<usize>().ok()) else { continue };
             match words.next() {
                 Some("passed") => self.tally.passed += number,
-                Some("failed") => self.tally.failed += number,
+                Some("failed") => self.failed(number),
                 Some("ignored") => self.tally.skipped += number,
                 _ => {}
             }
         }
+    }
+
+    /// So many have failed: those that were named, and the rest without a name.
+    fn failed(&mut self, number: usize) {
+        let mut named = std::mem::take(&mut self.named);
+        named.resize(number, "a test: FAILED".to_owned());
+        self.tally.failed.append(&mut named);
     }
 }
 
@@ -97,22 +117,24 @@ mod tests {
         let mut count = Count::default();
         count.line("running 3 tests");
         count.line("test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s");
+        count.line("test that::fails ... FAILED");
         count.line("test result: FAILED. 5 passed; 2 failed; 0 ignored; 0 measured; 1 filtered out; finished in 0.00s");
         count.line("noise: 7 passed; 9 failed");
-        assert_eq!(count, Count { tally: Tally { passed: 8, failed: 2, skipped: 1 } });
+        assert_eq!((count.tally.passed, count.tally.skipped), (8, 1));
+        assert_eq!(count.tally.failed, ["test that::fails: FAILED", "a test: FAILED"]);
     }
 
     #[test]
     fn a_run_that_fails_without_a_failed_test_is_a_failure() {
         let fails = counted(Command::new("sh").args(["-c", "exit 1"])).expect("sh");
-        assert_eq!(fails, Tally { passed: 0, failed: 1, skipped: 0 });
+        assert_eq!(fails.to_string(), "0 passed, 1 failed, 0 skipped");
         let nothing = counted(Command::new("sh").args(["-c", "exit 0"])).expect("sh");
-        assert_eq!(nothing, Tally { passed: 0, failed: 1, skipped: 0 });
+        assert_eq!(nothing.to_string(), "0 passed, 1 failed, 0 skipped");
         let text = "echo 'test result: ok. 2 passed; 0 failed; 0 ignored'";
         let good = counted(Command::new("sh").args(["-c", text])).expect("sh");
-        assert_eq!(good, Tally { passed: 2, failed: 0, skipped: 0 });
+        assert_eq!(good.to_string(), "2 passed, 0 failed, 0 skipped");
         let died =
             counted(Command::new("sh").args(["-c", &format!("{text}; exit 1")])).expect("sh");
-        assert_eq!(died, Tally { passed: 2, failed: 1, skipped: 0 });
+        assert_eq!(died.to_string(), "2 passed, 1 failed, 0 skipped");
     }
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `cargo xtask test`: everything the project can check, one part after the
-//! other. A part that fails does not stop the next. The last line says how
-//! many tests passed, failed and could not be made here: a check that was
-//! skipped is no check that passed.
+//! other. A part that fails does not stop the next. What failed is said once
+//! more at the end, and the last line says how many tests passed, failed and
+//! could not be made here: a check that was skipped is no check that passed.
 
 pub mod boots;
 pub mod disks;
@@ -22,11 +22,12 @@ use clap::ValueEnum;
 
 use crate::bench;
 use crate::cli::TestArgs;
-use crate::lint::{self, Tally};
+use crate::lint;
 use crate::mutants;
 use crate::process;
 use crate::programs;
 use crate::setup::{self, Tools};
+use crate::tally::Tally;
 
 /// The parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -51,14 +52,6 @@ pub enum Part {
 const PARTS: &[Part] =
     &[Part::Lint, Part::Host, Part::Programs, Part::Model, Part::Boot, Part::Bench, Part::Mutants];
 
-impl std::ops::AddAssign for Tally {
-    fn add_assign(&mut self, other: Self) {
-        self.passed += other.passed;
-        self.failed += other.failed;
-        self.skipped += other.skipped;
-    }
-}
-
 /// Runs the parts that are asked for. `true` if nothing failed.
 ///
 /// # Errors
@@ -72,7 +65,7 @@ pub fn test(args: &TestArgs) -> Result<bool> {
         println!("\n== {part:?}");
         let tally = one(*part, args, &tools)?;
         process::check_interrupt()?;
-        table.push((part, tally, start.elapsed()));
+        table.push((part, tally.clone(), start.elapsed()));
         total += tally;
     }
     println!("\npart      passed  failed  skipped     time");
@@ -80,10 +73,11 @@ pub fn test(args: &TestArgs) -> Result<bool> {
         let name = format!("{part:?}").to_lowercase();
         let Tally { passed, failed, skipped } = tally;
         let took = took.as_secs_f32();
-        println!("{name:<8} {passed:>7} {failed:>7} {skipped:>8} {took:>6.0} s");
+        println!("{name:<8} {passed:>7} {:>7} {skipped:>8} {took:>6.0} s", failed.len());
     }
+    total.show_failed();
     println!("\n{total}");
-    Ok(total.failed == 0 && total.passed > 0)
+    Ok(total.failed.is_empty() && total.passed > 0)
 }
 
 fn one(part: Part, args: &TestArgs, tools: &Tools) -> Result<Tally> {
@@ -95,17 +89,5 @@ fn one(part: Part, args: &TestArgs, tools: &Tools) -> Result<Tally> {
         Part::Boot => boots::all(tools, args.boot.as_deref()),
         Part::Bench => bench::as_test(tools),
         Part::Mutants => mutants::as_tests(tools, args.setup.compiler),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_last_line_counts_what_was_skipped() {
-        let mut total = Tally { passed: 3, ..Tally::default() };
-        total += Tally { passed: 2, failed: 1, skipped: 4 };
-        assert_eq!(total.to_string(), "5 passed, 1 failed, 4 skipped");
     }
 }
