@@ -2,6 +2,8 @@
 //! Builds the kernel image and says exactly which one it is.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use sha2::{Digest as _, Sha256};
@@ -15,6 +17,9 @@ pub const PACKAGE: &str = "skimmer-image";
 
 /// The kernel's binary.
 const BINARY: &str = "skimmer";
+
+/// What a build beside other work may take.
+const LIMIT: Duration = Duration::from_mins(30);
 
 /// How the kernel is built.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -62,15 +67,26 @@ impl Kernel {
 /// # Errors
 /// When the compiler fails; it has said why.
 pub fn kernel(compiler: &Compiler, profile: &Profile) -> Result<Kernel> {
-    kernel_in(compiler, profile, &compiler.target_dir())
+    let target = compiler.target_dir();
+    process::run(&mut cargo(compiler, profile, &target)).context("cannot build the kernel")?;
+    built(profile, &target)
 }
 
-/// The same, with the output in `target`, so that what is built elsewhere
-/// stays as it is.
+/// The same with the output in `target`, beside other work: nothing is said, and
+/// the compiler takes what time others leave it.
 ///
 /// # Errors
-/// As [`kernel`].
-pub fn kernel_in(compiler: &Compiler, profile: &Profile, target: &Path) -> Result<Kernel> {
+/// When the compiler fails, with what it says.
+pub fn kernel_aside(compiler: &Compiler, profile: &Profile, target: &Path) -> Result<Kernel> {
+    let command = process::gently(&cargo(compiler, profile, target));
+    let output = process::output_within(&command, LIMIT)?.context("the compiler took too long")?;
+    if !output.status.success() {
+        bail!("cannot build the kernel: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    built(profile, target)
+}
+
+fn cargo(compiler: &Compiler, profile: &Profile, target: &Path) -> Command {
     let mut command = compiler.cargo_into("build", target);
     command.args(["--package", PACKAGE, "--bin", BINARY]);
     if !profile.debug {
@@ -79,7 +95,11 @@ pub fn kernel_in(compiler: &Compiler, profile: &Profile, target: &Path) -> Resul
     if !profile.features.is_empty() {
         command.arg("--features").arg(profile.features.join(","));
     }
-    process::run(&mut command).context("cannot build the kernel")?;
+    command
+}
+
+/// What cargo has left.
+fn built(profile: &Profile, target: &Path) -> Result<Kernel> {
     let folder = if profile.debug { "debug" } else { "release" };
     let elf = target.join(KERNEL_TARGET).join(folder).join(BINARY);
     if !elf.is_file() {

@@ -6,7 +6,7 @@
 //! until it was waited for, is killed when its `Group` is dropped, when the
 //! user interrupts, and (where `setpriv` exists) when this process dies.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -159,10 +159,23 @@ fn id_of(child: &Child) -> i32 {
 fn die_with_parent(command: &Command) -> Command {
     static SETPRIV: OnceLock<Option<PathBuf>> = OnceLock::new();
     let wrapper = SETPRIV.get_or_init(|| find_program("setpriv"));
+    let mut wrapped = behind(wrapper.as_deref(), &["--pdeathsig", "KILL", "--"], command);
+    wrapped.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    wrapped
+}
+
+/// The same command, in what time others leave, where `nice` exists.
+#[must_use]
+pub fn gently(command: &Command) -> Command {
+    behind(find_program("nice").as_deref(), &["-n", "19"], command)
+}
+
+/// The same command behind another that starts it, if there is one.
+fn behind(wrapper: Option<&Path>, options: &[&str], command: &Command) -> Command {
     let mut wrapped = match wrapper {
-        Some(setpriv) => {
-            let mut wrapped = Command::new(setpriv);
-            wrapped.args(["--pdeathsig", "KILL", "--"]).arg(command.get_program());
+        Some(wrapper) => {
+            let mut wrapped = Command::new(wrapper);
+            wrapped.args(options).arg(command.get_program());
             wrapped
         }
         None => Command::new(command.get_program()),
@@ -177,7 +190,6 @@ fn die_with_parent(command: &Command) -> Command {
     if let Some(dir) = command.get_current_dir() {
         wrapped.current_dir(dir);
     }
-    wrapped.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     wrapped
 }
 

@@ -8,11 +8,11 @@
 
 pub mod check;
 pub mod fakes;
+pub mod kernels;
 pub mod report;
 pub mod table;
 pub mod trial;
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 
@@ -27,6 +27,7 @@ use crate::setup::{self, Tools};
 use crate::soak;
 use crate::tally::Tally;
 use crate::workspace::{short, target_dir};
+use kernels::Kernels;
 use report::About;
 use table::{BUGS, Bug, ON_FAKES, OnFake};
 use trial::{Row, Trials};
@@ -51,7 +52,12 @@ pub fn mutants(args: &MutantsArgs) -> Result<bool> {
     let bugs: Vec<&'static Bug> = BUGS.iter().filter(|bug| asked(bug.name)).collect();
     let on_fakes: Vec<&'static OnFake> = ON_FAKES.iter().filter(|bug| asked(bug.name)).collect();
     let on_fakes = fakes::try_all(&on_fakes)?;
-    let rows = try_all(&tools, args.setup.compiler, &bugs, args.boots, args.seed)?;
+    let kernels = Kernels::of(&tools.compiler, &bugs);
+    let how = How { compiler: args.setup.compiler, boots: args.boots, seed: args.seed };
+    let rows = std::thread::scope(|scope| {
+        let _building = kernels.begin(scope);
+        try_all(&tools, &kernels, &bugs, &how)
+    })?;
     if let Some(path) = &args.report {
         write_report(path, args, &tools, &rows, &on_fakes)?;
     }
@@ -63,10 +69,24 @@ pub fn mutants(args: &MutantsArgs) -> Result<bool> {
 ///
 /// # Errors
 /// As [`mutants`].
-pub fn as_tests(tools: &Tools, compiler: Choice) -> Result<Tally> {
+pub fn as_tests(tools: &Tools, compiler: Choice, kernels: &Kernels<'_>) -> Result<Tally> {
     let on_fakes = fakes::try_all(&ON_FAKES.iter().collect::<Vec<_>>())?;
-    let rows = try_all(tools, compiler, &BUGS.iter().collect::<Vec<_>>(), BOOTS, SEED)?;
+    let how = How { compiler, boots: BOOTS, seed: SEED };
+    let rows = try_all(tools, kernels, &all(), &how)?;
     Ok(tally(&rows, &on_fakes))
+}
+
+/// Every bug that is built into kernels.
+#[must_use]
+pub fn all() -> Vec<&'static Bug> {
+    BUGS.iter().collect()
+}
+
+/// How bugs are tried.
+struct How {
+    compiler: Choice,
+    boots: u32,
+    seed: u64,
 }
 
 /// Counts what was caught as meant, and what was not.
@@ -85,18 +105,17 @@ fn tally(rows: &[Row], on_fakes: &[fakes::Row]) -> Tally {
 /// Tries these bugs, one after the other, and shows what came of them.
 fn try_all(
     tools: &Tools,
-    compiler: Choice,
+    kernels: &Kernels<'_>,
     bugs: &[&'static Bug],
-    boots: u32,
-    seed: u64,
+    how: &How,
 ) -> Result<Vec<Row>> {
     if bugs.is_empty() {
         return Ok(Vec::new());
     }
     let claim = Claim::wait(&target_dir().join("mutants").join("boots"))?;
     claim.clear()?;
-    let mut trials =
-        Trials { tools, compiler, boots, seed, dir: claim.dir(), good: BTreeMap::new() };
+    let How { compiler, boots, seed } = *how;
+    let trials = Trials { tools, compiler, boots, seed, dir: claim.dir(), kernels };
     let mut rows = Vec::new();
     for (number, bug) in (1..).zip(bugs) {
         process::check_interrupt()?;

@@ -2,20 +2,19 @@
 //! One bug's trial: its kernel is built and booted until it fails, then the
 //! good kernel is booted with the same seeds; one with a delay in it, with all.
 //!
-//! State: the good kernels that were built, and their directory. Invariant:
-//! nothing is tried again, whatever went wrong is a reason in the [`Row`], and
-//! a row without a reason is a bug that was caught as meant.
+//! Invariant: nothing is tried again, whatever went wrong is a reason in the
+//! [`Row`], and a row without a reason is a bug that was caught as meant.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
 use super::check::{Catch, Check, one_line};
+use super::kernels::{Built, Kernels};
 use super::table::{Bug, DELAY_MARK, MARK, build_args, has_mark};
 use crate::boot::{Boot, Booted, boot};
-use crate::build::{self, Kernel};
+use crate::build::Kernel;
 use crate::cli::BootArgs;
 use crate::process;
 use crate::record::Record;
@@ -90,8 +89,8 @@ pub struct Trials<'a> {
     pub seed: u64,
     /// Where the boots leave their files.
     pub dir: &'a Path,
-    /// The good kernels, by name.
-    pub good: BTreeMap<String, Kernel>,
+    /// The kernels, with bugs and without.
+    pub kernels: &'a Kernels<'a>,
 }
 
 impl Trials<'_> {
@@ -99,7 +98,7 @@ impl Trials<'_> {
     ///
     /// # Errors
     /// When a boot cannot be made at all, or the user interrupts.
-    pub fn run(&mut self, bug: &'static Bug) -> Result<Row> {
+    pub fn run(&self, bug: &'static Bug) -> Result<Row> {
         let mut row = Row::new(bug);
         let Some(kernel) = self.mutant(&mut row)? else { return Ok(row) };
         self.hunt(&mut row, &kernel)?;
@@ -110,7 +109,7 @@ impl Trials<'_> {
     /// The kernel with the bug in it; `None` if there is none.
     fn mutant(&self, row: &mut Row) -> Result<Option<Kernel>> {
         let bug = row.bug;
-        let kernel = match self.build(&bug.feature(), vec![bug.feature()])? {
+        let kernel = match self.built(&bug.feature())? {
             Ok(kernel) => kernel,
             Err(why) => {
                 row.wrong.push(format!("does not build: {why}"));
@@ -125,26 +124,8 @@ impl Trials<'_> {
         Ok(None)
     }
 
-    /// Builds a kernel and keeps a copy under `name`. `Ok(Err)`: the compiler
-    /// refused, and has said why.
-    fn build(&self, name: &str, features: Vec<String>) -> Result<Result<Kernel, String>> {
-        let compiler = &self.tools.compiler;
-        let target = compiler.target_dir().join("mutants");
-        let profile = build_args(features).profile();
-        let built = build::kernel_in(compiler, &profile, &target);
-        process::check_interrupt()?;
-        match built {
-            Ok(kernel) => {
-                let dir = self.dir.join("kernels").join(name);
-                std::fs::create_dir_all(&dir)?;
-                Ok(Ok(kernel.keep_copy(&dir)?))
-            }
-            Err(why) => Ok(Err(one_line(&format!("{why:#}")))),
-        }
-    }
-
     /// Boots the kernel with the bug until a boot fails.
-    fn hunt(&mut self, row: &mut Row, kernel: &Kernel) -> Result<()> {
+    fn hunt(&self, row: &mut Row, kernel: &Kernel) -> Result<()> {
         let bug = row.bug;
         for number in 0..self.boots {
             let seed = derive_seed(self.seed, number);
@@ -175,7 +156,7 @@ impl Trials<'_> {
     }
 
     /// What is seen of a bug only beside the good kernel: the boot passed.
-    fn beside(&mut self, row: &mut Row, booted: &Booted, number: u32) -> Result<Option<Catch>> {
+    fn beside(&self, row: &mut Row, booted: &Booted, number: u32) -> Result<Option<Catch>> {
         if !matches!(row.bug.check, Check::Cost { .. }) {
             return Ok(None);
         }
@@ -193,7 +174,7 @@ impl Trials<'_> {
 
     /// Boots the good kernel with the seeds of the other, and with all of them
     /// if it has a delay.
-    fn control(&mut self, row: &mut Row) -> Result<()> {
+    fn control(&self, row: &mut Row) -> Result<()> {
         let bug = row.bug;
         let kernel = match self.good_kernel(bug)? {
             Ok(kernel) => kernel,
@@ -222,13 +203,17 @@ impl Trials<'_> {
         Ok(())
     }
 
-    /// The good kernel for a bug, built once. `Ok(Err)`: there is none.
-    fn good_kernel(&mut self, bug: &Bug) -> Result<Result<Kernel, String>> {
+    /// A kernel by its name. `Ok(Err)`: the compiler refused, and has said why.
+    fn built(&self, name: &str) -> Result<Built> {
+        let built = self.kernels.wait(name);
+        process::check_interrupt()?;
+        Ok(built)
+    }
+
+    /// The good kernel for a bug. `Ok(Err)`: there is none.
+    fn good_kernel(&self, bug: &Bug) -> Result<Built> {
         let name = bug.control_name();
-        if let Some(kernel) = self.good.get(&name) {
-            return Ok(Ok(kernel.clone()));
-        }
-        let kernel = match self.build(&name, bug.delay().into_iter().collect())? {
+        let kernel = match self.built(&name)? {
             Ok(kernel) => kernel,
             Err(why) => return Ok(Err(format!("the good kernel ({name}) does not build: {why}"))),
         };
@@ -241,7 +226,6 @@ impl Trials<'_> {
         if has_mark(&elf, DELAY_MARK, bug.name) != bug.delay().is_some() {
             return Ok(Err(format!("the good kernel ({name}) does not contain just its delay")));
         }
-        self.good.insert(name, kernel.clone());
         Ok(Ok(kernel))
     }
 

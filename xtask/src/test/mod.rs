@@ -23,7 +23,7 @@ use clap::ValueEnum;
 use crate::bench;
 use crate::cli::TestArgs;
 use crate::lint;
-use crate::mutants;
+use crate::mutants::{self, kernels::Kernels};
 use crate::process;
 use crate::programs;
 use crate::setup::{self, Tools};
@@ -52,22 +52,39 @@ pub enum Part {
 const PARTS: &[Part] =
     &[Part::Lint, Part::Host, Part::Programs, Part::Model, Part::Boot, Part::Bench, Part::Mutants];
 
+impl Part {
+    /// Whether it mostly waits for boots, and leaves time to build kernels for those
+    /// to come.
+    const fn leaves_time(self) -> bool {
+        matches!(self, Self::Boot | Self::Mutants)
+    }
+}
+
 /// Runs the parts that are asked for. `true` if nothing failed.
 ///
 /// # Errors
 /// When it cannot run at all, or the user interrupts.
 pub fn test(args: &TestArgs) -> Result<bool> {
     let tools = setup::ensure(&args.setup.wishes())?;
+    let is_wanted = |part: &Part| args.only.is_empty() || args.only.contains(part);
     let mut total = Tally::default();
     let mut table = Vec::new();
-    for part in PARTS.iter().filter(|part| args.only.is_empty() || args.only.contains(part)) {
-        let start = Instant::now();
-        println!("\n== {part:?}");
-        let tally = one(*part, args, &tools)?;
-        process::check_interrupt()?;
-        table.push((part, tally.clone(), start.elapsed()));
-        total += tally;
-    }
+    let kernels = Kernels::of(&tools.compiler, &mutants::all());
+    std::thread::scope(|scope| {
+        let mut building = None;
+        for part in PARTS.iter().filter(|part| is_wanted(part)) {
+            if part.leaves_time() && is_wanted(&Part::Mutants) && building.is_none() {
+                building = Some(kernels.begin(scope));
+            }
+            let start = Instant::now();
+            println!("\n== {part:?}");
+            let tally = one(*part, args, &tools, &kernels)?;
+            process::check_interrupt()?;
+            table.push((part, tally.clone(), start.elapsed()));
+            total += tally;
+        }
+        anyhow::Ok(())
+    })?;
     println!("\npart      passed  failed  skipped     time");
     for (part, tally, took) in table {
         let name = format!("{part:?}").to_lowercase();
@@ -80,7 +97,7 @@ pub fn test(args: &TestArgs) -> Result<bool> {
     Ok(total.failed.is_empty() && total.passed > 0)
 }
 
-fn one(part: Part, args: &TestArgs, tools: &Tools) -> Result<Tally> {
+fn one(part: Part, args: &TestArgs, tools: &Tools, kernels: &Kernels<'_>) -> Result<Tally> {
     match part {
         Part::Lint => lint::steps(tools, false),
         Part::Host => host::crates(),
@@ -88,6 +105,6 @@ fn one(part: Part, args: &TestArgs, tools: &Tools) -> Result<Tally> {
         Part::Model => host::models(),
         Part::Boot => boots::all(tools, args.boot.as_deref()),
         Part::Bench => bench::as_test(tools),
-        Part::Mutants => mutants::as_tests(tools, args.setup.compiler),
+        Part::Mutants => mutants::as_tests(tools, args.setup.compiler, kernels),
     }
 }
