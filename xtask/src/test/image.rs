@@ -137,6 +137,8 @@ mod tests {
         elf
     }
 
+    type Change = fn(&mut Vec<u8>);
+
     fn with(change: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
         let mut kernel = kernel();
         change(&mut kernel);
@@ -175,7 +177,7 @@ mod tests {
 
     #[test]
     fn what_is_no_kernel_is_refused() {
-        let changes: [(&str, fn(&mut Vec<u8>)); 7] = [
+        let changes: [(&str, Change); 7] = [
             ("of another machine", |k| k[18] = 62),
             ("big-endian", |k| k[5] = 2),
             ("does not begin at its first byte", |k| k[24] = 4),
