@@ -21,6 +21,7 @@ use crate::console::{Console, Line, Text};
 use crate::disk::{self, Checked, Disk, Drive};
 use crate::evidence::{self, file};
 use crate::faults::{self, Programs};
+use crate::image::u_boot::UBoot;
 use crate::inspect::{self, HartCounters};
 use crate::process;
 use crate::programs;
@@ -47,6 +48,8 @@ pub struct Boot<'a> {
     pub machine: Machine,
     /// The kernel.
     pub elf: &'a Path,
+    /// Who starts it, if that is not the firmware.
+    pub u_boot: Option<UBoot>,
     /// The debugger, for evidence.
     pub gdb: &'a Path,
     /// What the guest is asked.
@@ -70,6 +73,7 @@ impl<'a> Boot<'a> {
         Self {
             machine: args.machine.machine(tools, seed),
             elf,
+            u_boot: None,
             gdb: &tools.gdb,
             workload: args.workload.workload(seed),
             dir,
@@ -96,6 +100,15 @@ impl<'a> Boot<'a> {
     #[must_use]
     pub fn bootargs(&self) -> String {
         self.workload.bootargs() + &disk::bootargs(&self.machine.disks)
+    }
+
+    /// Starts the emulator.
+    fn start(&self, ram: Option<&Ram>, drives: &[Drive]) -> Result<Qemu> {
+        if let Some(u_boot) = &self.u_boot {
+            let machine = u_boot.machine(&self.machine);
+            return Qemu::start(&machine, &u_boot.program, "", ram, drives, self.wait);
+        }
+        Qemu::start(&self.machine, self.elf, &self.bootargs(), ram, drives, self.wait)
     }
 
     /// Makes it where nobody looks on, and where it has to pass.
@@ -153,12 +166,10 @@ pub enum Event<'a> {
 pub fn boot(spec: &Boot<'_>, show: &mut dyn FnMut(Event<'_>)) -> Result<Booted> {
     std::fs::create_dir_all(spec.dir)
         .with_context(|| format!("cannot make {}", spec.dir.display()))?;
-    let bootargs = spec.bootargs();
     let root = symbols::physical_address(spec.elf, ROOT_SYMBOL)?;
     let ram = Ram::create(&spec.machine, spec.dir)?;
     let drives = Drive::attach(&spec.machine.disks, spec.dir)?;
-    let mut qemu =
-        Qemu::start(&spec.machine, spec.elf, &bootargs, ram.as_ref(), &drives, spec.wait)?;
+    let mut qemu = spec.start(ram.as_ref(), &drives)?;
     evidence::write(spec.dir, file::QEMU, &format!("{}\n", qemu.command()))?;
     evidence::write(spec.dir, file::REPRODUCE, &format!("{}\n", spec.reproduce))?;
     show(Event::Started(qemu.id()));

@@ -23,6 +23,7 @@ pub mod evidence;
 pub mod faults;
 pub mod gdb;
 pub mod gdb_test;
+pub mod image;
 pub mod inspect;
 pub mod lint;
 pub mod mutants;

@@ -15,11 +15,28 @@
     csrc    sstatus, \temporary
 .endm
 
-# void _start(hartid, device_tree)
+# void _start(hartid, device_tree): the image's first byte. Boot loaders read it
+# as the header of a boot image (Linux, Documentation/arch/riscv/
+# boot-image-header.rst, version 0.2), harts as a jump over it.
 .section .text.entry, "ax"
 .globl _start
 .type _start, @function
 _start:
+.option push
+.option norvc
+    j       first_instruction       # code0
+    nop                             # code1
+.option pop
+    .dword  0x200000                # text_offset: any 2 MiB boundary would do
+    .dword  __image_size            # with .bss
+    .dword  0                       # flags: little-endian
+    .word   2                       # version 0.2
+    .word   0
+    .dword  0
+    .ascii  "RISCV\0\0\0"           # magic, of old
+    .ascii  "RSC\x05"               # magic2, which loaders check
+    .word   0                       # no PE header
+first_instruction:
     csrw    sie, zero
     csrw    sip, zero
     CLEAR_SSTATUS t0

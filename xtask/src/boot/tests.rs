@@ -89,6 +89,7 @@ impl Fake {
             machine: self.machine.clone(),
             // Any ELF does: it has no inspection root, so the console counts.
             elf: Path::new("/proc/self/exe"),
+            u_boot: None,
             gdb: Path::new("/bin/false"),
             workload,
             dir: &self.evidence(),

@@ -28,7 +28,7 @@ pub use boots::{MutantsArgs, RunArgs, SoakArgs, TraceArgs};
 pub use build::BuildArgs;
 pub use disk::DiskArgs;
 pub use machine::{MachineArgs, usual_cpu};
-pub use tool::{BenchArgs, LintArgs, SetupArgs, TestArgs};
+pub use tool::{BenchArgs, ImageArgs, LintArgs, SetupArgs, TestArgs};
 pub use workload::WorkloadArgs;
 
 /// Skimmer's host tool: builds the kernel, boots it in QEMU, and says whether
@@ -83,6 +83,11 @@ pub enum Command {
     },
     /// Builds all programs and packs them (run does this by itself).
     Package(SetupArgs),
+    /// Makes the flat image of the kernel, for a board's boot loader.
+    ///
+    /// It is the linked kernel, byte for byte as it lies in memory, with the
+    /// header of a Linux RISC-V boot image, by which U-Boot's `booti` starts it.
+    Image(ImageArgs),
     /// Opens the debugger on a machine, with commands that know the kernel.
     ///
     /// Starts a boot that waits before its first instruction, or attaches to
@@ -113,6 +118,7 @@ pub fn dispatch(cli: Cli) -> Result<bool> {
         Command::Bench(args) => bench::bench(&args),
         Command::NewProgram { name } => programs::command::new_program(&name),
         Command::Package(args) => programs::command::package(&args.wishes()),
+        Command::Image(args) => crate::image::command::image(&args),
         Command::Gdb(args) => crate::gdb::gdb(&args),
         Command::Lint(args) => crate::lint::lint(&args),
         Command::Test(args) => crate::test::test(&args),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::BuildArgs;
 use super::boot::quoted;
 use crate::setup::Wishes;
 use crate::setup::compiler::Choice;
@@ -36,6 +37,20 @@ impl BenchArgs {
         words.extend(self.setup.words());
         quoted(&words)
     }
+}
+
+/// Options of `image`.
+#[derive(Debug, Args)]
+pub struct ImageArgs {
+    /// How it is built.
+    #[command(flatten)]
+    pub build: BuildArgs,
+    /// What set-up must know.
+    #[command(flatten)]
+    pub setup: SetupArgs,
+    /// The file to write (unless told: target/image/skimmer.img).
+    #[arg(long, short, visible_alias = "out", value_name = "FILE")]
+    pub output: Option<PathBuf>,
 }
 
 /// Options of `lint`.

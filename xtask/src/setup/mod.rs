@@ -29,6 +29,9 @@ const FIRMWARE: &str = "opensbi-riscv64-generic-fw_dynamic.bin";
 /// Debuggers that know the machine, best first. A plain `gdb` may or may not.
 const DEBUGGERS: &[&str] = &["gdb-multiarch", "riscv64-unknown-elf-gdb", "riscv64-linux-gnu-gdb"];
 
+/// U-Boot for `virt`, to be started by firmware in S-mode.
+const U_BOOT: &str = "/usr/lib/u-boot/qemu-riscv64_smode/u-boot.bin";
+
 /// What the user said about set-up.
 #[derive(Clone, Debug, Default)]
 pub struct Wishes {
@@ -55,6 +58,8 @@ pub struct Tools {
     pub compiler: Compiler,
     /// A debugger that knows the machine.
     pub gdb: PathBuf,
+    /// What few need, and was not looked for, may not be installed either.
+    pub no_install: bool,
 }
 
 /// Something that may be missing.
@@ -64,6 +69,7 @@ enum Need {
     Firmware,
     Compiler,
     Gdb,
+    UBoot,
 }
 
 impl Need {
@@ -77,6 +83,7 @@ impl Need {
                  the library sources (rust-src) and lld"
             }
             Self::Gdb => "gdb for RISC-V (gdb-multiarch)",
+            Self::UBoot => "U-Boot for QEMU, in S-mode (u-boot-qemu)",
         }
     }
 
@@ -91,6 +98,7 @@ impl Need {
             }
             Self::Compiler => vec!["rustc", "cargo", "rust-src", "rust-clippy", "lld"],
             Self::Gdb => vec!["gdb-multiarch"],
+            Self::UBoot => vec!["u-boot-qemu"],
         }
     }
 }
@@ -128,6 +136,25 @@ pub fn ensure(wishes: &Wishes) -> Result<Tools> {
     }
 }
 
+/// U-Boot, installed if it is missing. Only some boots need it.
+///
+/// # Errors
+/// As [`ensure`].
+pub fn u_boot(tools: &Tools) -> Result<PathBuf> {
+    let (path, missing) = (PathBuf::from(U_BOOT), [Need::UBoot]);
+    if path.is_file() {
+        return Ok(path);
+    }
+    if tools.no_install || !apt::is_there() {
+        bail!("{}", what_to_install(&missing, apt::is_there()));
+    }
+    install(&missing)?;
+    if !path.is_file() {
+        bail!("after installing, there still is no {U_BOOT}");
+    }
+    Ok(path)
+}
+
 fn describe(tools: &Tools) -> String {
     let gdb = tools.gdb.file_name().unwrap_or_default().to_string_lossy();
     format!("QEMU {} · {} · {gdb}", tools.qemu_version, tools.compiler.version())
@@ -151,7 +178,8 @@ fn look(wishes: &Wishes, fetch: Fetch) -> Result<(Option<Tools>, Vec<Need>)> {
         (Some((qemu, qemu_version)), Some(compiler), Some(gdb)) if missing.is_empty() => {
             let qemu_asked = wishes.qemu.clone();
             let qemu_release = major_minor(&qemu_version).unwrap_or(OLDEST_QEMU);
-            Some(Tools { qemu, qemu_asked, qemu_version, qemu_release, compiler, gdb })
+            let no_install = wishes.no_install;
+            Some(Tools { qemu, qemu_asked, qemu_version, qemu_release, compiler, gdb, no_install })
         }
         _ => None,
     };

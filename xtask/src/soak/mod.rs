@@ -471,6 +471,7 @@ mod tests {
             qemu_release: (7, 2),
             compiler: Compiler::Rustup { version: "1".to_owned() },
             gdb: "gdb".into(),
+            no_install: false,
         };
         let kernel = Kernel { elf: "kernel".into(), identity: "abc".to_owned() };
         let args = arguments(&[]);

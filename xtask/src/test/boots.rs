@@ -9,12 +9,14 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::disks;
 use super::featured;
+use super::image;
 use super::interrupt;
 use super::off_times;
 use super::scenarios::{CASES, Case};
 use super::shortage;
 use super::tour;
-use super::traces;
+use super::traces::{self, Check};
+use super::u_boot;
 use crate::boot::{Boot, Booted, Event, boot};
 use crate::build::{self, Kernel, Profile};
 use crate::claim::Claim;
@@ -35,6 +37,9 @@ use crate::workspace::{short, target_dir};
 
 /// The seed of every boot here. (Soaks are what varies it.)
 const SEED: u64 = 1;
+
+/// Checks that may have to be skipped.
+const CHECKS: &[&[(&str, Check)]] = &[traces::CASES, disks::CASES, image::CASES, u_boot::CASES];
 
 /// Builds the kernel and makes every boot whose name contains `only`.
 ///
@@ -74,7 +79,7 @@ pub fn all(tools: &Tools, only: Option<&str>) -> Result<Tally> {
     for (name, check) in gdb_test::CASES.iter().filter(|(name, _)| wanted(name)) {
         plain(name, &mut report, || gdb_test::run(name, *check, tools, &kernel.elf))?;
     }
-    for (name, check) in traces::CASES.iter().chain(disks::CASES).filter(|(name, _)| wanted(name)) {
+    for (name, check) in CHECKS.iter().copied().flatten().filter(|(name, _)| wanted(name)) {
         process::check_interrupt()?;
         let start = Instant::now();
         match check(tools, &kernel.elf) {

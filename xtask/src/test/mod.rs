@@ -8,12 +8,14 @@ pub mod boots;
 pub mod disks;
 pub mod featured;
 pub mod host;
+pub mod image;
 pub mod interrupt;
 pub mod off_times;
 pub mod scenarios;
 pub mod shortage;
 pub mod tour;
 pub mod traces;
+pub mod u_boot;
 
 use std::time::Instant;
 
