@@ -234,7 +234,7 @@ def looking():
     tables, so it is no good."""
     before = gdb.selected_thread()
     if before is None:
-        raise Unexpected("no machine: `target remote SOCKET` first")
+        raise Unexpected("no machine: attach to one first (`sk-attach SOCKET` of attach.py)")
     if before.is_running():
         raise Unexpected("the machine runs: stop it first")
     frame, language = gdb.selected_frame(), gdb.parameter("language")

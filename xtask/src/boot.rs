@@ -41,6 +41,10 @@ const TURN: Duration = Duration::from_millis(20);
 /// How long the rest of the console may take once the emulator has gone.
 const DRAIN_LIMIT: Duration = Duration::from_secs(2);
 
+/// How long a machine that cannot exit is listened to after its outcome: what
+/// goes wrong in its last steps would be told then.
+const AFTERWARDS: Duration = Duration::from_millis(300);
+
 /// A boot to be made.
 #[derive(Clone, Debug)]
 pub struct Boot<'a> {
@@ -194,6 +198,7 @@ pub fn boot(spec: &Boot<'_>, show: &mut dyn FnMut(Event<'_>)) -> Result<Booted> 
         done: None,
         moved: Instant::now(),
         harts: Vec::new(),
+        told: None,
         evidence: Vec::new(),
     };
     let ending = run.until_it_ends(show)?;
@@ -235,6 +240,8 @@ struct Running<'a> {
     done: Option<Progress>,
     moved: Instant,
     harts: Vec<HartCounters>,
+    /// When a machine without an exit device told its end.
+    told: Option<Instant>,
     evidence: Vec<PathBuf>,
 }
 
@@ -253,7 +260,7 @@ impl Running<'_> {
                 self.drain(show)?;
                 return Ok(self.how_it_exited(status));
             }
-            if !self.spec.machine.has_exit_device() && self.is_over() {
+            if self.is_over() {
                 return Ok(Ending::EndedAfterOutcome);
             }
             if self.qmp.is_none() {
@@ -318,11 +325,14 @@ impl Running<'_> {
         self.sampled = Instant::now();
     }
 
-    /// Whether a machine without an exit device has told its end.
-    fn is_over(&self) -> bool {
+    /// Whether a machine without an exit device told its end a while ago.
+    fn is_over(&mut self) -> bool {
         let ends =
             |r: &Record| matches!(r, Record::End(_) | Record::Panic(_) | Record::BadInput { .. });
-        self.console.records.iter().any(ends)
+        if self.spec.machine.has_exit_device() || !self.console.records.iter().any(ends) {
+            return false;
+        }
+        self.told.get_or_insert_with(Instant::now).elapsed() >= AFTERWARDS
     }
 
     fn how_it_exited(&self, status: std::process::ExitStatus) -> Ending {

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
+use crate::gdb;
 use crate::inspect::HartCounters;
 use crate::process;
 use crate::qemu::qmp::Qmp;
@@ -51,11 +52,13 @@ pub mod file {
 fn debugger(gdb: &Path, elf: &Path, socket: &Path) -> Command {
     let mut command = Command::new(gdb);
     command.args(["-nx", "-batch"]);
+    let [script, attach] = gdb::attach(socket);
     for line in [
         "set pagination off".to_owned(),
         "set confirm off".to_owned(),
         "set width 0".to_owned(),
-        format!("target remote {}", socket.display()),
+        script,
+        attach,
         "info threads".to_owned(),
         format!("thread apply all -s backtrace {DEEPEST}"),
         "thread apply all -s info registers".to_owned(),
@@ -72,7 +75,10 @@ fn debugger(gdb: &Path, elf: &Path, socket: &Path) -> Command {
 #[must_use]
 pub fn attach_line(gdb: &Path, elf: &Path, socket: &Path) -> String {
     let mut command = Command::new(gdb);
-    command.arg(elf).arg("-ex").arg(format!("target remote {}", socket.display()));
+    command.arg(elf);
+    for line in gdb::attach(socket) {
+        command.arg("-ex").arg(line);
+    }
     process::line(&command)
 }
 
@@ -110,7 +116,7 @@ pub fn save_harts(
         Err(error) => format!("the debugger failed: {error:#}\n"),
     };
     save(file::DEBUGGER, &text);
-    saved.extend(crate::gdb::save(dir, gdb, elf, socket));
+    saved.extend(gdb::save(dir, gdb, elf, socket));
     saved
 }
 

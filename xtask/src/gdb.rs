@@ -58,11 +58,21 @@ pub fn script() -> PathBuf {
     root().join("tools/gdb/skimmer.py")
 }
 
+/// What the debugger is told so that it attaches to the harts behind `socket`
+/// that run the kernel.
+#[must_use]
+pub fn attach(socket: &Path) -> [String; 2] {
+    let script = root().join("tools/gdb/attach.py");
+    [format!("source {}", script.display()), format!("sk-attach {}", socket.display())]
+}
+
 /// A debugger on `socket` that knows the kernel's commands.
 fn debugger(gdb: &Path, elf: &Path, socket: &Path) -> Command {
     let mut command = Command::new(gdb);
-    command.args(["-q", "-ex", "set pagination off", "-ex", "set width 0", "-ex"]);
-    command.arg(format!("target remote {}", socket.display()));
+    command.args(["-q", "-ex", "set pagination off", "-ex", "set width 0"]);
+    for line in attach(socket) {
+        command.arg("-ex").arg(line);
+    }
     command.arg("-ex").arg(format!("source {}", script().display()));
     command.arg(elf);
     command

@@ -13,8 +13,12 @@ use anyhow::{Context, Result};
 
 use crate::spec::Machine;
 
-/// Where the memory of QEMU's `virt` begins.
-const VIRT_BASE: u64 = 0x8000_0000;
+/// The machines of QEMU that take all of their memory from a file, and have it
+/// in one piece from [`BASE`] on.
+const MACHINES: &[&str] = &["virt", "sifive_u"];
+
+/// Where that memory begins.
+const BASE: u64 = 0x8000_0000;
 
 /// The file's name in a boot's directory.
 const NAME: &str = "ram";
@@ -40,13 +44,16 @@ pub struct Ram {
 
 impl Ram {
     /// Memory for `machine` in `dir`; `None` where the machine's memory
-    /// begins elsewhere or the user has brought their own.
+    /// may be elsewhere or the user has brought their own.
     ///
     /// # Errors
     /// When the file cannot be made.
     pub fn create(machine: &Machine, dir: &Path) -> Result<Option<Self>> {
         let own = |word: &String| word.contains("memory-backend") || word == "-m";
-        if machine.name() != "virt" || own(&machine.machine) || machine.extra.iter().any(own) {
+        if !MACHINES.contains(&machine.name())
+            || own(&machine.machine)
+            || machine.extra.iter().any(own)
+        {
             return Ok(None);
         }
         // QEMU reads a relative path from where it runs: give it none.
@@ -73,7 +80,7 @@ impl Ram {
 
 impl Memory for Ram {
     fn words(&mut self, address: u64, count: usize) -> Result<Vec<u64>> {
-        let offset = address.checked_sub(VIRT_BASE).context("an address below the memory")?;
+        let offset = address.checked_sub(BASE).context("an address below the memory")?;
         let mut bytes = vec![0; count.checked_mul(size_of::<u64>()).context("too many words")?];
         self.file.read_exact_at(&mut bytes, offset).context("an address beyond the memory")?;
         let (words, _) = bytes.as_chunks();
@@ -115,8 +122,8 @@ pub(crate) mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let mut ram = Ram::create(&small(), dir.path()).expect("made").expect("virt");
         ram.file.write_all_at(&0x1122_3344_5566_7788_u64.to_le_bytes(), 16).expect("room");
-        assert_eq!(ram.words(VIRT_BASE + 8, 2).expect("there"), [0, 0x1122_3344_5566_7788]);
-        for (address, count) in [(0, 1), (VIRT_BASE + 16 * MIB - 8, 2), (u64::MAX, 1)] {
+        assert_eq!(ram.words(BASE + 8, 2).expect("there"), [0, 0x1122_3344_5566_7788]);
+        for (address, count) in [(0, 1), (BASE + 16 * MIB - 8, 2), (u64::MAX, 1)] {
             assert!(ram.words(address, count).is_err(), "{address:#x}");
         }
         let path = ram.path().to_owned();
@@ -130,7 +137,7 @@ pub(crate) mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let none =
             |machine: &Machine| Ram::create(machine, dir.path()).expect("no error").is_none();
-        assert!(none(&Machine { machine: "sifive_u".to_owned(), ..small() }));
+        assert!(none(&Machine { machine: "spike".to_owned(), ..small() }));
         assert!(none(&Machine { machine: "virt,memory-backend=mine".to_owned(), ..small() }));
         assert!(none(&Machine { extra: vec!["-m".to_owned(), "1G".to_owned()], ..small() }));
     }

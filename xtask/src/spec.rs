@@ -7,6 +7,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use skimmer_abi::scenario::Scenario;
 
@@ -34,6 +35,9 @@ pub fn usual_rounds(scenario: Scenario, harts: u32) -> Option<u64> {
         _ => None,
     }
 }
+
+/// Nanoseconds of a tick of the clock of `virt`.
+pub const VIRT_TICK: u64 = 100;
 
 /// What the guest is asked to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -169,15 +173,28 @@ impl Machine {
         self.name() == "virt"
     }
 
-    /// How many harts must come up, where that is known beforehand: those
-    /// that a tree of the user's lets the kernel use, or all of `virt`. Other
-    /// machines have harts without an MMU.
+    /// How many harts must come up, where that is known beforehand: all of
+    /// `virt`, or those that its tree lets the kernel use, the user's or QEMU's
+    /// own (`sifive_u` has a hart without an MMU).
     #[must_use]
     pub fn expected_harts(&self) -> Option<u32> {
-        match &self.dtb {
-            Some(file) => Tree::load(file).and_then(|tree| tree.usable_harts()).ok(),
-            None => (self.name() == "virt").then_some(self.harts),
+        if self.dtb.is_none() && self.name() == "virt" {
+            return Some(self.harts);
         }
+        self.tree().and_then(|tree| tree.usable_harts()).ok()
+    }
+
+    /// Nanoseconds of a tick of its clock, as far as its tree says.
+    #[must_use]
+    pub fn tick(&self) -> u64 {
+        let frequency = self.tree().and_then(|tree| tree.timebase()).ok();
+        let tick = frequency.and_then(|hertz| 1_000_000_000_u64.checked_div(hertz.into()));
+        tick.unwrap_or(VIRT_TICK)
+    }
+
+    /// Its device tree: the user's, or QEMU's own.
+    fn tree(&self) -> Result<Tree> {
+        self.dtb.as_deref().map_or_else(|| Tree::of(self), Tree::load)
     }
 }
 

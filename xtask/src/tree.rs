@@ -111,6 +111,14 @@ impl Tree {
         Ok(harts.values().filter(|hart| hart.mmu && !hart.disabled).count().try_into()?)
     }
 
+    /// Ticks of the harts' clock in a second.
+    ///
+    /// # Errors
+    /// When the tree does not say.
+    pub fn timebase(&self) -> Result<u32> {
+        Ok(u32::from_be_bytes(self.get("/cpus", "timebase-frequency")?.try_into()?))
+    }
+
     /// A tree from its bytes.
     #[must_use]
     pub const fn from_bytes(bytes: Vec<u8>) -> Self {
@@ -301,6 +309,17 @@ mod tests {
         assert_eq!(tree.usable_harts().expect("whole"), 2);
         assert_eq!(small().usable_harts().expect("whole"), 0);
         assert!(Tree { bytes: tree.bytes[..100].to_vec() }.usable_harts().is_err());
+    }
+
+    /// Of its five harts, one has no MMU. (The tests of drivers/fdt say where the
+    /// file is from.)
+    #[test]
+    fn the_tree_of_sifive_u_is_understood() {
+        let bytes = include_bytes!("../../drivers/fdt/tests/trees/qemu-sifive-u-5.dtb");
+        let tree = Tree { bytes: bytes.to_vec() };
+        assert_eq!(tree.usable_harts().expect("whole"), 4);
+        assert_eq!(tree.timebase().expect("whole"), 1_000_000);
+        assert!(small().timebase().is_err());
     }
 
     #[test]

@@ -77,9 +77,14 @@ pub struct Rtc<R> {
 impl<R: Registers> Rtc<R> {
     /// The clock with these registers, silent: no alarm, and the line down.
     pub fn new(registers: R) -> Self {
-        let rtc = Self { registers };
+        let rtc = Self::on(registers);
         rtc.silence();
         rtc
+    }
+
+    /// The clock with these registers, as it is.
+    pub const fn on(registers: R) -> Self {
+        Self { registers }
     }
 
     /// The time, in nanoseconds.

@@ -77,6 +77,17 @@ fn a_new_clock_is_silent() {
 }
 
 #[test]
+fn a_clock_that_is_looked_at_again_keeps_its_alarm() {
+    let fake = Fake::default();
+    let rtc = Rtc::new(&fake);
+    rtc.enable();
+    rtc.set_alarm(100);
+    assert!(Rtc::on(&fake).is_set());
+    fake.pass(100);
+    assert!(fake.line());
+}
+
+#[test]
 fn the_time_is_of_one_moment() {
     let fake = Fake::default();
     fake.now.set(0x1_ffff_fffd);

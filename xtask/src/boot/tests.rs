@@ -227,3 +227,16 @@ fn without_an_exit_device_the_host_ends_the_machine_when_the_outcome_came() {
     assert_eq!(booted.verdict.kind(), None);
     assert!(start.elapsed() < Duration::from_secs(20));
 }
+
+#[test]
+fn without_an_exit_device_what_comes_after_the_outcome_counts() {
+    let mut console = good_console();
+    let last = line(5, Record::BadInput { message: "afterwards" });
+    let mut fake = Fake::new(&console, &format!("sleep 0.05; echo '{last}'; sleep 1000"));
+    fake.machine.machine = "sifive_u".to_owned();
+    assert_eq!(fake.boot(Duration::from_secs(60)).verdict.kind(), Some(Kind::BadInput));
+    console.truncate(4);
+    let mut fake = Fake::new(&console, "exit 0");
+    fake.machine.machine = "sifive_u".to_owned();
+    assert_eq!(fake.boot(Duration::from_secs(60)).verdict.kind(), Some(Kind::NoRecord));
+}

@@ -24,8 +24,9 @@ const MOST_HARTS_WITH_TRIGGERS: u32 = 32;
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Machine")]
 pub struct MachineArgs {
-    /// How many harts.
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = harts)]
+    /// How many harts (sifive_u: 5, of which the first cannot run the kernel).
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = harts,
+          default_value_if("machine", "sifive_u", "5"))]
     pub harts: u32,
     /// How much memory: 256M, 1G.
     #[arg(long, value_name = "SIZE", default_value = "256M")]

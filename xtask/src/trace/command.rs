@@ -38,21 +38,22 @@ pub fn trace(args: &TraceArgs) -> Result<bool> {
         println!("evidence in {}", short(dir));
     }
     if booted.rings.is_empty() {
-        bail!("the trace cannot be read: only `virt` with memory of ours keeps it");
+        bail!("the trace cannot be read: only `virt` and `sifive_u` with memory of ours keep it");
     }
-    let (bytes, counts) = checked(&booted.rings)?;
+    let (bytes, counts) = checked(&booted.rings, spec.machine.tick())?;
     std::fs::write(&args.output, &bytes)
         .with_context(|| format!("cannot write {}", args.output.display()))?;
     println!("{}: {}", args.output.display(), in_words(&booted.rings, &counts));
     Ok(booted.verdict.passed())
 }
 
-/// The trace file, and what is in it when it is read back.
+/// The trace file of a machine with such ticks, and what is in it when it is
+/// read back.
 ///
 /// # Errors
 /// When that is not what the rings hold.
-pub fn checked(rings: &[Ring]) -> Result<(Vec<u8>, Counts)> {
-    let bytes = export(rings);
+pub fn checked(rings: &[Ring], tick: u64) -> Result<(Vec<u8>, Counts)> {
+    let bytes = export(rings, tick);
     let found = parse(&bytes).context("the trace cannot be read back")?;
     let due = expected(rings);
     if (Counts { arrows: 0, ..found }) != due {

@@ -47,9 +47,6 @@ const SLICE_END: u64 = 2;
 const INSTANT: u64 = 3;
 const COUNTER: u64 = 4;
 
-/// Nanoseconds of a tick of `virt`'s `time` register.
-const TICK: u64 = 100;
-
 /// All packets are of one writer.
 const SEQUENCE: u64 = 1;
 
@@ -100,22 +97,22 @@ pub fn merged(rings: &[Ring]) -> Vec<(usize, Record)> {
     all
 }
 
-/// The trace file.
+/// The trace file of a machine whose clock ticks every `tick` nanoseconds.
 #[must_use]
-pub fn export(rings: &[Ring]) -> Vec<u8> {
+pub fn export(rings: &[Ring], tick: u64) -> Vec<u8> {
     let mut writer = Writer::default();
     writer.tracks(rings);
     let records = merged(rings);
     let start = records.first().map_or(0, |(_, record)| record.time);
     for (index, ring) in rings.iter().enumerate() {
         if let Some(first) = ring.records.first() {
-            writer.begin(index, (first.time - start) * TICK, first.thread);
+            writer.begin(index, (first.time - start) * tick, first.thread);
         }
     }
     for (index, record) in &records {
-        writer.record(*index, (record.time - start) * TICK, record);
+        writer.record(*index, (record.time - start) * tick, record);
     }
-    let end = records.last().map_or(0, |(_, record)| (record.time - start) * TICK);
+    let end = records.last().map_or(0, |(_, record)| (record.time - start) * tick);
     for (index, _) in rings.iter().enumerate().filter(|(_, ring)| !ring.records.is_empty()) {
         writer.event(index, end, SLICE_END, Message::default());
     }
@@ -399,7 +396,7 @@ mod tests {
 
     #[test]
     fn what_is_exported_is_read_back() {
-        let counts = parse(&export(&rings())).expect("reads");
+        let counts = parse(&export(&rings(), 100)).expect("reads");
         assert_eq!(Counts { arrows: 0, ..counts }, expected(&rings()));
         assert_eq!((counts.switches, counts.sends, counts.replies, counts.harts), (3, 1, 1, 2));
         assert_eq!(counts.arrows, 1, "the message's arrow ends where its sender goes on");
@@ -416,16 +413,16 @@ mod tests {
             record(5, idle, Event::Switch, 1, ist),
         ];
         let rings = [Ring { hartid: 0, written: 5, records }];
-        let counts = parse(&export(&rings)).expect("reads");
+        let counts = parse(&export(&rings, 100)).expect("reads");
         assert_eq!(Counts { arrows: 0, ..counts }, expected(&rings));
         assert_eq!((counts.wakes, counts.arrows, counts.switches), (1, 1, 2));
     }
 
     #[test]
     fn a_cut_file_is_refused() {
-        let bytes = export(&rings());
+        let bytes = export(&rings(), 100);
         assert!(parse(&bytes[..bytes.len() - 1]).is_err());
-        assert_eq!(parse(&export(&[])).expect("empty"), Counts::default());
+        assert_eq!(parse(&export(&[], 100)).expect("empty"), Counts::default());
     }
 
     #[test]

@@ -66,6 +66,8 @@ pub(super) fn controller(tree: &Fdt<'_>, harts: &[UsableHart]) -> Result<Control
             None => plic.shut(number).map_err(NoController::Context)?,
         }
     }
+    let reached = on_harts.iter().flatten().count();
+    println!("interrupts: a PLIC of {sources} sources, for {reached} of {} harts", harts.len());
     for (hart, _) in harts.iter().zip(&on_harts).filter(|(_, on_hart)| on_hart.is_none()) {
         println!("interrupts: no device can interrupt hart {}", hart.id);
     }

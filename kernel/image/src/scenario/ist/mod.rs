@@ -3,29 +3,33 @@
 //! waits for its interrupt, and looks whether the time has come; again and
 //! again. Before it stays on the hart that was asked for, the source goes round
 //! all the others. Each alarm must wake its thread once, on the hart where the
-//! source is, and no other hart may hear of it.
+//! source is, and no other hart may hear of it. (Where there is no such clock
+//! another device stands in, which interrupts at once: [`device`].)
 //!
 //! With `load=` it tells how long the interrupts on that hart took to their
 //! thread: from the alarm to the thread that looks at the clock. The alarm's
 //! nanoseconds are instructions where the emulator makes them so (`cargo xtask
 //! bench`), and time elsewhere.
 
+mod device;
+
 use alloc::boxed::Box;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use skimmer_abi::record::{Interrupts, Record};
-use skimmer_arch::{console, cpu, mmio::Mmio, time};
+use skimmer_arch::{console, cpu, time};
 use skimmer_core::{
     cmdline::{CommandLine, Load},
     ids::{HartIndex, ThreadId},
 };
 use skimmer_fdt::Fdt;
-use skimmer_goldfish_rtc::{COMPATIBLE, Register, Registers, Rtc};
+
+use device::Device;
 
 use super::{Report, announce, failed, mix, spawn, sum};
 use crate::{
     interrupts::{self, Interrupt},
-    lwkt, platform,
+    lwkt,
     process::counts,
     smp,
 };
@@ -42,36 +46,12 @@ const PRIORITY: u8 = 200;
 /// Of the thread that keeps the hart busy.
 const BUSY_PRIORITY: u8 = 20;
 
-/// An alarm rings after so many nanoseconds at the least, and at the most after
-/// so many more.
-const DELAY: (u64, u64) = (20_000, 200_000);
-
 /// Seconds after which an alarm that has not come will not.
 const PATIENCE: u64 = 2;
 
-/// The alarm clock of the machine.
-#[derive(Clone, Copy, Debug)]
-struct AlarmClock {
-    registers: ClockRegisters,
-    source: u32,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct ClockRegisters(Mmio);
-
-impl Registers for ClockRegisters {
-    fn read(&self, register: Register) -> u32 {
-        self.0.read(register.offset())
-    }
-
-    fn write(&self, register: Register, value: u32) {
-        self.0.write(register.offset(), value);
-    }
-}
-
 pub(super) fn run(line: &CommandLine<'_>, tree: &Fdt<'_>) -> Report {
-    let Some(clock) = AlarmClock::find(tree) else {
-        crate::refuse(&"scenario=ist needs a goldfish-rtc that can interrupt");
+    let Some(device) = Device::find(tree) else {
+        crate::refuse(&"scenario=ist needs a goldfish-rtc or a spare port that can interrupt");
     };
     let services = smp::services();
     let at = chosen(line, services);
@@ -79,7 +59,7 @@ pub(super) fn run(line: &CommandLine<'_>, tree: &Fdt<'_>) -> Report {
     announce(line, services.len(), rounds);
     let strays_before = sum(|hart| &hart.stray_interrupts, |_| true);
     let mut report = Report::default();
-    let visit = |number, alarms| Visit { clock, alarms, seed: mix(line.seed ^ mix(number)) };
+    let visit = |number, alarms| Visit { device, alarms, seed: mix(line.seed ^ mix(number)) };
     for (number, hart) in (0..services.len()).filter(|&hart| hart != at).enumerate() {
         report.add(&visit(number as u64, VISIT).on(services[hart]));
         // What follows would wait for alarms that do not come.
@@ -166,20 +146,6 @@ struct Tally {
     late: u64,
 }
 
-impl AlarmClock {
-    /// The first that interrupts by the kernel's controller.
-    fn find(tree: &Fdt<'_>) -> Option<Self> {
-        tree.find_compatible(COMPATIBLE).find_map(|node| {
-            let registers = Mmio::new(platform::extent(node.registers().ok()?)).ok()?;
-            let interrupt = node.interrupts().next()?.ok()?;
-            let is_usable = registers.size() >= Register::BYTES
-                && interrupts::is_controller(interrupt.controller);
-            let source = interrupt.source().ok()?;
-            is_usable.then_some(Self { registers: ClockRegisters(registers), source })
-        })
-    }
-}
-
 /// The hart that was asked for, or one by the seed, as a place among those that
 /// came up.
 fn chosen(line: &CommandLine<'_>, services: &[ThreadId]) -> usize {
@@ -198,7 +164,7 @@ fn chosen(line: &CommandLine<'_>, services: &[ThreadId]) -> usize {
 
 /// Some alarms on one hart.
 struct Visit {
-    clock: AlarmClock,
+    device: Device,
     alarms: u64,
     seed: u64,
 }
@@ -223,17 +189,16 @@ impl Visit {
     /// The thread.
     fn run(&self) -> Tally {
         let mut tally = Tally::default();
-        let rtc = Rtc::new(self.clock.registers);
-        let Ok(interrupt) = Interrupt::attach(self.clock.source) else {
+        let Ok(interrupt) = Interrupt::attach(self.device.source) else {
             tally.errors = failed("a source that nobody has can be attached", false);
             return tally;
         };
-        let is_refused = Interrupt::attach(self.clock.source).is_err();
+        let is_refused = Interrupt::attach(self.device.source).is_err();
         tally.errors = failed("a source that somebody has cannot be attached", is_refused);
         let before = Heard::now();
-        rtc.enable();
+        self.device.begin();
         for number in 1..=self.alarms {
-            self.alarm(&rtc, &interrupt, mix(self.seed ^ number), &mut tally);
+            self.alarm(&interrupt, mix(self.seed ^ number), &mut tally);
             tally.errors += before.check(number)
                 + failed("each alarm wakes its thread once", interrupt.posts() == number);
             if tally.errors > 0 {
@@ -242,26 +207,18 @@ impl Visit {
             tally.verified = number;
             lwkt::count_work();
         }
-        rtc.silence();
+        self.device.silence();
         tally
     }
 
     /// One alarm.
-    fn alarm(
-        &self,
-        rtc: &Rtc<ClockRegisters>,
-        interrupt: &Interrupt,
-        random: u64,
-        tally: &mut Tally,
-    ) {
-        let (least, more) = DELAY;
-        let at = rtc.now() + least + random % more;
-        rtc.set_alarm(at);
+    fn alarm(&self, interrupt: &Interrupt, random: u64, tally: &mut Tally) {
+        let at = self.device.ring(random);
         let patience = time::now() + PATIENCE * time::ticks_per_second();
         let woke = interrupt.wait(Some(patience));
-        let now = rtc.now();
+        let now = self.device.now();
         // The line is down before the source is unmasked by the next wait.
-        rtc.clear();
+        self.device.clear();
         tally.errors += match woke {
             Ok(()) => failed("no alarm rings early", now >= at),
             // Named by who has heard of it: nobody, or another hart.
