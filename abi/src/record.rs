@@ -155,6 +155,8 @@ pub struct Interrupts {
 pub struct Drives {
     /// How many took part.
     pub drives: u32,
+    /// Queue pairs of all of them.
+    pub queue_pairs: u64,
     /// Reads that were verified.
     pub reads: u64,
     /// Blocks that were verified, every byte of them.
@@ -165,6 +167,8 @@ pub struct Drives {
     pub by_interrupt: u64,
     /// Completions that were found otherwise.
     pub polled: u64,
+    /// Of those, completions of which no interrupt told, though it had time to.
+    pub missed: u64,
     /// Completions that should not have been.
     pub stray: u64,
     /// How often a controller was reset.

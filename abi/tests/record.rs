@@ -67,6 +67,8 @@ fn numbers(n: &[u64; 12]) -> Outcome {
         }),
         drives: (!n[7].is_multiple_of(3)).then_some(Drives {
             drives: n[0] as u32,
+            queue_pairs: n[11],
+            missed: n[10],
             reads: n[1],
             blocks: n[2],
             written: n[3],

@@ -155,19 +155,22 @@ fn outcome_rows(outcome: &Outcome) -> Vec<(&'static str, String)> {
 
 /// What drives did in so many nanoseconds.
 fn drive_rows(told: &Drives, nanos: u64) -> Vec<(&'static str, String)> {
-    let Drives { drives, reads, blocks, written, by_interrupt, polled, stray, resets, .. } = *told;
+    let Drives { drives, reads, blocks, written, by_interrupt, polled, .. } = *told;
+    let Drives { queue_pairs, missed, stray, resets, .. } = *told;
     let Latency { least, median, percent99, most } = told.latency;
     let rate = reads as f64 * 1e9 / nanos.max(1) as f64;
     vec![
         (
             "drives",
             format!(
-                "{drives}: {reads} reads, {rate:.0} in a second of guest time; {blocks} blocks verified, {written} written"
+                "{drives} with {queue_pairs} queue pair(s): {reads} reads, {rate:.0} in a second of guest time; {blocks} blocks verified, {written} written"
             ),
         ),
         (
             "completions",
-            format!("{by_interrupt} by interrupt, {polled} polled, {stray} stray; {resets} resets"),
+            format!(
+                "{by_interrupt} by interrupt, {polled} polled, {missed} missed, {stray} stray; {resets} resets"
+            ),
         ),
         (
             "latency",

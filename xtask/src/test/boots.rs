@@ -8,6 +8,7 @@ use anyhow::{Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::disks;
+use super::drives;
 use super::featured;
 use super::interrupt;
 use super::off_times;
@@ -67,7 +68,7 @@ pub fn all(tools: &Tools, only: Option<&str>) -> Result<Tally> {
             }
         }
     };
-    for case in CASES.iter().filter(|case| wanted(case.name)) {
+    for case in CASES.iter().chain(drives::CASES).filter(|case| wanted(case.name)) {
         process::check_interrupt()?;
         let start = Instant::now();
         match one(case, tools, &kernel) {
