@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use crate::boot::Booted;
 use crate::record::{
-    DiskWritten, Drives, Interrupts, Latency, Outcome, Programs, Record, Shortage, SkipReason,
+    DiskWritten, DriveFault, DriveTold, Drives, Interrupts, Latency, Outcome, Programs, Record,
+    Shortage, SkipReason,
 };
 use crate::symbols::Symbols;
 use crate::trace::rings::digest;
@@ -52,10 +53,32 @@ pub fn record(record: &Record, symbols: Option<&Symbols>) -> String {
         Record::DiskWritten(DiskWritten { drive, first, count, generation }) => format!(
             "disk {drive}: {count} block(s) from {first} on written, generation {generation}"
         ),
+        Record::DriveFault(fault) => drive_fault(fault),
+        Record::DriveTold(told) => drive_told(told),
         Record::End(outcome) => end(outcome),
         Record::BadInput { message } => format!("bad input: {message}"),
         Record::Panic(panic) => crate::evidence::panic_report(panic, symbols).trim_end().to_owned(),
     }
+}
+
+fn drive_fault(fault: &DriveFault) -> String {
+    let DriveFault { drive, operation, status, attempt, first, count } = fault;
+    let how = if *attempt == 0 { "" } else { " by itself" };
+    format!(
+        "drive {drive}: {operation:?} of {count} block(s) from {first} on{how} failed, \
+         attempt {attempt}, status {status:#05x}"
+    )
+}
+
+fn drive_told(told: &DriveTold) -> String {
+    let DriveTold { drive, blocks, reads, writes, flushes, gone, refused, .. } = told;
+    let DriveTold { failed_reads, failed_writes, failed_flushes, beside, nanos, .. } = told;
+    format!(
+        "drive {drive}: {blocks} blocks verified; of reads, writes, flushes {reads}, {writes}, \
+         {flushes} succeeded and {failed_reads}, {failed_writes}, {failed_flushes} failed; \
+         {beside} reads beside others' failures; {gone} gone, {refused} refused, {:.3} ms",
+        *nanos as f64 / 1e6
+    )
 }
 
 fn end(outcome: &Outcome) -> String {

@@ -184,6 +184,11 @@ impl Reins {
         self.enable(Command::MEMORY | Command::BUS_MASTER).is_ok()
     }
 
+    /// Turns the slot off that it is in. Whether it is in one that obeyed.
+    pub(crate) fn power_off(self) -> bool {
+        self.bus.tree.power_off(&mut self.bus.config(), self.index)
+    }
+
     /// Takes memory and interrupts away. Whether it surely reaches no memory any
     /// more.
     pub(crate) fn cut_off(self) -> bool {

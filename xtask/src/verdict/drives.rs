@@ -34,14 +34,18 @@ pub(super) fn check(
 ) {
     let writes = expected.scenario == Scenario::NvmeVerify;
     let is_beside = expected.scenario == Scenario::All;
-    let is_asked = writes || is_beside || expected.scenario == Scenario::NvmeRead;
+    let may_fail = expected.scenario == Scenario::NvmeFaults;
+    let is_asked = writes || is_beside || may_fail || expected.scenario == Scenario::NvmeRead;
     let Some(told) = outcome.drives.filter(|_| is_asked) else {
         let is_right = !is_asked && outcome.drives.is_none();
         return check(is_right, "what drives did is not told, or nobody asked".to_owned());
     };
     let due = expected.disks.len();
     check(told.drives as usize == due, format!("{} drives took part, {due} were due", told.drives));
-    if writes {
+    if may_fail {
+        let (reads, verified) = (told.reads, outcome.round_trips);
+        check(reads == verified, format!("{reads} reads, {verified} verified"));
+    } else if writes {
         check_verified(expected, &told, outcome, records, check);
     } else {
         let due = expected.rounds.reads_beside();

@@ -4,7 +4,7 @@
 
 use skimmer_abi::scenario::Scenario;
 
-use super::{Expected, Kind, drives};
+use super::{Expected, Kind, drives, faults};
 use crate::record::{Interrupts, Outcome, Programs, Record};
 use crate::rounds::{Due, Interrupted, Messages, kstress_messages};
 use crate::workloads::Work;
@@ -65,6 +65,7 @@ pub(super) fn check(
     let asked = expected.rounds.interrupts(expected.scenario, &ids);
     check_interrupts(asked, outcome.interrupts, &ids, &mut check);
     drives::check(expected, outcome, records, &mut check);
+    faults::check(expected, outcome, records, &mut check);
     let (storm, is_all) = (outcome.storm, expected.scenario == Scenario::All);
     let is_right = if is_all { storm.is_some_and(|n| n >= STORM_LEAST) } else { storm.is_none() };
     check(is_right, format!("msgstorm beside it: {storm:?} round trips"));

@@ -23,6 +23,11 @@ impl Machine {
     pub(super) const fn new(registers: Mmio, reins: Reins) -> Self {
         Self { registers, reins }
     }
+
+    /// Turns the slot off that the drive is in. Whether it is in one that obeyed.
+    pub(crate) fn power_off(&self) -> bool {
+        self.reins.power_off()
+    }
 }
 
 impl Registers for Machine {

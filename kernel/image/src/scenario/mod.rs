@@ -112,6 +112,7 @@ fn perform(line: &CommandLine<'_>, tree: &Fdt<'_>, drives: Vec<Drive>) -> Report
         Scenario::Ist => ist::run(line, tree),
         Scenario::NvmeRead => drives::read(line, drives),
         Scenario::NvmeVerify => drives::verify(line, drives),
+        Scenario::NvmeFaults => drives::faults(line, drives),
         Scenario::All => all::run(line, drives),
         Scenario::Program => program::run(line),
         Scenario::Panic => faults::panic(),

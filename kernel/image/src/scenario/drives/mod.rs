@@ -3,6 +3,7 @@
 //! serial numbers (`abi::disk`). What is read is verified byte
 //! by byte.
 
+mod faults;
 mod ist;
 mod plan;
 mod reader;
@@ -31,6 +32,7 @@ use crate::{
     nvme::{Drive, Parts},
     smp,
 };
+pub(super) use faults::run as faults;
 use ist::Reading;
 use reader::Reader;
 pub(super) use verify::run as verify;
@@ -253,9 +255,10 @@ impl Tally {
     fn close(&mut self, mut drive: Drive) {
         let Parts { controller, queues, .. } = drive.parts();
         self.queue_pairs = queues.len() as u64;
-        let mut completed = 0;
+        let (mut completed, mut leaked) = (0, 0);
         for counts in queues.iter().map(|queue| queue.counts()) {
             completed += counts.completed;
+            leaked += counts.leaked;
             self.stray += counts.unknown
                 + counts.stale
                 + counts.duplicate
@@ -265,6 +268,7 @@ impl Tally {
         self.polled = completed.saturating_sub(self.by_interrupt);
         self.resets = controller.resets();
         self.errors += failed("no completion is missed or stray", self.stray == 0);
+        self.errors += failed("no memory is left to a drive at large", leaked == 0);
         drive.shut_down();
     }
 
