@@ -171,6 +171,8 @@ pub struct Beside {
 pub struct Drives {
     /// How many took part.
     pub drives: u32,
+    /// Queue pairs of all of them.
+    pub queue_pairs: u64,
     /// Reads that were verified.
     pub reads: u64,
     /// Blocks that were verified, every byte of them.
@@ -181,6 +183,8 @@ pub struct Drives {
     pub by_interrupt: u64,
     /// Completions that were found otherwise.
     pub polled: u64,
+    /// Of those, completions of which no interrupt told, though it had time to.
+    pub missed: u64,
     /// Completions that should not have been.
     pub stray: u64,
     /// How often a controller was reset.
@@ -263,6 +267,95 @@ pub struct DiskWritten {
     pub count: u64,
     /// What they state now; more than [`crate::disk::AS_MADE`].
     pub generation: u64,
+}
+
+/// What a command asks of a drive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum DriveOperation {
+    /// Reading.
+    Read,
+    /// Writing.
+    Write,
+    /// Bringing what was written to the medium.
+    Flush,
+}
+
+/// A command that a drive has failed, or several of one block each in a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DriveFault {
+    /// The drive's number.
+    pub drive: u32,
+    /// What was asked.
+    pub operation: DriveOperation,
+    /// How it failed, as the drive says: the type of the status code, and below it
+    /// eight bits of status code (NVM Express Base 2.0, section 3.3.3.2.1).
+    pub status: u16,
+    /// 0: the command as it was planned. 1: a block of that by itself, 2: the same
+    /// again.
+    pub attempt: u32,
+    /// The first block.
+    pub first: u64,
+    /// How many; none of a flush.
+    pub count: u64,
+}
+
+impl DriveFault {
+    /// How many commands have failed.
+    #[must_use]
+    pub const fn commands(&self) -> u64 {
+        if self.attempt == 0 || self.count == 0 { 1 } else { self.count }
+    }
+}
+
+/// What came of the commands of one drive that may fail.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DriveTold {
+    /// The drive's number.
+    pub drive: u32,
+    /// Different blocks that were verified as the host made them.
+    pub blocks: u64,
+    /// Reads that were verified.
+    pub reads: u64,
+    /// Writes that succeeded.
+    pub writes: u64,
+    /// Flushes that succeeded.
+    pub flushes: u64,
+    /// Reads that the drive has failed.
+    pub failed_reads: u64,
+    /// Writes that the drive has failed.
+    pub failed_writes: u64,
+    /// Flushes that the drive has failed.
+    pub failed_flushes: u64,
+    /// Commands that ended because the drive was gone.
+    pub gone: u64,
+    /// Commands that were refused because it was gone.
+    pub refused: u64,
+    /// Reads that were verified after some drive had failed or gone.
+    pub beside: u64,
+    /// Nanoseconds of guest time from where it was pulled to the end of the last
+    /// command that was in flight.
+    pub nanos: u64,
+}
+
+impl DriveTold {
+    /// Of a drive of which nothing is known yet.
+    #[must_use]
+    pub const fn of(drive: u32) -> Self {
+        Self {
+            drive,
+            blocks: 0,
+            reads: 0,
+            writes: 0,
+            flushes: 0,
+            failed_reads: 0,
+            failed_writes: 0,
+            failed_flushes: 0,
+            gone: 0,
+            refused: 0,
+            beside: 0,
+            nanos: 0,
+        }
+    }
 }
 
 /// What the host needs to know of a panic. The registers go to the console as
@@ -394,6 +487,10 @@ pub enum Record<'a> {
     /// it names more than once the last counts. All that it does not name must be
     /// as the host made it. Before the end.
     DiskWritten(DiskWritten),
+    /// Commands that a drive has failed. Before the end.
+    DriveFault(DriveFault),
+    /// What came of a drive that may fail. Before the end.
+    DriveTold(DriveTold),
     /// The scenario ended by itself.
     End(Outcome),
     /// The command line or the device tree asked for what cannot be done.

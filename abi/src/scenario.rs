@@ -27,6 +27,9 @@ pub enum Scenario {
     /// Every block of all drives, in random order and sizes by all harts at once,
     /// verified; a region is written and flushed.
     NvmeVerify,
+    /// All drives go through the same commands, some of which fail, and one may be
+    /// pulled (`pull=MASK`): what fails is told, and the rest is right.
+    NvmeFaults,
     /// A program, [`Self::Msgstorm`], `kstress` and reads of drives, all at once.
     All,
     /// A program of the boot package, in user mode: `init=NAME` says which, and
@@ -61,6 +64,7 @@ impl Scenario {
         Self::Ist,
         Self::NvmeRead,
         Self::NvmeVerify,
+        Self::NvmeFaults,
         Self::All,
         Self::Program,
         Self::Panic,
@@ -85,6 +89,7 @@ impl Scenario {
             Self::Ist => "ist",
             Self::NvmeRead => "nvme-read",
             Self::NvmeVerify => "nvme-verify",
+            Self::NvmeFaults => "nvme-faults",
             Self::All => "all",
             Self::Program => "program",
             Self::Panic => "panic",

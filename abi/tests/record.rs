@@ -6,9 +6,10 @@ use proptest::prelude::*;
 use skimmer_abi::{
     call::Counts,
     record::{
-        Beside, Damaged, DiskWritten, Drives, END, Envelope, FaultInfo, Interrupts, Latency, MARK,
-        MAX_ENCODED, MAX_FAULT_FRAMES, MAX_FRAMES, MAX_LINE, MAX_PROGRAM, OffTimes, Outcome,
-        PanicInfo, Programs, Record, Shortage, SkipReason, decode, encode,
+        Beside, Damaged, DiskWritten, DriveFault, DriveOperation, DriveTold, Drives, END, Envelope,
+        FaultInfo, Interrupts, Latency, MARK, MAX_ENCODED, MAX_FAULT_FRAMES, MAX_FRAMES, MAX_LINE,
+        MAX_PROGRAM, OffTimes, Outcome, PanicInfo, Programs, Record, Shortage, SkipReason, decode,
+        encode,
     },
     scenario::Scenario,
 };
@@ -67,6 +68,8 @@ fn numbers(n: &[u64; 12]) -> Outcome {
         }),
         drives: (!n[7].is_multiple_of(3)).then_some(Drives {
             drives: n[0] as u32,
+            queue_pairs: n[11],
+            missed: n[10],
             reads: n[1],
             blocks: n[2],
             written: n[3],
@@ -198,6 +201,35 @@ fn figure() -> impl Strategy<Value = Record<'static>> {
     })
 }
 
+fn fault_of_a_drive() -> impl Strategy<Value = Record<'static>> {
+    use DriveOperation::{Flush, Read, Write};
+    let operation = prop_oneof![Just(Read), Just(Write), Just(Flush)];
+    (operation, any::<u16>(), any::<[u32; 2]>(), any::<[u64; 2]>()).prop_map(
+        |(operation, status, [drive, attempt], [first, count])| {
+            Record::DriveFault(DriveFault { drive, operation, status, attempt, first, count })
+        },
+    )
+}
+
+fn told_of_a_drive() -> impl Strategy<Value = Record<'static>> {
+    (any::<u32>(), any::<[u64; 11]>()).prop_map(|(drive, n)| {
+        Record::DriveTold(DriveTold {
+            drive,
+            blocks: n[0],
+            reads: n[1],
+            writes: n[2],
+            flushes: n[3],
+            failed_reads: n[4],
+            failed_writes: n[5],
+            failed_flushes: n[6],
+            gone: n[7],
+            refused: n[8],
+            beside: n[9],
+            nanos: n[10],
+        })
+    })
+}
+
 /// Every kind of record. The match makes a new kind ask for a place here.
 fn envelope() -> impl Strategy<Value = Envelope<'static>> {
     match (Record::BadInput { message: "" }) {
@@ -211,6 +243,8 @@ fn envelope() -> impl Strategy<Value = Envelope<'static>> {
         | Record::CheckFailed { .. }
         | Record::Shortage(_)
         | Record::DiskWritten(_)
+        | Record::DriveFault(_)
+        | Record::DriveTold(_)
         | Record::End(_)
         | Record::BadInput { .. }
         | Record::Panic(_) => {}
@@ -225,6 +259,8 @@ fn envelope() -> impl Strategy<Value = Envelope<'static>> {
             Record::DiskWritten(DiskWritten { drive, first, count, generation })
         });
     let record = prop_oneof![
+        fault_of_a_drive(),
+        told_of_a_drive(),
         boot(),
         of_harts(),
         start(),

@@ -464,6 +464,7 @@ impl Running<'_> {
             rounds: workload.rounds(),
             work: workload.work(),
             disks: machine.disks.iter().map(Disk::layout).collect(),
+            specs: machine.disks.iter().map(|disk| disk.spec.clone()).collect(),
             harts: machine.expected_harts(),
             exit_checked: machine.has_exit_device(),
             seed: workload.seed,

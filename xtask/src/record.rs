@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 pub use skimmer_abi::call::Counts;
 use skimmer_abi::record as abi;
 pub use skimmer_abi::record::{
-    Beside, DiskWritten, Drives, Interrupts, Latency, OffTimes, Outcome, Programs, Shortage,
-    SkipReason,
+    Beside, DiskWritten, DriveFault, DriveOperation, DriveTold, Drives, Interrupts, Latency,
+    OffTimes, Outcome, Programs, Shortage, SkipReason,
 };
 use skimmer_abi::scenario::Scenario;
 
@@ -132,6 +132,10 @@ pub enum Record {
     Shortage(Shortage),
     /// Blocks of a test disk that the guest has written.
     DiskWritten(DiskWritten),
+    /// Commands that a drive has failed.
+    DriveFault(DriveFault),
+    /// What came of a drive that may fail.
+    DriveTold(DriveTold),
     /// The scenario ended by itself.
     End(Outcome),
     /// What was asked for cannot be done.
@@ -197,6 +201,8 @@ impl From<&abi::Record<'_>> for Record {
             abi::Record::CheckFailed { name } => Self::CheckFailed { name: name.to_owned() },
             abi::Record::Shortage(shortage) => Self::Shortage(shortage),
             abi::Record::DiskWritten(written) => Self::DiskWritten(written),
+            abi::Record::DriveFault(fault) => Self::DriveFault(fault),
+            abi::Record::DriveTold(told) => Self::DriveTold(told),
             abi::Record::End(outcome) => Self::End(outcome),
             abi::Record::BadInput { message } => Self::BadInput { message: message.to_owned() },
             abi::Record::Panic(ref info) => Self::Panic(info.into()),

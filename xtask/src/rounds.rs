@@ -169,6 +169,9 @@ impl Rounds {
             }
             // How large the disks are is not known here.
             Scenario::NvmeVerify => Due { messages: Messages::Unknown, ..exactly(1, self.total?) },
+            Scenario::NvmeFaults => {
+                Due { verified: 1..=u64::MAX, messages: Messages::Unknown, ..exactly(1, 0) }
+            }
             Scenario::NvmeRead => {
                 let rounds = self.total.unwrap_or(usual::NVME_READ);
                 Due { messages: Messages::Unknown, ..exactly(1, rounds) }
@@ -187,7 +190,7 @@ impl Rounds {
                 let elsewhere = visits(ids.len() as u64);
                 Some(Interrupted { hart: self.hart, here: alarms..=alarms, elsewhere })
             }
-            Scenario::NvmeRead | Scenario::NvmeVerify | Scenario::All => {
+            Scenario::NvmeRead | Scenario::NvmeVerify | Scenario::NvmeFaults | Scenario::All => {
                 let hart =
                     self.hart.unwrap_or(if ids.contains(&DRIVES_ON) { DRIVES_ON } else { 0 });
                 // How many completions one of them tells of is not known here.

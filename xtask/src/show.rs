@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crate::boot::Booted;
 use crate::record::{
-    Beside, DiskWritten, Drives, Interrupts, Latency, Outcome, Programs, Record, Shortage,
-    SkipReason,
+    Beside, DiskWritten, DriveFault, DriveTold, Drives, Interrupts, Latency, Outcome, Programs,
+    Record, Shortage, SkipReason,
 };
 use crate::symbols::Symbols;
 use crate::trace::rings::digest;
@@ -53,10 +53,32 @@ pub fn record(record: &Record, symbols: Option<&Symbols>) -> String {
         Record::DiskWritten(DiskWritten { drive, first, count, generation }) => format!(
             "disk {drive}: {count} block(s) from {first} on written, generation {generation}"
         ),
+        Record::DriveFault(fault) => drive_fault(fault),
+        Record::DriveTold(told) => drive_told(told),
         Record::End(outcome) => end(outcome),
         Record::BadInput { message } => format!("bad input: {message}"),
         Record::Panic(panic) => crate::evidence::panic_report(panic, symbols).trim_end().to_owned(),
     }
+}
+
+fn drive_fault(fault: &DriveFault) -> String {
+    let DriveFault { drive, operation, status, attempt, first, count } = fault;
+    let how = if *attempt == 0 { "" } else { " by itself" };
+    format!(
+        "drive {drive}: {operation:?} of {count} block(s) from {first} on{how} failed, \
+         attempt {attempt}, status {status:#05x}"
+    )
+}
+
+fn drive_told(told: &DriveTold) -> String {
+    let DriveTold { drive, blocks, reads, writes, flushes, gone, refused, .. } = told;
+    let DriveTold { failed_reads, failed_writes, failed_flushes, beside, nanos, .. } = told;
+    format!(
+        "drive {drive}: {blocks} blocks verified; of reads, writes, flushes {reads}, {writes}, \
+         {flushes} succeeded and {failed_reads}, {failed_writes}, {failed_flushes} failed; \
+         {beside} reads beside others' failures; {gone} gone, {refused} refused, {:.3} ms",
+        *nanos as f64 / 1e6
+    )
 }
 
 fn end(outcome: &Outcome) -> String {
@@ -162,19 +184,22 @@ fn outcome_rows(outcome: &Outcome) -> Vec<(&'static str, String)> {
 
 /// What drives did in so many nanoseconds.
 fn drive_rows(told: &Drives, nanos: u64) -> Vec<(&'static str, String)> {
-    let Drives { drives, reads, blocks, written, by_interrupt, polled, stray, resets, .. } = *told;
+    let Drives { drives, reads, blocks, written, by_interrupt, polled, .. } = *told;
+    let Drives { queue_pairs, missed, stray, resets, .. } = *told;
     let Latency { least, median, percent99, most } = told.latency;
     let rate = reads as f64 * 1e9 / nanos.max(1) as f64;
     vec![
         (
             "drives",
             format!(
-                "{drives}: {reads} reads, {rate:.0} in a second of guest time; {blocks} blocks verified, {written} written"
+                "{drives} with {queue_pairs} queue pair(s): {reads} reads, {rate:.0} in a second of guest time; {blocks} blocks verified, {written} written"
             ),
         ),
         (
             "completions",
-            format!("{by_interrupt} by interrupt, {polled} polled, {stray} stray; {resets} resets"),
+            format!(
+                "{by_interrupt} by interrupt, {polled} polled, {missed} missed, {stray} stray; {resets} resets"
+            ),
         ),
         (
             "latency",

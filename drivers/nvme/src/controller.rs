@@ -40,7 +40,7 @@ impl Default for Options {
 /// A controller that is on.
 ///
 /// The drive may reach the memory of the controller's queues until
-/// [`Controller::shutdown`] has said that it is off. Dropping it, or a
+/// [`Controller::shutdown`] has said that it is off, or cut off. Dropping it, or a
 /// [`QueuePair`] of it, before that frees memory that the drive still uses.
 pub struct Controller<P: Platform> {
     pub(crate) platform: P,
@@ -58,6 +58,9 @@ pub struct Controller<P: Platform> {
     pub(crate) made: u16,
     /// How often it was reset.
     pub(crate) resets: u64,
+    /// Why it was given up, if it was: it reaches no memory, or what it reaches is
+    /// kept.
+    pub(crate) lost: Option<Error>,
 }
 
 /// What a controller says of itself.
@@ -70,14 +73,19 @@ pub(crate) struct Identity {
 
 impl<P: Platform> Controller<P> {
     /// Resets and enables the controller, asks what it has, and asks for
-    /// `queues` queue pairs (one for each hart that is to have one).
+    /// `queues` queue pairs (one for each hart that is to have one). It may reach
+    /// memory only once it is known to be off: whoever left it on may have given
+    /// it memory that has another owner now.
     ///
     /// # Errors
-    /// Nothing is kept then, apart from memory that a controller which cannot
-    /// be turned off may still write to: that is leaked.
+    /// Nothing is kept then, apart from memory that a controller which can be
+    /// neither turned off nor cut off may still write to: that is leaked.
     pub fn start(platform: P, options: Options, queues: u16) -> Result<Self, Error> {
         let capabilities = Capabilities::read(&platform)?;
         disable(&platform, &capabilities)?;
+        if !platform.open() {
+            return Err(Error::Gone);
+        }
         let patience = options.patience;
         let admin = QueuePair::new(&platform, &capabilities, 0, ADMIN_DEPTH, None, patience)?;
         let (namespaces, rejected) = (Vec::new(), Vec::new());
@@ -93,6 +101,7 @@ impl<P: Platform> Controller<P> {
             granted: 0,
             made: 0,
             resets: 0,
+            lost: None,
         };
         match controller.bring_up() {
             Ok(identity) => {
@@ -104,7 +113,7 @@ impl<P: Platform> Controller<P> {
             }
             Err(error) => {
                 let off = disable(&controller.platform, &controller.capabilities);
-                if !matches!(off, Ok(()) | Err(Error::Gone)) {
+                if !controller.platform.close() && off.is_err() {
                     core::mem::forget(controller);
                 }
                 Err(error)

@@ -12,8 +12,12 @@ pub enum Error {
     Gone,
     /// The controller reports that it cannot go on (CSTS.CFS).
     Fatal,
-    /// CSTS.RDY did not follow CC.EN within CAP.TO.
+    /// CSTS.RDY did not follow CC.EN within CAP.TO. A controller that does not
+    /// stop was cut off from memory.
     NotReady,
+    /// It does not stop, or is gone, and nothing says that it reaches no memory:
+    /// what it knows of is kept for ever.
+    AtLarge,
     /// A command was not completed in time, nor after a reset and retries.
     TimedOut,
     /// The controller completed the command, and says that it failed.
@@ -89,6 +93,7 @@ impl fmt::Display for Error {
             Self::Gone => f.write_str("the drive is gone"),
             Self::Fatal => f.write_str("the controller reports a fatal state"),
             Self::NotReady => f.write_str("the controller does not get ready"),
+            Self::AtLarge => f.write_str("the controller cannot be kept from memory"),
             Self::TimedOut => f.write_str("no completion in time"),
             Self::Failed(status) => write!(f, "{status}"),
             Self::Garbage(field) => write!(f, "the controller says the impossible: {field:?}"),

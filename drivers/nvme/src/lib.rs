@@ -2,8 +2,8 @@
 //! A driver for NVMe drives as logic over small traits.
 //!
 //! Role: between whoever wants blocks and a PCI function whose registers are
-//! mapped. [`Registers`], [`Dma`] and [`Clock`] are all that it knows of the
-//! machine, so the kernel, a process and a test run the same source.
+//! mapped. [`Registers`], [`Dma`], [`Gate`] and [`Clock`] are all that it knows of
+//! the machine, so the kernel, a process and a test run the same source.
 //!
 //! Owns: the admin queue pair ([`Controller`]), and with each [`QueuePair`]
 //! its rings, its commands in flight and their buffers. One hart has one queue
@@ -12,7 +12,7 @@
 //! Invariant: a drive is not trusted. What it says of itself and what it
 //! writes into completion queues is judged before it is used; no bytes of its
 //! make this crate panic or reach outside the memory it was given. A buffer
-//! comes back when its command has completed, or the controller was stopped,
+//! comes back when its command has completed, or the controller was stopped or cut off,
 //! and not before. Nothing is indexed and no sum is unchecked.
 //!
 //! Neighbours: `drivers/pci` finds the function; nothing here knows about the
@@ -52,7 +52,7 @@ pub use buffer::{Buffer, Extent};
 pub use controller::{Controller, Options};
 pub use error::{Error, Field, Misuse, Unsupported};
 pub use identify::{ControllerInfo, Namespace};
-pub use platform::{Clock, Dma, Memory, PAGE_SIZE, Platform, Registers};
+pub use platform::{Clock, Dma, Gate, Memory, PAGE_SIZE, Platform, Registers};
 pub use queue::{Counts, Patience, QueuePair, Refused};
 pub use recovery::Attended;
 pub use registers::Capabilities;

@@ -56,6 +56,16 @@ pub trait Dma {
     fn fence_after_phase(&self);
 }
 
+/// The drive's way to memory (PCI: Bus Master Enable).
+pub trait Gate {
+    /// Lets the drive reach memory, once it is known to be off. Whether it may
+    /// now.
+    fn open(&self) -> bool;
+    /// Takes memory away from the drive. Whether it surely reaches none any more;
+    /// one that is gone does not.
+    fn close(&self) -> bool;
+}
+
 /// Time and patience.
 pub trait Clock {
     /// Nanoseconds since some start; never goes back.
@@ -66,6 +76,6 @@ pub trait Clock {
 }
 
 /// All of it, as a handle that can be copied: each queue pair keeps one.
-pub trait Platform: Registers + Dma + Clock + Clone {}
+pub trait Platform: Registers + Dma + Gate + Clock + Clone {}
 
-impl<T: Registers + Dma + Clock + Clone> Platform for T {}
+impl<T: Registers + Dma + Gate + Clock + Clone> Platform for T {}

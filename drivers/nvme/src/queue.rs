@@ -40,6 +40,8 @@ pub struct Counts {
     pub completed: u64,
     /// Commands that were given to the drive once more.
     pub retried: u64,
+    /// Buffers that are kept for ever, because the drive may still write to them.
+    pub leaked: u64,
     /// Completions of identifiers that no slot has.
     pub unknown: u64,
     /// Completions of commands that had ended long ago.
@@ -201,6 +203,11 @@ impl<P: Platform, B: Buffer> QueuePair<P, B> {
         }
     }
 
+    /// Whether there is a new completion in the ring.
+    pub fn has_news(&self) -> bool {
+        self.down.is_none() && self.completions.has_next()
+    }
+
     /// Takes new completions out of the ring, at most one turn of it, and says
     /// how many there were. Each goes to [`QueuePair::take`], or is counted as
     /// one that should not be.
@@ -329,11 +336,17 @@ impl<P: Platform, B: Buffer> QueuePair<P, B> {
         }
     }
 
-    /// Ends every command; the controller is off, or cut off.
+    /// Ends every command; the controller is off, cut off or at large.
     pub(crate) fn fail(&mut self, error: Error) {
         self.stop(error);
         let mut from = 0;
         while let Some(index) = self.slots.unfinished(from) {
+            if error == Error::AtLarge
+                && let Some(buffer) = self.slots.keep(index)
+            {
+                core::mem::forget(buffer);
+                self.counts.leaked = self.counts.leaked.wrapping_add(1);
+            }
             self.finish(index, Err(error));
             from = index.saturating_add(1);
         }

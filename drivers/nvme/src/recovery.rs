@@ -30,10 +30,13 @@ impl<P: Platform> Controller<P> {
     /// `queues` are all queue pairs of this controller.
     ///
     /// # Errors
-    /// The controller is off, and every command has ended with this error; but
-    /// after [`Error::NotReady`] it cannot be turned off and commands keep
-    /// their buffers: see [`Controller::abandon`].
+    /// The controller is off or cut off from memory, and every command has ended
+    /// with this error; after [`Error::AtLarge`] without its buffer, which is kept
+    /// for ever. One that could not be turned off stays given up.
     pub fn attend<B: Buffer>(&mut self, queues: &mut [QueuePair<P, B>]) -> Result<Attended, Error> {
+        if let Some(error) = self.lost {
+            return Err(error);
+        }
         let mut attended = Attended::default();
         if self.health().is_err() {
             return self.recover(queues).map(|()| Attended { reset: true, ..attended });
@@ -79,12 +82,15 @@ impl<P: Platform> Controller<P> {
     /// # Errors
     /// As [`Controller::attend`].
     pub fn recover<B: Buffer>(&mut self, queues: &mut [QueuePair<P, B>]) -> Result<(), Error> {
+        if let Some(error) = self.lost {
+            return Err(error);
+        }
         let mut outcome = Err(Error::NotReady);
         for _ in 0..self.options.patience.attempts.max(1) {
-            self.resets = self.resets.wrapping_add(1);
             if let Err(error) = self.turn_off(queues) {
                 return self.left(queues, error);
             }
+            self.resets = self.resets.wrapping_add(1);
             outcome = self.bring_back(queues);
             match outcome {
                 Ok(()) => return Ok(()),
@@ -103,15 +109,16 @@ impl<P: Platform> Controller<P> {
         }
     }
 
-    /// It cannot be turned off, or is not there.
+    /// It cannot be turned off, or is not there: it is cut off from memory, and
+    /// every command ends.
     fn left<B: Buffer>(
         &mut self,
         queues: &mut [QueuePair<P, B>],
         error: Error,
     ) -> Result<(), Error> {
-        if error == Error::Gone {
-            self.abandon(queues, error);
-        }
+        let error = if self.platform.close() { error } else { Error::AtLarge };
+        self.abandon(queues, error);
+        self.lost = Some(error);
         Err(error)
     }
 
@@ -154,10 +161,9 @@ impl<P: Platform> Controller<P> {
         same.then_some(()).ok_or(Error::Changed)
     }
 
-    /// Gives the drive up: every command ends with `error`, and its buffer
-    /// comes back. For a controller that cannot be turned off, the caller has
-    /// cut it off from memory before (PCI: Bus Master Enable).
-    pub fn abandon<B: Buffer>(&mut self, queues: &mut [QueuePair<P, B>], error: Error) {
+    /// Gives the drive up: every command ends with `error`, and its buffer comes
+    /// back unless the drive is at large.
+    fn abandon<B: Buffer>(&mut self, queues: &mut [QueuePair<P, B>], error: Error) {
         self.admin.fail(error);
         while self.admin.take().is_some() {}
         for queue in queues {
@@ -169,14 +175,20 @@ impl<P: Platform> Controller<P> {
     /// is still in flight ends with [`Error::Stopped`]. All may be dropped then.
     ///
     /// # Errors
-    /// [`Error::NotReady`]: it does not stop, and the memory of its queues must
-    /// stay; [`Error::Gone`].
+    /// [`Error::AtLarge`]: the memory of its queues must stay. After
+    /// [`Error::Gone`], and [`Error::NotReady`] of one that does not stop or does
+    /// not say that it wrote everything, all may be dropped.
     pub fn shutdown<B: Buffer>(&mut self, queues: &mut [QueuePair<P, B>]) -> Result<(), Error> {
+        if let Some(error) = self.lost {
+            return Err(error);
+        }
         let notified = reset::shutdown(&self.platform, &self.capabilities);
         match self.turn_off(queues) {
             Ok(()) => self.abandon(queues, Error::Stopped),
             Err(error) => return self.left(queues, error),
         }
+        // Should it come on by itself, it reaches nothing; it is off either way.
+        let _ = self.platform.close();
         notified
     }
 }

@@ -107,6 +107,12 @@ impl<M: Memory> CompletionRing<M> {
         (self.head, self.phase) = (0, true);
     }
 
+    /// Whether there is a next new completion.
+    pub(crate) fn has_next(&self) -> bool {
+        let at = (self.head as usize).saturating_mul(COMPLETION_BYTES);
+        (self.memory.load32(at.saturating_add(12)) & PHASE != 0) == self.phase
+    }
+
     /// The next new completion. The drive is not told before
     /// [`CompletionRing::release`].
     pub(crate) fn next<P>(&mut self, platform: &P) -> Option<Completed>

@@ -180,6 +180,14 @@ impl<M, B> Slots<M, B> {
         }
     }
 
+    /// Takes the buffer of a command that has not ended: it will end without it.
+    pub(crate) fn keep(&mut self, index: u16) -> Option<B> {
+        match &mut self.get(index)?.state {
+            State::Flying(flight) | State::Waiting(flight) => flight.buffer.take(),
+            State::Idle | State::Done(_) => None,
+        }
+    }
+
     /// The command that ended first of those nobody has looked at; its slot is
     /// free again.
     pub(crate) fn take(&mut self) -> Option<Completion<B>> {

@@ -6,9 +6,16 @@
 //! has a place. One without would answer at an address that is another's.
 
 use crate::command::{self, Command};
-use crate::config::{ConfigSpace, Registers};
+use crate::config::{ConfigSpace, Register, Registers};
 use crate::function::{Function, Kind};
+use crate::register::{COMMAND, NOBODY};
 use crate::tree::Tree;
+
+/// MSI: it is on (PCI 6.8.1.3; PCIe 7.7.1.2), in the whole register.
+const MSI_ENABLE: u32 = 1 << 16;
+
+/// MSI-X: it is on (PCI 6.8.2.3; PCIe 7.7.2.2), in the whole register.
+const MSI_X_ENABLE: u32 = 1 << 31;
 
 /// Why a function was not enabled. Nothing was changed, [`EnableError::Refused`]
 /// apart.
@@ -53,6 +60,33 @@ impl Tree {
             true => Ok(()),
             false => Err(EnableError::Refused),
         }
+    }
+
+    /// Has a function interrupt by its pin and not by messages, whatever firmware
+    /// left behind: with either kind of message on it raises no pin (PCI 6.8.1.3,
+    /// 6.8.2.3). Says whether it obeyed.
+    pub fn send_no_messages<C: ConfigSpace>(&self, config: &mut C, index: usize) -> bool {
+        let Some(function) = self.functions.get(index) else { return false };
+        let msi = function.msi().map(|msi| (msi.offset, MSI_ENABLE));
+        let msi_x = function.msi_x().map(|msi_x| (msi_x.offset, MSI_X_ENABLE));
+        let mut registers = Registers::new(config, function.address);
+        let mut turn_off = |(offset, bit): (u8, u32)| {
+            let control = Register::holding(offset);
+            let rest = registers.read(control) & !bit;
+            registers.settle(control, rest, bit)
+        };
+        msi.is_none_or(&mut turn_off) & msi_x.is_none_or(&mut turn_off)
+    }
+
+    /// Takes memory and interrupts away from a function, and leaves it its
+    /// registers. Says whether it surely reaches no memory any more: it obeyed, or
+    /// is not there.
+    pub fn cut_off<C: ConfigSpace>(&self, config: &mut C, index: usize) -> bool {
+        let Some(function) = self.functions.get(index) else { return false };
+        let mut registers = Registers::new(config, function.address);
+        let before = command::read(&registers).difference(Command::BUS_MASTER);
+        command::write(&mut registers, before | Command::INTX_DISABLE, Command::BUS_MASTER)
+            || registers.read(COMMAND) == NOBODY
     }
 
     /// What a function may be let do.

@@ -5,8 +5,9 @@
 //! Role: turns a host bridge's configuration space, which the caller reaches
 //! through [`ConfigSpace`], into a [`Tree`]. [`Tree::scan`] gives out bus
 //! numbers and looks at every function; [`Tree::place`] lays out BARs and the
-//! bridges' windows; [`Tree::enable`] lets a function answer; [`Tree::intx`]
-//! follows an interrupt pin to the host bridge.
+//! bridges' windows; [`Tree::enable`] lets a function answer, [`Tree::cut_off`]
+//! takes memory away from it; [`Tree::intx`] follows an interrupt pin to the
+//! host bridge.
 //!
 //! Invariant: no answers of the hardware make this crate panic, recurse, or
 //! read more than a fixed number of registers for each function of each bus
@@ -48,6 +49,7 @@ mod place;
 mod problem;
 mod register;
 mod scan;
+mod slot;
 mod span;
 mod tree;
 mod window;

@@ -37,6 +37,8 @@ pub struct CommandLine<'a> {
     /// `disk_seed=N`: what the blocks of the first test disk state
     /// (`skimmer_abi::disk::seed_of` gives that of the others).
     pub disk_seed: Option<u64>,
+    /// `pull=MASK`: the test disks of these numbers are pulled.
+    pub pull: Option<u64>,
     /// `reads=N`: at least so many reads of drives beside a scenario.
     pub reads: Option<u64>,
     /// `with=kstress`: a ping-pong between two harts beside the scenario.
@@ -90,7 +92,7 @@ impl<'a> TryFrom<&'a str> for CommandLine<'a> {
         let (mut front_door, mut servers, mut kstress) = (None, None, None);
         let (mut init, mut args, mut shortage) = (None, None, None);
         let (mut hart, mut load) = (None, None);
-        let (mut disks, mut disk_seed, mut reads) = (None, None, None);
+        let (mut disks, mut disk_seed, mut reads, mut pull) = (None, None, None, None);
         for word in text.split_ascii_whitespace() {
             let (key, value) = word.split_once('=').ok_or(BadWord::NoValue(word))?;
             let was_given = match key {
@@ -110,6 +112,7 @@ impl<'a> TryFrom<&'a str> for CommandLine<'a> {
                 "shortage" => shortage.replace(number(word, value)?).is_some(),
                 "disks" => disks.replace(number(word, value)?).is_some(),
                 "disk_seed" => disk_seed.replace(number(word, value)?).is_some(),
+                "pull" => pull.replace(number(word, value)?).is_some(),
                 "reads" => reads.replace(number(word, value)?).is_some(),
                 "with" if value == "kstress" => kstress.replace(()).is_some(),
                 "seed" => seed.replace(number(word, value)?).is_some(),
@@ -133,6 +136,7 @@ impl<'a> TryFrom<&'a str> for CommandLine<'a> {
             disks,
             disk_seed,
             reads,
+            pull,
             seed: seed.unwrap_or(0),
             with_kstress: kstress.is_some(),
             is_front_door: front_door.is_some(),
@@ -154,7 +158,8 @@ mod tests {
         assert_eq!(line.rounds, Some(100_000));
         assert_eq!((line.scenario, line.clients, line.seed), (Scenario::Ports, None, 7));
         assert_eq!(CommandLine::try_from("").unwrap().scenario, Scenario::Ports);
-        assert_eq!((line.disks, line.disk_seed), (None, None));
+        assert_eq!((line.disks, line.disk_seed, line.pull), (None, None, None));
+        assert_eq!(CommandLine::try_from("pull=5").unwrap().pull, Some(5));
         let line = CommandLine::try_from("disk_seed=18446744073709551615 seed=7 disks=2").unwrap();
         assert_eq!((line.disks, line.disk_seed, line.seed), (Some(2), Some(u64::MAX), 7));
     }

@@ -74,9 +74,9 @@ extern "Rust" fn skimmer_main(boot: BootArgs) -> ! {
     if process::set_package(package).is_err() {
         refuse(&"not enough memory for address spaces");
     }
-    let mut buses = pci::find(&tree);
+    let buses = pci::find(&tree);
     let main = move || {
-        let drives = nvme::begin(&mut buses);
+        let drives = nvme::begin(buses);
         scenario::run(&line, &tree, drives)
     };
     smp::begin(main, Priority::new(MAIN_PRIORITY));

@@ -5,8 +5,9 @@
 //!
 //! Law trust-no-firmware-table: a bridge that is missing, unfamiliar or strange
 //! is told, and boot goes on without it. Configuration space and BARs are never
-//! where RAM is (`arch::mmio`). What a bridge found belongs to the first thread,
-//! which hands functions to drivers; nothing is shared.
+//! where RAM is (`arch::mmio`). What a bridge found never changes once it is
+//! placed. A function is its driver's, by its [`Reins`], and so are its registers
+//! in configuration space: no two write to the same ones.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -22,6 +23,7 @@ use skimmer_pci::{
 use crate::{interrupts, platform};
 
 /// The configuration space of one host bridge (PCIe 7.2.2).
+#[derive(Clone, Copy, Debug)]
 struct Config {
     ecam: Ecam,
     registers: Mmio,
@@ -42,6 +44,7 @@ impl ConfigSpace for Config {
 }
 
 /// A host bridge, and all that is below it.
+#[derive(Debug)]
 pub(crate) struct Bus {
     config: Config,
     tree: Tree,
@@ -85,7 +88,7 @@ impl From<OutOfMemory> for NoBus {
 
 /// Looks below every host bridge of the tree, and places what is there. Nothing
 /// of it decodes, masters the bus or interrupts yet.
-pub(crate) fn find(tree: &Fdt<'_>) -> Vec<Bus> {
+pub(crate) fn find(tree: &Fdt<'_>) -> &'static [Bus] {
     let mut buses = Vec::new();
     let mut hosts = tree.pci_hosts().peekable();
     if hosts.peek().is_none() {
@@ -97,7 +100,7 @@ pub(crate) fn find(tree: &Fdt<'_>) -> Vec<Bus> {
             Err(why) => println!("a PCI host bridge is not used: {why}"),
         }
     }
-    buses
+    buses.leak()
 }
 
 impl Bus {
@@ -132,26 +135,64 @@ impl Bus {
         Some(self.tree.functions().get(index)?.address())
     }
 
-    /// Lets a function decode memory, master the bus and interrupt. Its memory
-    /// behind the base address register `bar`, and the source of its interrupts.
+    /// Lets a function decode memory, and interrupt by its pin only. It does not
+    /// master the bus before [`Reins::give_memory`]. Its memory behind the base
+    /// address register `bar`, and the source of its interrupts.
     ///
     /// # Errors
     /// Why not; it stays off then.
-    pub(crate) fn start(&mut self, index: usize, bar: u8) -> Result<Started, NotStarted> {
+    pub(crate) fn start(&'static self, index: usize, bar: u8) -> Result<Started, NotStarted> {
         let function = self.tree.functions().get(index).ok_or(NotStarted::NoMemoryBar)?;
         let bar = self.tree.bars(function).iter().find(|found| found.index() == bar);
         let (bar, place) =
             bar.and_then(|bar| Some((bar, bar.place()?))).ok_or(NotStarted::NoMemoryBar)?;
         let registers = Mmio::new((place.hart, bar.size())).map_err(NotStarted::Misplaced)?;
-        let command = Command::MEMORY | Command::BUS_MASTER;
-        self.tree.enable(&mut self.config, index, command).map_err(NotStarted::Refused)?;
-        Ok(Started { registers, source: self.sources.get(index).copied().flatten() })
+        let reins = Reins { bus: self, index };
+        if !self.tree.send_no_messages(&mut self.config(), index) {
+            return Err(NotStarted::Messages);
+        }
+        reins.enable(Command::MEMORY).map_err(NotStarted::Refused)?;
+        let source = self.sources.get(index).copied().flatten();
+        Ok(Started { registers, source, reins })
     }
 
     /// Stops a function: it reaches no memory any more, and does not interrupt.
-    pub(crate) fn stop(&mut self, index: usize) {
+    pub(crate) fn stop(&'static self, index: usize) {
         // One that does not obey is gone.
-        let _ = self.tree.enable(&mut self.config, index, Command::INTX_DISABLE);
+        let _ = Reins { bus: self, index }.enable(Command::INTX_DISABLE);
+    }
+
+    const fn config(&self) -> Config {
+        self.config
+    }
+}
+
+/// What whoever drives a function can have done to it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reins {
+    bus: &'static Bus,
+    index: usize,
+}
+
+impl Reins {
+    fn enable(self, command: Command) -> Result<(), EnableError> {
+        self.bus.tree.enable(&mut self.bus.config(), self.index, command)
+    }
+
+    /// Lets it read and write memory. Whether it obeyed.
+    pub(crate) fn give_memory(self) -> bool {
+        self.enable(Command::MEMORY | Command::BUS_MASTER).is_ok()
+    }
+
+    /// Turns the slot off that it is in. Whether it is in one that obeyed.
+    pub(crate) fn power_off(self) -> bool {
+        self.bus.tree.power_off(&mut self.bus.config(), self.index)
+    }
+
+    /// Takes memory and interrupts away. Whether it surely reaches no memory any
+    /// more.
+    pub(crate) fn cut_off(self) -> bool {
+        self.bus.tree.cut_off(&mut self.bus.config(), self.index)
     }
 }
 
@@ -161,6 +202,7 @@ pub(crate) struct Started {
     /// The source of the kernel's interrupt controller, if it has a pin that
     /// leads there.
     pub(crate) source: Option<u32>,
+    pub(crate) reins: Reins,
 }
 
 /// Why a function does not answer.
@@ -168,6 +210,8 @@ pub(crate) enum NotStarted {
     /// It has no such memory, or there was no room for it.
     NoMemoryBar,
     Misplaced(NotRegisters),
+    /// It goes on interrupting by messages.
+    Messages,
     Refused(EnableError),
 }
 
@@ -176,6 +220,7 @@ impl fmt::Display for NotStarted {
         match self {
             Self::NoMemoryBar => f.write_str("its registers have no place"),
             Self::Misplaced(why) => write!(f, "its registers: {why}"),
+            Self::Messages => f.write_str("its messages cannot be turned off"),
             Self::Refused(why) => write!(f, "it cannot be enabled: {why:?}"),
         }
     }

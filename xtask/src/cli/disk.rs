@@ -19,8 +19,11 @@ pub struct DiskArgs {
     ///   fails=OP@BLOCK        only those that touch that block
     ///   fails-once=...        only the first of them
     ///   full                  there is no room for what is written
+    ///   full-after=N          none after N writes
     ///   dies-after=N          after N reads and writes, 500 at most, every
     ///                         request fails
+    ///   pulled                where a scenario does that (nvme-faults), the guest
+    ///                         turns the slot off that it is in
     /// Each block states its number and more: abi/src/disk.rs.
     #[arg(long, value_name = "SIZE[,OPTION...]", verbatim_doc_comment)]
     pub disk: Vec<DiskSpec>,

@@ -173,6 +173,9 @@ fn disks_are_part_of_what_is_reproduced_and_of_what_the_guest_is_told() {
     assert_eq!(disks.iter().map(|d| (d.number, d.seed)).collect::<Vec<_>>(), [(0, 9), (1, 10)]);
     assert_eq!(crate::disk::bootargs(&disks), " disks=2 disk_seed=9");
     assert_eq!(crate::disk::bootargs(&[]), "");
+    let pulled = by("run --disk 1M,root-port,pulled --disk 1M --disk 1M,root-port,pulled");
+    let disks = pulled.boot.machine.disks.disks();
+    assert_eq!(crate::disk::bootargs(&disks), " disks=3 disk_seed=1 pull=5");
     assert!(!by("run").boot.run_line().contains("disk"));
     let said = by("run --disk 1M --machine sifive_u").boot.check().expect_err("refused");
     assert!(said.to_string().contains("only `virt` has PCI"), "{said}");

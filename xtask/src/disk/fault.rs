@@ -56,7 +56,10 @@ pub enum Fault {
         once: bool,
     },
     /// There is no room for what is written.
-    Full,
+    Full {
+        /// But for so many writes before.
+        after: u32,
+    },
     /// After so many reads and writes nothing succeeds any more.
     Dies {
         /// How many.
@@ -70,7 +73,13 @@ impl Fault {
         match (key, value) {
             ("fails", Some(value)) => Some(Self::fails(value, false)),
             ("fails-once", Some(value)) => Some(Self::fails(value, true)),
-            ("full", None) => Some(Ok(Self::Full)),
+            ("full", None) => Some(Ok(Self::Full { after: 0 })),
+            ("full-after", Some(value)) => {
+                let after = value.parse().ok().filter(|after| (1..=MOST_REQUESTS).contains(after));
+                let why =
+                    format!("a drive is full after at least 1 and at most {MOST_REQUESTS} writes");
+                Some(after.map(|after| Self::Full { after }).ok_or(why))
+            }
             ("dies-after", Some(value)) => {
                 let after = value.parse().ok().filter(|after| *after <= MOST_REQUESTS);
                 let why = format!("a drive dies after at most {MOST_REQUESTS} requests");
@@ -78,6 +87,11 @@ impl Fault {
             }
             _ => None,
         }
+    }
+
+    /// Whether it waits for a number of requests: of such there can be one.
+    pub(super) const fn counts(&self) -> bool {
+        matches!(self, Self::Dies { .. } | Self::Full { after: 1.. })
     }
 
     fn fails(value: &str, once: bool) -> Result<Self, String> {
@@ -101,7 +115,8 @@ impl fmt::Display for Fault {
                 write!(f, "{key}={}", operation.name())?;
                 block.map_or(Ok(()), |block| write!(f, "@{block}"))
             }
-            Self::Full => f.write_str("full"),
+            Self::Full { after: 0 } => f.write_str("full"),
+            Self::Full { after } => write!(f, "full-after={after}"),
             Self::Dies { after } => write!(f, "dies-after={after}"),
         }
     }
@@ -121,15 +136,16 @@ pub(super) fn rules(faults: &[Fault], block_size: u64) -> Map<String, Value> {
                 rule["once"] = json!(once);
                 errors.push(rule);
             }
-            Fault::Full => errors.push(error("none", Operation::Write, ENOSPC)),
+            Fault::Full { after: 0 } => errors.push(error("none", Operation::Write, ENOSPC)),
+            Fault::Full { after } => {
+                states.extend(count(after, &["write_aio"]));
+                let mut rule = error("write_aio", Operation::Write, ENOSPC);
+                rule["state"] = json!(after + 1);
+                errors.push(rule);
+            }
             Fault::Dies { after } => {
                 let events = ["read_aio", "write_aio"];
-                // States count from 1: each request leads to the next.
-                for state in 1..=after {
-                    let next =
-                        |event| json!({ "event": event, "state": state, "new_state": state + 1 });
-                    states.extend(events.map(next));
-                }
+                states.extend(count(after, &events));
                 for event in events {
                     errors.extend(Operation::ALL.map(|operation| {
                         let mut rule = error(event, operation, EIO);
@@ -143,6 +159,14 @@ pub(super) fn rules(faults: &[Fault], block_size: u64) -> Map<String, Value> {
     let settings = [("inject-error", errors), ("set-state", states)];
     let given = settings.into_iter().filter(|(_, rules)| !rules.is_empty());
     given.map(|(key, rules)| (key.to_owned(), rules.into())).collect()
+}
+
+/// States count from 1: each of so many requests leads to the next.
+fn count<'e>(requests: u32, events: &'e [&str]) -> impl Iterator<Item = Value> + 'e {
+    (1..=requests).flat_map(|state| {
+        let next = move |event| json!({ "event": event, "state": state, "new_state": state + 1 });
+        events.iter().map(next)
+    })
 }
 
 fn error(event: &str, operation: Operation, errno: i32) -> Value {
@@ -175,6 +199,16 @@ mod tests {
     fn a_full_disk_refuses_writes_for_want_of_room() {
         let due = json!({ "inject-error": [{ "event": "none", "iotype": "write", "errno": 28 }] });
         assert_eq!(of("1M,write,full", 512), due);
+    }
+
+    #[test]
+    fn a_full_disk_counts_writes_only() {
+        let rules = of("1M,write,full-after=2", 512);
+        let states = rules["set-state"].as_array().expect("states");
+        assert_eq!(states.len(), 2);
+        assert_eq!(states[1], json!({ "event": "write_aio", "state": 2, "new_state": 3 }));
+        let due = json!([{ "event": "write_aio", "iotype": "write", "errno": 28, "state": 3 }]);
+        assert_eq!(rules["inject-error"], due);
     }
 
     #[test]

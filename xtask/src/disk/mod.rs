@@ -65,11 +65,15 @@ pub fn prepare(disks: &[Disk]) -> Result<()> {
     disks.iter().try_for_each(|disk| image::cached(&images(), &disk.layout()).map(|_| ()))
 }
 
-/// What the guest is told of them: how many, and the seed of the first.
+/// What the guest is told of them: how many, the seed of the first, and which it
+/// pulls. What is wrong with them it is not told.
 #[must_use]
 pub fn bootargs(disks: &[Disk]) -> String {
-    let told = |first: &Disk| format!(" disks={} disk_seed={}", disks.len(), first.seed);
-    disks.first().map(told).unwrap_or_default()
+    let Some(first) = disks.first() else { return String::new() };
+    let bit = |disk: &Disk| 1_u64.checked_shl(disk.number).unwrap_or(0);
+    let pull: u64 = disks.iter().filter(|disk| disk.spec.pulled).map(bit).sum();
+    let pull = if pull == 0 { String::new() } else { format!(" pull={pull}") };
+    format!(" disks={} disk_seed={}{pull}", disks.len(), first.seed)
 }
 
 fn images() -> PathBuf {

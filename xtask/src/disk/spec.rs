@@ -26,6 +26,8 @@ pub struct DiskSpec {
     pub root_port: bool,
     /// Whether the guest may write: then each boot has a copy of its own.
     pub write: bool,
+    /// Whether the guest pulls it, where a scenario does that.
+    pub pulled: bool,
     /// What is wrong with it.
     pub faults: Vec<Fault>,
 }
@@ -46,6 +48,7 @@ impl DiskSpec {
             }
             ("root-port", None) => self.root_port = true,
             ("write", None) => self.write = true,
+            ("pulled", None) => self.pulled = true,
             _ => match Fault::parse(key, value) {
                 Some(fault) => self.faults.push(fault?),
                 None => return Err(format!("there is no option `{word}`; {OPTIONS}")),
@@ -66,23 +69,27 @@ impl DiskSpec {
             }
             let writes = matches!(
                 fault,
-                Fault::Full | Fault::Fails { operation: Operation::Write | Operation::Flush, .. }
+                Fault::Full { .. }
+                    | Fault::Fails { operation: Operation::Write | Operation::Flush, .. }
             );
             if writes && !self.write {
                 return Err(format!("`{fault}` is of writing: add `write`"));
             }
         }
-        let deaths = self.faults.iter().filter(|fault| matches!(fault, Fault::Dies { .. }));
-        if deaths.count() > 1 {
-            return Err("a drive dies once".to_owned());
+        if self.faults.iter().filter(|fault| fault.counts()).count() > 1 {
+            return Err("a drive dies once, or is full once".to_owned());
+        }
+        if self.pulled && !self.root_port {
+            return Err("what is pulled is in a slot: add `root-port`".to_owned());
         }
         Ok(())
     }
 }
 
 /// What can follow the size.
-const OPTIONS: &str = "options are blocks=512|4096, root-port, write, fails=OPERATION[@BLOCK], \
-                       fails-once=OPERATION[@BLOCK], full, dies-after=N";
+const OPTIONS: &str = "options are blocks=512|4096, root-port, write, pulled, \
+                       fails=OPERATION[@BLOCK], fails-once=OPERATION[@BLOCK], full, full-after=N, \
+                       dies-after=N";
 
 impl FromStr for DiskSpec {
     type Err = String;
@@ -90,8 +97,8 @@ impl FromStr for DiskSpec {
     fn from_str(text: &str) -> Result<Self, String> {
         let mut words = text.split(',');
         let bytes = size(words.next().unwrap_or_default())?;
-        let mut spec =
-            Self { bytes, block: BLOCKS[0], root_port: false, write: false, faults: Vec::new() };
+        let (block, faults) = (BLOCKS[0], Vec::new());
+        let mut spec = Self { bytes, block, root_port: false, write: false, pulled: false, faults };
         words.try_for_each(|word| spec.take(word))?;
         spec.check()?;
         Ok(spec)
@@ -111,6 +118,9 @@ impl fmt::Display for DiskSpec {
         }
         if self.write {
             f.write_str(",write")?;
+        }
+        if self.pulled {
+            f.write_str(",pulled")?;
         }
         self.faults.iter().try_for_each(|fault| write!(f, ",{fault}"))
     }
@@ -147,6 +157,7 @@ mod tests {
             "1G,blocks=4096,root-port,write",
             "1M,fails=read@7,fails-once=read@2047,dies-after=5",
             "1M,write,fails=write,fails=flush,full",
+            "1M,root-port,write,pulled,full-after=3",
         ] {
             assert_eq!(text.parse::<DiskSpec>().expect(text).to_string(), text);
         }
@@ -173,6 +184,9 @@ mod tests {
         assert!(said("1M,fails=trim").contains("read, write or flush"));
         assert!(said("1M,write,fails=flush@1").contains("flush is of all blocks"));
         assert!(said("1M,full").contains("add `write`"));
+        assert!(said("1M,write,full-after=0").contains("at least 1 and at most 500"));
+        assert!(said("1M,write,full-after=1,dies-after=2").contains("dies once"));
+        assert!(said("1M,pulled").contains("add `root-port`"));
         assert!(said("1M,fails=write@1").contains("add `write`"));
         assert!(said("1M,dies-after=501").contains("at most 500"));
         assert!(said("1M,dies-after=many").contains("at most 500"));

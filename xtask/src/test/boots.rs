@@ -8,6 +8,7 @@ use anyhow::{Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::disks;
+use super::drives;
 use super::featured;
 use super::image;
 use super::interrupt;
@@ -66,7 +67,7 @@ pub fn all(tools: &Tools, only: Option<&str>) -> Result<Tally> {
             .map_err(|why| format!("{why}\nafter {took:.1} s"));
         tally.take(&format!("boot: {name}"), came);
     };
-    for case in CASES.iter().filter(|case| wanted(case.name)) {
+    for case in CASES.iter().chain(drives::CASES).filter(|case| wanted(case.name)) {
         process::check_interrupt()?;
         let start = Instant::now();
         match one(case, tools, &kernel) {

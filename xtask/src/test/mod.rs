@@ -6,6 +6,7 @@
 
 pub mod boots;
 pub mod disks;
+pub mod drives;
 pub mod featured;
 pub mod host;
 pub mod image;

@@ -62,7 +62,7 @@ impl std::fmt::Debug for Case {
 }
 
 /// The demo on eight harts, from which the others differ.
-const PORTS: Case = Case {
+pub(super) const PORTS: Case = Case {
     name: "ports",
     scenario: Scenario::Ports,
     rounds: None,
@@ -756,12 +756,13 @@ mod tests {
 
     #[test]
     fn names_are_unique_and_every_scenario_is_booted() {
-        let mut names: Vec<&str> = CASES.iter().map(|c| c.name).collect();
+        let all = || CASES.iter().chain(super::super::drives::CASES);
+        let mut names: Vec<&str> = all().map(|c| c.name).collect();
         names.sort_unstable();
         names.dedup();
-        assert_eq!(names.len(), CASES.len());
+        assert_eq!(names.len(), all().count());
         for scenario in Scenario::ALL {
-            assert!(CASES.iter().any(|c| c.scenario == *scenario), "{}", scenario.name());
+            assert!(all().any(|c| c.scenario == *scenario), "{}", scenario.name());
         }
     }
 }

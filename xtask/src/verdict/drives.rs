@@ -22,6 +22,9 @@ const DEPTH: u64 = 8;
 /// Commands of one hart to one drive in flight in `nvme-verify`.
 const VERIFY_DEPTH: u64 = 64;
 
+/// Queue pairs that a drive of QEMU's grants at the most (`max_ioqpairs`).
+const QUEUE_PAIRS: u64 = 64;
+
 /// Checks what was told of drives; nothing may be where none was asked for.
 pub(super) fn check(
     expected: &Expected,
@@ -31,14 +34,18 @@ pub(super) fn check(
 ) {
     let writes = expected.scenario == Scenario::NvmeVerify;
     let is_beside = expected.scenario == Scenario::All;
-    let is_asked = writes || is_beside || expected.scenario == Scenario::NvmeRead;
+    let may_fail = expected.scenario == Scenario::NvmeFaults;
+    let is_asked = writes || is_beside || may_fail || expected.scenario == Scenario::NvmeRead;
     let Some(told) = outcome.drives.filter(|_| is_asked) else {
         let is_right = !is_asked && outcome.drives.is_none();
         return check(is_right, "what drives did is not told, or nobody asked".to_owned());
     };
     let due = expected.disks.len();
     check(told.drives as usize == due, format!("{} drives took part, {due} were due", told.drives));
-    if writes {
+    if may_fail {
+        let (reads, verified) = (told.reads, outcome.round_trips);
+        check(reads == verified, format!("{reads} reads, {verified} verified"));
+    } else if writes {
         check_verified(expected, &told, outcome, records, check);
     } else {
         let alone = outcome.round_trips..=outcome.round_trips;
@@ -46,7 +53,8 @@ pub(super) fn check(
         let due = outcome.beside.map_or(alone, |beside| beside.reads..=u64::MAX);
         check_read(expected, &told, &due, check);
     }
-    let Drives { reads, by_interrupt, polled, stray, resets, latency, .. } = told;
+    let Drives { reads, by_interrupt, polled, missed, stray, resets, latency, .. } = told;
+    let queue_pairs = told.queue_pairs;
     let found = by_interrupt.saturating_add(polled);
     check(found >= reads, format!("{found} completions of {reads} reads"));
     let is_enough = u128::from(by_interrupt) * 100 >= u128::from(found) * u128::from(BY_INTERRUPT);
@@ -61,6 +69,9 @@ pub(super) fn check(
     let is_possible = by_interrupt <= most;
     check(is_possible, format!("{by_interrupt} completions by {heard} interrupts"));
     check(stray == 0, format!("{stray} completions should not have been"));
+    check(missed == 0, format!("no interrupt told of {missed} completions"));
+    let pairs = u64::from(outcome.harts).min(QUEUE_PAIRS).saturating_mul(due as u64);
+    check(queue_pairs == pairs, format!("{queue_pairs} queue pairs, {pairs} were due"));
     check(resets == 0, format!("{resets} resets of a drive that is well"));
     let Latency { least, median, percent99, most } = latency;
     let is_order = least <= median && median <= percent99 && percent99 <= most && most > 0;

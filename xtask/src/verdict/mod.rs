@@ -7,6 +7,7 @@
 //! missing, doubled, damaged or different is a failure with a kind.
 
 mod drives;
+mod faults;
 mod numbers;
 
 use std::fmt;
@@ -16,7 +17,7 @@ use skimmer_abi::exit::ExitStatus;
 use skimmer_abi::scenario::Scenario;
 
 use crate::console::{Gap, Text};
-use crate::disk::Layout;
+use crate::disk::{DiskSpec, Layout};
 use crate::record::{Outcome, Record};
 use crate::rounds::Rounds;
 use crate::show;
@@ -54,6 +55,8 @@ pub struct Expected {
     pub work: Option<Work>,
     /// The test disks that it has.
     pub disks: Vec<Layout>,
+    /// What is wrong with each of them.
+    pub specs: Vec<DiskSpec>,
     /// Harts that must come up, where the number is known.
     pub harts: Option<u32>,
     /// Whether the machine can tell an exit status.
@@ -305,8 +308,8 @@ fn hot_print(records: &[Record], texts: &[Text]) -> Option<String> {
     let end = end.map_or(records.len(), |length| start + length);
     let text = texts.iter().find(|t| (start..=end).contains(&t.after));
     let text = text.map(|t| (t.after, t.line.clone()));
-    // Figures, faults and shortages come from programs only; what was written is
-    // told once the workload is done.
+    // Figures, faults and shortages come from programs only; what was written and
+    // what drives have failed is told once the workload is done.
     let is_hot = |record: &Record| {
         !matches!(
             record,
@@ -315,6 +318,8 @@ fn hot_print(records: &[Record], texts: &[Text]) -> Option<String> {
                 | Record::Fault(_)
                 | Record::Shortage(_)
                 | Record::DiskWritten(_)
+                | Record::DriveFault(_)
+                | Record::DriveTold(_)
         )
     };
     let record = records[start..end].iter().position(is_hot);

@@ -4,7 +4,7 @@
 
 use skimmer_abi::scenario::Scenario;
 
-use super::{Expected, Kind, drives};
+use super::{Expected, Kind, drives, faults};
 use crate::record::{Beside, Interrupts, Outcome, Programs, Record};
 use crate::rounds::{Due, Interrupted, Messages, kstress_messages};
 use crate::workloads::Work;
@@ -63,6 +63,7 @@ pub(super) fn check(
     let asked = expected.rounds.interrupts(expected.scenario, &ids);
     check_interrupts(asked, outcome.interrupts, &ids, &mut check);
     drives::check(expected, outcome, records, &mut check);
+    faults::check(expected, outcome, records, &mut check);
     let due = match expected.work {
         Some(work) => Some(due_of(&work, runs)),
         None => expected.rounds.due(expected.scenario, up),

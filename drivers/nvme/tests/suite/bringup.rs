@@ -144,13 +144,15 @@ fn an_admin_command_that_never_ends_ends_the_start() {
 }
 
 #[test]
-fn what_cannot_be_turned_off_keeps_its_memory() {
-    let setup = Setup { silent: Some(0x06), falls: None, ..Setup::default() };
-    let fake = Fake::new(setup);
-    let started = Controller::start(fake.clone(), Options::default(), 1);
-    assert_eq!(started.err(), Some(Error::TimedOut));
+fn what_cannot_be_turned_off_or_cut_off_keeps_its_memory() {
     // Two queues, and the page that Identify may still fill.
-    fake.with(|device| assert_eq!(device.ram.live(), 3));
+    for (loose, kept) in [(false, 0), (true, 3)] {
+        let setup = Setup { silent: Some(0x06), falls: None, loose, ..Setup::default() };
+        let fake = Fake::new(setup);
+        let started = Controller::start(fake.clone(), Options::default(), 1);
+        assert_eq!(started.err(), Some(Error::TimedOut));
+        fake.with(|device| assert_eq!(device.ram.live(), kept));
+    }
 }
 
 #[test]

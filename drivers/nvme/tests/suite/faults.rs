@@ -199,19 +199,6 @@ fn a_controller_that_does_not_come_back_ends_every_command() {
 }
 
 #[test]
-fn a_controller_that_cannot_be_stopped_keeps_the_buffers() {
-    let mut bench = troubled(Setup { batch: 1, ..Setup::default() }, 0, Trouble::Held);
-    submit(&mut bench);
-    bench.fake.with(|device| device.setup.falls = None);
-    bench.fake.pause(1);
-    assert_eq!(bench.controller.recover(&mut bench.queues), Err(Error::NotReady));
-    assert!(bench.queues[0].take().is_none());
-    assert_eq!(bench.queues[0].used(), 1);
-    bench.controller.abandon(&mut bench.queues, Error::NotReady);
-    assert_eq!(bench.next().0, Err(Error::NotReady));
-}
-
-#[test]
 fn another_drive_is_not_written_to() {
     let mut bench = troubled(Setup::default(), 0, Trouble::Fatal);
     let namespace = bench.namespace(0);

@@ -5,6 +5,7 @@
 mod bringup;
 mod fake;
 mod faults;
+mod gone;
 mod queues;
 mod random;
 mod resets;

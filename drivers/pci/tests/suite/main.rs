@@ -16,3 +16,4 @@ mod placed;
 mod plan;
 mod random;
 mod scanned;
+mod taken;

@@ -87,7 +87,7 @@ impl fmt::Display for NoDrive {
 }
 
 /// Starts every NVMe controller. Says what there is; none is no error.
-pub(crate) fn begin(buses: &mut [Bus]) -> Vec<Drive> {
+pub(crate) fn begin(buses: &'static [Bus]) -> Vec<Drive> {
     let mut drives = Vec::new();
     let is_nvme = |function: &Function| {
         let identity = function.identity();
@@ -115,9 +115,9 @@ pub(crate) fn begin(buses: &mut [Bus]) -> Vec<Drive> {
 }
 
 impl Drive {
-    fn start(bus: &mut Bus, index: usize, name: FunctionAddress) -> Result<Self, NoDrive> {
+    fn start(bus: &'static Bus, index: usize, name: FunctionAddress) -> Result<Self, NoDrive> {
         let function = bus.start(index, REGISTERS).map_err(NoDrive::Pci)?;
-        let machine = Machine::new(function.registers);
+        let machine = Machine::new(function.registers, function.reins);
         let harts = u16::try_from(smp::services().len()).unwrap_or(u16::MAX);
         let controller = Controller::start(machine, Options::default(), harts);
         let controller = controller.map_err(NoDrive::Nvme)?;
@@ -189,12 +189,12 @@ impl Drive {
         }
     }
 
-    /// Turns it off, if it can be turned off. What was in flight is lost. Of a
-    /// drive that does not stop, the memory that it may still write to is kept.
+    /// Turns it off, or cuts it off from memory. What was in flight is lost. Of a
+    /// drive at large the memory is kept for ever.
     pub(crate) fn shut_down(mut self) {
         let Parts { controller, queues, .. } = &mut *self.parts;
         match controller.shutdown(queues) {
-            Err(Error::NotReady) => {}
+            Err(Error::AtLarge) => {}
             Ok(()) | Err(_) => drop(ManuallyDrop::into_inner(self.parts)),
         }
     }

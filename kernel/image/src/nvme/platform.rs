@@ -6,9 +6,9 @@ use skimmer_arch::{
     mmio::Mmio,
     time,
 };
-use skimmer_nvme::{Clock, Dma, Memory, PAGE_SIZE, Registers};
+use skimmer_nvme::{Clock, Dma, Gate, Memory, PAGE_SIZE, Registers};
 
-use crate::lwkt;
+use crate::{lwkt, pci::Reins};
 
 const _: () = assert!(PAGE_SIZE == skimmer_core::frames::FRAME_SIZE);
 
@@ -16,11 +16,17 @@ const _: () = assert!(PAGE_SIZE == skimmer_core::frames::FRAME_SIZE);
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Machine {
     registers: Mmio,
+    reins: Reins,
 }
 
 impl Machine {
-    pub(super) const fn new(registers: Mmio) -> Self {
-        Self { registers }
+    pub(super) const fn new(registers: Mmio, reins: Reins) -> Self {
+        Self { registers, reins }
+    }
+
+    /// Turns the slot off that the drive is in. Whether it is in one that obeyed.
+    pub(crate) fn power_off(&self) -> bool {
+        self.reins.power_off()
     }
 }
 
@@ -105,6 +111,16 @@ impl Dma for Machine {
 
     fn fence_after_phase(&self) {
         dma::fence_after_phase();
+    }
+}
+
+impl Gate for Machine {
+    fn open(&self) -> bool {
+        self.reins.give_memory()
+    }
+
+    fn close(&self) -> bool {
+        self.reins.cut_off()
     }
 }
 

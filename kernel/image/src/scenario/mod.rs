@@ -117,6 +117,7 @@ fn perform(
         Scenario::Ist => ist::run(line, tree),
         Scenario::NvmeRead => drives::read(line, drives),
         Scenario::NvmeVerify => drives::verify(line, drives),
+        Scenario::NvmeFaults => drives::faults(line, drives),
         Scenario::All => all::run(line, drives, kstress),
         Scenario::Program => program::run(line),
         Scenario::Panic => faults::panic(),

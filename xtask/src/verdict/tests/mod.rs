@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Tests of the judgement: one good boot, and every way to spoil it.
 
+mod faults;
 mod harts;
 mod hot_print;
 mod programs;
@@ -48,6 +49,7 @@ fn expected() -> Expected {
         rounds: Rounds::default(),
         work: None,
         disks: vec![],
+        specs: vec![],
         harts: Some(2),
         exit_checked: true,
         seed: 9,

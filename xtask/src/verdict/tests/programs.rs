@@ -64,6 +64,7 @@ fn wrong_with_all(change: impl FnOnce(&mut Outcome)) -> String {
         o.interrupts = Some(Interrupts { hartid: 0, here: 30, elsewhere: 0, stray: 0 });
         o.drives = Some(Drives {
             drives: 1,
+            queue_pairs: 2,
             reads: 110,
             blocks: 880,
             by_interrupt: 110,

@@ -241,6 +241,7 @@ fn all_of_a_disk_is_verified_unless_less_was_asked_for() {
     let kind = |verified: u64| {
         let drives = Drives {
             drives: 1,
+            queue_pairs: 2,
             reads: 60,
             blocks: verified + 25,
             written: 25,
@@ -272,6 +273,7 @@ fn reads(change: impl FnOnce(&mut Outcome)) -> Option<Kind> {
         interrupts: Some(Interrupts { hartid: 0, here: 30, elsewhere: 0, stray: 0 }),
         drives: Some(Drives {
             drives: 1,
+            queue_pairs: 2,
             reads: 200,
             blocks: 1600,
             by_interrupt: 195,
@@ -289,6 +291,7 @@ fn reads(change: impl FnOnce(&mut Outcome)) -> Option<Kind> {
 fn what_is_written_is_read_again() {
     let drives = Drives {
         drives: 1,
+        queue_pairs: 2,
         reads: 60,
         blocks: 225,
         written: 25,
@@ -329,6 +332,9 @@ fn drives_do_what_they_were_asked_for() {
         |told| told.written = 1,
         |told| (told.by_interrupt, told.polled) = (189, 11),
         |told| told.polled = 6,
+        |told| told.missed = 1,
+        |told| told.queue_pairs = 1,
+        |told| told.queue_pairs = 3,
         |told| told.stray = 1,
         |told| told.resets = 1,
         |told| told.latency.median = 8,

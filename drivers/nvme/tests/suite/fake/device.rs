@@ -42,6 +42,8 @@ pub(crate) struct Setup {
     pub(crate) failing: Option<(u32, u16)>,
     /// There is no list of namespaces, as in revision 1.0.
     pub(crate) old: bool,
+    /// It reaches memory whatever is asked of it.
+    pub(crate) loose: bool,
     /// Commands done at a pause; 0 is each at its doorbell, in order.
     pub(crate) batch: usize,
 }
@@ -65,6 +67,7 @@ impl Default for Setup {
             silent: None,
             failing: None,
             old: false,
+            loose: false,
             batch: 0,
         }
     }
@@ -110,10 +113,12 @@ pub(crate) struct Device {
 impl Device {
     pub(crate) fn new(setup: Setup) -> Self {
         let disk = |&(id, shift, blocks): &(u32, u8, u64)| (id, Disk::new(shift, blocks));
+        let mut ram = Ram::default();
+        ram.is_cut_off = true;
         Self {
             disks: setup.namespaces.iter().map(disk).collect(),
             setup,
-            ram: Ram::default(),
+            ram,
             now: 0,
             gone: false,
             cc: 0,
@@ -162,6 +167,20 @@ impl Device {
             0x1000.. => self.doorbell(offset - 0x1000, value as u32),
             _ => self.ram.violations.push(format!("write to register {offset:#x}")),
         }
+    }
+
+    /// The way to memory is given to one that is off only.
+    pub(crate) fn open_gate(&mut self) -> bool {
+        if self.cc & 1 != 0 || self.csts & 1 != 0 {
+            self.ram.violations.push("memory is given to a drive that is on".into());
+        }
+        self.ram.is_cut_off = false;
+        !self.gone
+    }
+
+    pub(crate) fn close_gate(&mut self) -> bool {
+        self.ram.is_cut_off |= !self.setup.loose;
+        self.ram.is_cut_off || self.gone
     }
 
     fn configure(&mut self, cc: u32) {

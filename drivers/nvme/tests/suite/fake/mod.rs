@@ -11,7 +11,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 pub(crate) use device::{Device, Setup};
-use skimmer_nvme::{Clock, Controller, Dma, Memory, Options, PAGE_SIZE, Registers};
+use skimmer_nvme::{Clock, Controller, Dma, Gate, Memory, Options, PAGE_SIZE, Registers};
 pub(crate) use trouble::Trouble;
 
 /// A machine with a drive.
@@ -70,6 +70,15 @@ impl Dma for Fake {
     }
     fn fence_after_phase(&self) {
         self.with(|device| device.ram.fence_reads());
+    }
+}
+
+impl Gate for Fake {
+    fn open(&self) -> bool {
+        self.with(|device| device.open_gate())
+    }
+    fn close(&self) -> bool {
+        self.with(|device| device.close_gate())
     }
 }
 

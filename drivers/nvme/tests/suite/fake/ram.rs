@@ -27,6 +27,8 @@ pub(crate) struct Ram {
     incoming: Vec<(u64, Vec<u8>)>,
     /// Whether writes wait for the fence.
     pub(crate) weak: bool,
+    /// Nothing of the drive's comes through, either way.
+    pub(crate) is_cut_off: bool,
     /// How many more pages there are, if there is a limit.
     pub(crate) left: Option<usize>,
     next: u64,
@@ -126,6 +128,9 @@ impl Ram {
     }
 
     pub(crate) fn drive_read(&mut self, at: u64, into: &mut [u8]) {
+        if self.is_cut_off {
+            return into.fill(USED_UP);
+        }
         each_page(at, into.len(), |page, offset, range| match self.frames.get(&page) {
             Some(frame) => {
                 into[range.clone()].copy_from_slice(&frame.drive[offset..offset + range.len()]);
@@ -135,6 +140,9 @@ impl Ram {
     }
 
     pub(crate) fn drive_write(&mut self, at: u64, from: &[u8]) {
+        if self.is_cut_off {
+            return;
+        }
         each_page(at, from.len(), |page, offset, range| match self.frames.get_mut(&page) {
             Some(frame) => {
                 frame.drive[offset..offset + range.len()].copy_from_slice(&from[range]);

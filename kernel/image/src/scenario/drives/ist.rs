@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The interrupt service threads of `nvme-read`: one for each source, on one
-//! hart, with all drives that interrupt by it.
+//! Interrupt service threads that do all that is done with their drives: one for
+//! each source, on one hart, with all drives that interrupt by it.
 //!
 //! A drive's level is down when all its completion queues are empty. So the
 //! thread looks again after it has emptied them, until nothing comes: only then
@@ -12,10 +12,15 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use skimmer_abi::errno::Errno;
 use skimmer_arch::time;
 use skimmer_core::ids::ThreadId;
+use skimmer_nvme::Error;
 use skimmer_sync::once::Once;
 
-use super::{super::spawn, Disk, Tally, failed, forever, reader::Reader, required};
-use crate::{interrupts::Interrupt, lwkt};
+use super::{super::spawn, Tally, failed, forever, required};
+use crate::{
+    interrupts::Interrupt,
+    lwkt,
+    nvme::{Drive, Parts},
+};
 
 /// Below what watches, and above the workloads: its device waits.
 pub(super) const PRIORITY: u8 = 200;
@@ -29,7 +34,66 @@ pub(super) const LOOKS: u64 = 1_000;
 /// to: a second's.
 pub(super) const PATIENCE: u64 = LOOKS;
 
-/// Threads that read.
+/// Of a second: how often it is looked whether drives are there and well.
+const VISITS: u64 = 100;
+
+/// Of a second: what an interrupt has to come in after its completion was seen.
+/// One that comes later was lost.
+pub(super) const GRACE: u64 = 10;
+
+/// What a thread does with one of its drives.
+pub(super) trait Work: Send + 'static {
+    /// The source of the drive's interrupts.
+    fn source(&self) -> u32;
+    /// The drive, and what came of it so far.
+    fn drive(&mut self) -> (&mut Drive, &mut Tally);
+    /// Begins commands, as many as may be in flight.
+    fn begin(&mut self, goes_on: bool);
+    /// Whether something is in flight.
+    fn is_busy(&self) -> bool;
+    /// Reads that were verified.
+    fn reads(&self) -> u64;
+    /// Looks at all that has ended.
+    fn verify(&mut self);
+    /// The drive does not recover: all its commands have ended.
+    fn is_lost(&mut self, error: Error);
+    /// Turns the drive off: what came of it.
+    fn finish(self) -> Tally;
+
+    /// Takes new completions out of the rings, and says how many there were.
+    fn harvest(&mut self, by_interrupt: bool) -> usize {
+        let (drive, tally) = self.drive();
+        let found: usize = drive.parts().queues.iter_mut().map(|queue| queue.harvest()).sum();
+        if by_interrupt {
+            tally.by_interrupt += found as u64;
+        }
+        found
+    }
+
+    /// Whether there are new completions.
+    fn has_news(&mut self) -> bool {
+        self.drive().0.parts().queues.iter().any(|queue| queue.has_news())
+    }
+
+    /// Whether the controller is there and well.
+    fn is_well(&mut self) -> bool {
+        self.drive().0.parts().controller.health().is_ok()
+    }
+
+    /// No interrupt came in time, or the drive is not well. What is found now no
+    /// interrupt has told of.
+    fn attend(&mut self) {
+        let (drive, tally) = self.drive();
+        let Parts { controller, queues, .. } = drive.parts();
+        match controller.attend(queues) {
+            Ok(attended) => tally.missed += attended.found as u64,
+            Err(error) => self.is_lost(error),
+        }
+        self.verify();
+    }
+}
+
+/// Threads that work with drives.
 pub(super) struct Reading {
     shared: &'static Shared,
     /// What came of each.
@@ -48,27 +112,20 @@ struct Shared {
 }
 
 impl Reading {
-    /// Starts threads on the hart of that service thread: at least so many reads,
-    /// each drive its share of them.
-    pub(super) fn start(
-        seed: u64,
-        disks: Vec<Disk>,
-        service: ThreadId,
-        reads: u64,
-        is_over: bool,
-    ) -> Self {
+    /// Starts threads on the hart of that service thread.
+    pub(super) fn start<W: Work>(works: Vec<W>, service: ThreadId, is_over: bool) -> Self {
         let shared = forever(Shared {
             is_over: AtomicBool::new(is_over),
             begun: AtomicU64::new(0),
             reads: AtomicU64::new(0),
         });
-        let threads = by_source(seed, disks, reads);
+        let threads = by_source(works);
         let tallies: &'static [Once<Tally>] =
             Box::leak(threads.iter().map(|_| Once::new()).collect());
         let collector = lwkt::current();
-        for ((source, readers), place) in threads.into_iter().zip(tallies) {
+        for ((source, served), place) in threads.into_iter().zip(tallies) {
             let tally = required(Tally::new());
-            let ist = Ist { source, readers, shared, shown: 0, tally };
+            let ist = Ist { source, served, shared, shown: 0, next_visit: 0, tally };
             let thread = spawn(service, "nvme-ist", PRIORITY, move || {
                 let _ = place.set(Box::new(ist.run()));
                 let _ = lwkt::call(collector, lwkt::message([0; 8]));
@@ -80,7 +137,12 @@ impl Reading {
 
     /// Waits until each has read, or has ended.
     pub(super) fn wait_begun(&self) {
-        while self.shared.begun.load(Ordering::Relaxed) < self.tallies.len() as u64 {
+        self.wait_until(|| self.shared.begun.load(Ordering::Relaxed) >= self.tallies.len() as u64);
+    }
+
+    /// Waits until that is so, or all have ended.
+    pub(super) fn wait_until(&self, is_so: impl Fn() -> bool) {
+        while !is_so() && self.tallies.iter().any(|place| place.get().is_none()) {
             lwkt::sleep_until(time::now() + time::ticks_per_second() / LOOKS);
         }
     }
@@ -104,32 +166,46 @@ impl Reading {
     }
 }
 
-/// The drives by their sources, each with its share of the reads.
-fn by_source(seed: u64, disks: Vec<Disk>, reads: u64) -> Vec<(u32, Vec<Reader>)> {
-    let count = disks.len() as u64;
-    let mut threads: Vec<(u32, Vec<Reader>)> = Vec::new();
-    for (disk, place) in disks.into_iter().zip(0..) {
-        let source = disk.source;
-        let share = reads / count + u64::from(place < reads % count);
-        let reader = required(Reader::new(disk, seed, share));
+/// The drives by their sources.
+fn by_source<W: Work>(works: Vec<W>) -> Vec<(u32, Vec<Served<W>>)> {
+    let mut threads: Vec<(u32, Vec<Served<W>>)> = Vec::new();
+    for work in works {
+        let source = work.source();
+        let served = Served { work, heard: time::now() };
         match threads.iter_mut().find(|(other, _)| *other == source) {
-            Some((_, readers)) => readers.push(reader),
-            None => threads.push((source, alloc::vec![reader])),
+            Some((_, all)) => all.push(served),
+            None => threads.push((source, alloc::vec![served])),
         }
     }
     threads
 }
 
-struct Ist {
+/// A drive, and when it was last heard of.
+struct Served<W> {
+    work: W,
+    heard: u64,
+}
+
+impl<W: Work> Served<W> {
+    /// Whether something is in flight, and nothing was heard for long.
+    fn is_silent(&self, now: u64) -> bool {
+        let patience = time::ticks_per_second() / LOOKS * PATIENCE;
+        self.work.is_busy() && now.saturating_sub(self.heard) >= patience
+    }
+}
+
+struct Ist<W> {
     source: u32,
-    readers: Vec<Reader>,
+    served: Vec<Served<W>>,
     shared: &'static Shared,
     /// Reads that `shared` knows of.
     shown: u64,
+    /// When it is looked at the drives next.
+    next_visit: u64,
     tally: Tally,
 }
 
-impl Ist {
+impl<W: Work> Ist<W> {
     fn run(mut self) -> Tally {
         match Interrupt::attach(self.source) {
             Ok(interrupt) => self.serve(&interrupt),
@@ -138,43 +214,69 @@ impl Ist {
         if self.shown == 0 {
             self.shared.begun.fetch_add(1, Ordering::Relaxed);
         }
-        for reader in self.readers {
-            self.tally.add(&reader.finish());
+        for served in self.served {
+            self.tally.add(&served.work.finish());
         }
         self.tally
     }
 
     fn serve(&mut self, interrupt: &Interrupt) {
-        let mut quiet = 0;
         loop {
             let goes_on = !self.shared.is_over.load(Ordering::Relaxed);
-            self.readers.iter_mut().for_each(|reader| reader.read_on(goes_on));
-            if !self.readers.iter().any(Reader::is_busy) {
+            let now = time::now();
+            for Served { work, heard } in &mut self.served {
+                if !work.is_busy() {
+                    *heard = now;
+                }
+                work.begin(goes_on);
+            }
+            if !self.served.iter().any(|served| served.work.is_busy()) {
                 return;
             }
             match interrupt.wait(Some(time::now() + time::ticks_per_second() / LOOKS)) {
-                Ok(()) => quiet = 0,
-                Err(Errno::ETIMEDOUT) => {
-                    quiet += 1;
-                    if quiet % PATIENCE == 0 {
-                        self.readers.iter_mut().for_each(Reader::attend);
-                        self.readers.iter_mut().for_each(Reader::verify);
-                    }
-                    continue;
-                }
+                Ok(()) => self.hear(),
+                Err(Errno::ETIMEDOUT) => {}
                 Err(_) => return,
             }
-            self.harvest(true);
-            // The level is down once nothing came since the last look.
-            while self.harvest(false) > 0 {}
-            self.readers.iter_mut().for_each(Reader::verify);
-            self.show();
+            if time::now() >= self.next_visit {
+                self.visit(interrupt);
+                self.next_visit = time::now() + time::ticks_per_second() / VISITS;
+            }
+        }
+    }
+
+    /// An interrupt came.
+    fn hear(&mut self) {
+        self.harvest(true);
+        // The level is down once nothing came since the last look.
+        while self.harvest(false) > 0 {}
+        self.served.iter_mut().for_each(|served| served.work.verify());
+        self.show();
+    }
+
+    /// Looks whether drives are there and well, and after those of which nothing
+    /// was heard for long.
+    fn visit(&mut self, interrupt: &Interrupt) {
+        let busy = self.served.iter_mut().filter(|served| served.work.is_busy());
+        busy.filter_map(|served| (!served.work.is_well()).then_some(&mut served.work))
+            .for_each(Work::attend);
+        let now = time::now();
+        let mut silent = self.served.iter_mut().filter(|served| served.is_silent(now));
+        if silent.any(|served| served.work.has_news())
+            && interrupt.wait(Some(now + time::ticks_per_second() / GRACE)).is_ok()
+        {
+            // It was late, as whoever asked was early.
+            return self.hear();
+        }
+        for served in self.served.iter_mut().filter(|served| served.is_silent(now)) {
+            served.work.attend();
+            served.heard = now;
         }
     }
 
     /// Shows how far it is.
     fn show(&mut self) {
-        let reads = self.readers.iter().map(Reader::reads).sum();
+        let reads = self.served.iter().map(|served| served.work.reads()).sum();
         if self.shown == 0 && reads > 0 {
             self.shared.begun.fetch_add(1, Ordering::Relaxed);
         }
@@ -183,6 +285,15 @@ impl Ist {
     }
 
     fn harvest(&mut self, by_interrupt: bool) -> usize {
-        self.readers.iter_mut().map(|reader| reader.harvest(by_interrupt)).sum()
+        let now = time::now();
+        let mut sum = 0;
+        for Served { work, heard } in &mut self.served {
+            let found = work.harvest(by_interrupt);
+            if found > 0 {
+                *heard = now;
+            }
+            sum += found;
+        }
+        sum
     }
 }

@@ -3,6 +3,7 @@
 //! serial numbers (`abi::disk`). What is read is verified byte
 //! by byte.
 
+mod faults;
 mod ist;
 mod plan;
 mod reader;
@@ -31,7 +32,9 @@ use crate::{
     nvme::{Drive, Parts},
     smp,
 };
+pub(super) use faults::run as faults;
 use ist::Reading;
+use reader::Reader;
 pub(super) use verify::run as verify;
 
 /// Reads, unless the command line says otherwise.
@@ -68,7 +71,8 @@ pub(super) struct Reads {
 impl Reads {
     fn start(seed: u64, disks: Vec<Disk>, place: Place, reads: u64, is_over: bool) -> Self {
         let before = Heard::on(place.hart());
-        let reading = Reading::start(seed, disks, place.service, reads, is_over);
+        let readers = readers(seed, disks, reads);
+        let reading = Reading::start(readers, place.service, is_over);
         Self { reading, place, before }
     }
 
@@ -90,6 +94,16 @@ impl Reads {
             ..Report::default()
         }
     }
+}
+
+/// A reader for each disk, with its share of the reads.
+fn readers(seed: u64, disks: Vec<Disk>, reads: u64) -> Vec<Reader> {
+    let count = disks.len() as u64;
+    let reader = |(disk, place)| {
+        let share = reads / count + u64::from(place < reads % count);
+        required(Reader::new(disk, seed, share))
+    };
+    disks.into_iter().zip(0..).map(reader).collect()
 }
 
 /// A test disk.
@@ -190,11 +204,13 @@ impl Heard {
 /// What came of a drive's work, or of several drives'.
 struct Tally {
     drives: u32,
+    queue_pairs: u64,
     reads: u64,
     blocks: u64,
     written: u64,
     by_interrupt: u64,
     polled: u64,
+    missed: u64,
     stray: u64,
     resets: u64,
     errors: u64,
@@ -205,11 +221,13 @@ impl Tally {
     fn new() -> Result<Self, OutOfMemory> {
         Ok(Self {
             drives: 0,
+            queue_pairs: 0,
             reads: 0,
             blocks: 0,
             written: 0,
             by_interrupt: 0,
             polled: 0,
+            missed: 0,
             stray: 0,
             resets: 0,
             errors: 0,
@@ -219,11 +237,13 @@ impl Tally {
 
     fn add(&mut self, other: &Self) {
         self.drives += other.drives;
+        self.queue_pairs += other.queue_pairs;
         self.reads += other.reads;
         self.blocks += other.blocks;
         self.written += other.written;
         self.by_interrupt += other.by_interrupt;
         self.polled += other.polled;
+        self.missed += other.missed;
         self.stray += other.stray;
         self.resets += other.resets;
         self.errors += other.errors;
@@ -234,9 +254,11 @@ impl Tally {
     /// off.
     fn close(&mut self, mut drive: Drive) {
         let Parts { controller, queues, .. } = drive.parts();
-        let mut completed = 0;
+        self.queue_pairs = queues.len() as u64;
+        let (mut completed, mut leaked) = (0, 0);
         for counts in queues.iter().map(|queue| queue.counts()) {
             completed += counts.completed;
+            leaked += counts.leaked;
             self.stray += counts.unknown
                 + counts.stale
                 + counts.duplicate
@@ -246,6 +268,7 @@ impl Tally {
         self.polled = completed.saturating_sub(self.by_interrupt);
         self.resets = controller.resets();
         self.errors += failed("no completion is missed or stray", self.stray == 0);
+        self.errors += failed("no memory is left to a drive at large", leaked == 0);
         drive.shut_down();
     }
 
@@ -258,11 +281,13 @@ impl Tally {
         };
         Drives {
             drives: self.drives,
+            queue_pairs: self.queue_pairs,
             reads: self.reads,
             blocks: self.blocks,
             written: self.written,
             by_interrupt: self.by_interrupt,
             polled: self.polled,
+            missed: self.missed,
             stray: self.stray,
             resets: self.resets,
             latency,

@@ -11,12 +11,12 @@ use skimmer_abi::{
 };
 use skimmer_arch::time;
 use skimmer_core::table::OutOfMemory;
-use skimmer_nvme::{Completion, Dma, Extent, Namespace, PAGE_SIZE, Refused, Request};
+use skimmer_nvme::{Completion, Dma, Error, Extent, Namespace, PAGE_SIZE, Refused, Request};
 
-use super::{super::failed, Disk, Tally, mix};
+use super::{super::failed, Disk, Tally, ist::Work, mix};
 use crate::{
     lwkt,
-    nvme::{Frames, Parts, Transfer},
+    nvme::{Drive, Frames, Parts, Transfer},
 };
 
 /// Bytes of a read.
@@ -70,35 +70,8 @@ impl Reader {
         Ok(Self { disk, namespace, seed, blocks, units, share, begun, flying, spare, words, tally })
     }
 
-    /// Whether something is in flight.
-    pub(super) const fn is_busy(&self) -> bool {
-        self.flying > 0
-    }
-
-    /// Reads that were verified.
-    pub(super) const fn reads(&self) -> u64 {
-        self.tally.reads
-    }
-
-    /// Begins reads while there are buffers: until its share is begun, and while
-    /// it is to go on.
-    pub(super) fn read_on(&mut self, goes_on: bool) {
-        while self.tally.errors == 0 && (goes_on || self.begun < self.share) {
-            let Some(frames) = self.spare.pop() else { return };
-            match self.begin(frames) {
-                Ok(()) => {
-                    self.begun += 1;
-                    self.flying += 1;
-                }
-                Err(Refused { .. }) => {
-                    self.tally.errors += failed("a drive takes a read", false);
-                }
-            }
-        }
-    }
-
     /// Begins the next read, by the next queue pair.
-    fn begin(&mut self, frames: Frames) -> Result<(), Refused<Transfer>> {
+    fn begin_next(&mut self, frames: Frames) -> Result<(), Refused<Transfer>> {
         let (pass, place) = (self.begun / self.units, self.begun % self.units);
         let unit =
             Order::new(self.units, mix(self.seed ^ mix(self.disk.seed ^ mix(pass)))).at(place);
@@ -112,35 +85,6 @@ impl Reader {
         let queues = &mut self.disk.drive.parts().queues;
         let number = (self.begun % queues.len() as u64) as usize;
         queues[number].submit(request, Some(transfer)).map(|_| ())
-    }
-
-    /// Takes new completions out of the rings, and says how many there were.
-    pub(super) fn harvest(&mut self, by_interrupt: bool) -> usize {
-        let queues = &mut self.disk.drive.parts().queues;
-        let found: usize = queues.iter_mut().map(|queue| queue.harvest()).sum();
-        if by_interrupt {
-            self.tally.by_interrupt += found as u64;
-        }
-        found
-    }
-
-    /// No interrupt came in time: looks whether the drive is well.
-    pub(super) fn attend(&mut self) {
-        let Parts { controller, queues, .. } = self.disk.drive.parts();
-        if controller.attend(queues).is_err() {
-            self.tally.errors += failed("a drive recovers", false);
-        }
-    }
-
-    /// Verifies all that has ended.
-    pub(super) fn verify(&mut self) {
-        let now = time::now();
-        for number in 0..self.disk.drive.parts().queues.len() {
-            while let Some(done) = self.disk.drive.parts().queues[number].take() {
-                self.flying -= 1;
-                self.end(done, now);
-            }
-        }
     }
 
     fn end(&mut self, done: Completion<Transfer>, now: u64) {
@@ -176,9 +120,56 @@ impl Reader {
         let wrong = wrong.count() as u64;
         wrong * failed("a block is what was written there", wrong == 0)
     }
+}
 
-    /// Turns the drive off: what came of it.
-    pub(super) fn finish(self) -> Tally {
+impl Work for Reader {
+    fn source(&self) -> u32 {
+        self.disk.source
+    }
+
+    fn drive(&mut self) -> (&mut Drive, &mut Tally) {
+        (&mut self.disk.drive, &mut self.tally)
+    }
+
+    /// Until its share is begun, and while it is to go on.
+    fn begin(&mut self, goes_on: bool) {
+        while self.tally.errors == 0 && (goes_on || self.begun < self.share) {
+            let Some(frames) = self.spare.pop() else { return };
+            match self.begin_next(frames) {
+                Ok(()) => {
+                    self.begun += 1;
+                    self.flying += 1;
+                }
+                Err(Refused { .. }) => {
+                    self.tally.errors += failed("a drive takes a read", false);
+                }
+            }
+        }
+    }
+
+    fn is_busy(&self) -> bool {
+        self.flying > 0
+    }
+
+    fn reads(&self) -> u64 {
+        self.tally.reads
+    }
+
+    fn verify(&mut self) {
+        let now = time::now();
+        for number in 0..self.disk.drive.parts().queues.len() {
+            while let Some(done) = self.disk.drive.parts().queues[number].take() {
+                self.flying -= 1;
+                self.end(done, now);
+            }
+        }
+    }
+
+    fn is_lost(&mut self, _: Error) {
+        self.tally.errors += failed("a drive recovers", false);
+    }
+
+    fn finish(self) -> Tally {
         let mut tally = self.tally;
         tally.close(self.disk.drive);
         tally

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `nvme-verify`: a worker for each queue pair, on a hart of its own, reads and
 //! verifies all blocks that were asked for, writes a region, flushes, and reads
-//! the region again. The host looks at the disk afterwards.
+//! the region again. Where something was read wrong nothing is written. The host
+//! looks at the disk afterwards.
 //!
 //! One interrupt service thread for each source, on one hart, masks the drives'
 //! interrupts (NVM Express Base 2.0, section 3.1.3.3), has every worker look, and
@@ -23,7 +24,7 @@ use skimmer_sync::once::Once;
 use super::{
     super::{Report, announce, spawn},
     Disk, Heard, Place, Tally, failed, forever,
-    ist::{LOOKS, PATIENCE, PRIORITY},
+    ist::{GRACE, LOOKS, PATIENCE, PRIORITY},
     required, usable,
     worker::{BEGIN, END, HAND_OVER, Job, LOOK, Phase, Slot, TAKE_BACK, WRITTEN, Worker},
 };
@@ -132,6 +133,24 @@ struct Served {
     workers: Vec<ThreadId>,
     slots: &'static [Slot],
     tallies: &'static [Once<Tally>],
+    /// Completions of which no interrupt has told.
+    missed: u64,
+}
+
+/// What workers answer, all together.
+#[derive(Clone, Copy, Debug)]
+struct Answer {
+    is_done: bool,
+    errors: u64,
+}
+
+impl Answer {
+    const NONE: Self = Self { is_done: true, errors: 0 };
+
+    fn add(&mut self, other: Self) {
+        self.is_done &= other.is_done;
+        self.errors += other.errors;
+    }
 }
 
 impl Served {
@@ -163,7 +182,7 @@ impl Served {
             },
         );
         let workers = workers.collect();
-        Self { drive: disk.drive, workers, slots, tallies }
+        Self { drive: disk.drive, workers, slots, tallies, missed: 0 }
     }
 
     /// Messages that making the workers took.
@@ -171,18 +190,18 @@ impl Served {
         self.workers.len() as u64
     }
 
-    /// Sends every worker the same, and waits for all answers: whether all are
-    /// done.
-    fn tell(&self, kind: u64, argument: u64) -> bool {
+    /// Sends every worker the same, and waits for all answers.
+    fn tell(&self, kind: u64, argument: u64) -> Answer {
         let send = |worker: &ThreadId| {
             lwkt::send(*worker, lwkt::message([kind, argument, 0, 0, 0, 0, 0, 0]))
         };
         let sent: Vec<_> = self.workers.iter().map(send).collect();
-        let mut is_done = true;
+        let mut sum = Answer::NONE;
         for ticket in sent {
-            is_done &= lwkt::wait(ticket).words()[0] == 1;
+            let [is_done, errors, ..] = lwkt::wait(ticket).words();
+            sum.add(Answer { is_done: is_done == 1, errors });
         }
-        is_done
+        sum
     }
 
     /// All queue pairs, from where their workers have put them.
@@ -191,13 +210,22 @@ impl Served {
         self.drive.parts().queues.extend(taken);
     }
 
-    /// The controller is attended to with all queue pairs in hand: whether it is
-    /// well.
-    fn attend(&mut self) -> bool {
+    /// Has all queue pairs handed over: whether there are new completions.
+    fn take_over(&mut self) -> bool {
         self.tell(HAND_OVER, 0);
         self.collect();
+        self.drive.parts().queues.iter().any(|queue| queue.has_news())
+    }
+
+    /// The controller is attended to with all queue pairs in hand, if that is to
+    /// be, and they go back: whether it is well.
+    fn hand_back(&mut self, is_attended: bool) -> bool {
         let Parts { controller, queues, .. } = self.drive.parts();
-        let is_well = controller.attend(queues).is_ok();
+        let attended = is_attended.then(|| controller.attend(queues));
+        let is_well = !matches!(attended, Some(Err(_)));
+        if let Some(Ok(attended)) = attended {
+            self.missed += attended.found as u64;
+        }
         for (queue, slot) in queues.drain(..).zip(self.slots) {
             masked(|irq| *slot.lock(irq) = Some(queue));
         }
@@ -211,7 +239,7 @@ impl Served {
         self.collect();
         let mut sum = required(Tally::new());
         self.tallies.iter().filter_map(Once::get).for_each(|tally| sum.add(tally));
-        sum.drives = 1;
+        (sum.drives, sum.missed) = (1, self.missed);
         sum.close(self.drive);
         sum
     }
@@ -230,7 +258,12 @@ impl Ist {
         match Interrupt::attach(self.source) {
             Ok(interrupt) => {
                 for phase in 0..Phase::ALL.len() as u64 {
-                    errors += self.serve(&interrupt, phase);
+                    let (failed, wrong) = self.serve(&interrupt, phase);
+                    errors += failed;
+                    // What was read wrong nobody writes over.
+                    if failed + wrong > 0 {
+                        break;
+                    }
                 }
             }
             Err(_) => errors = failed("a drive's source can be attached", false),
@@ -244,55 +277,64 @@ impl Ist {
         (sum, self.messages)
     }
 
-    /// One phase: the errors.
-    fn serve(&mut self, interrupt: &Interrupt, phase: u64) -> u64 {
+    /// One phase: the errors, and those that the workers know of.
+    fn serve(&mut self, interrupt: &Interrupt, phase: u64) -> (u64, u64) {
         let (mut quiet, mut errors) = (0, 0);
-        let mut is_done = self.tell(BEGIN, phase);
-        while !is_done {
+        let mut answer = self.tell(BEGIN, phase);
+        while !answer.is_done {
             match interrupt.wait(Some(time::now() + time::ticks_per_second() / LOOKS)) {
                 Ok(()) => {
                     quiet = 0;
-                    is_done = self.look(true);
+                    answer = self.look(true);
                 }
                 Err(Errno::ETIMEDOUT) => {
                     quiet += 1;
                     if quiet % PATIENCE == 0 {
-                        errors += self.attend();
-                        is_done = self.look(false);
+                        let (failed, is_late) = self.attend(interrupt);
+                        errors += failed;
+                        answer = self.look(is_late);
                     }
                 }
-                Err(_) => return errors,
+                Err(_) => return (errors + failed("a source stays", false), answer.errors),
             }
         }
-        errors
+        (errors, answer.errors)
     }
 
     /// Has all workers look, with the level down.
-    fn look(&mut self, by_interrupt: bool) -> bool {
+    fn look(&mut self, by_interrupt: bool) -> Answer {
         for served in &mut self.served {
             served.drive.parts().controller.mask_interrupts(1);
         }
-        let is_done = self.tell(LOOK, u64::from(by_interrupt));
+        let answer = self.tell(LOOK, u64::from(by_interrupt));
         for served in &mut self.served {
             served.drive.parts().controller.unmask_interrupts(1);
         }
-        is_done
+        answer
     }
 
-    fn tell(&mut self, kind: u64, argument: u64) -> bool {
+    fn tell(&mut self, kind: u64, argument: u64) -> Answer {
         self.messages += self.served.iter().map(|served| served.workers.len() as u64).sum::<u64>();
-        let mut is_done = true;
+        let mut sum = Answer::NONE;
         for served in &self.served {
-            is_done &= served.tell(kind, argument);
+            sum.add(served.tell(kind, argument));
         }
-        is_done
+        sum
     }
 
-    /// The drives that do not recover.
-    fn attend(&mut self) -> u64 {
+    /// Nothing was heard for long. Completions that are there now have some time
+    /// for their interrupt to come; if it does not, the drives are attended to. The
+    /// drives that do not recover, and whether an interrupt came.
+    fn attend(&mut self, interrupt: &Interrupt) -> (u64, bool) {
         self.messages +=
             2 * self.served.iter().map(|served| served.workers.len() as u64).sum::<u64>();
-        let ill = self.served.iter_mut().map(Served::attend).filter(|is_well| !is_well).count();
-        ill as u64 * failed("a drive recovers", ill == 0)
+        // All of them hand over, whatever the first has.
+        let news = self.served.iter_mut().map(Served::take_over).filter(|has_news| *has_news);
+        let has_news = news.count() > 0;
+        let grace = || Some(time::now() + time::ticks_per_second() / GRACE);
+        let is_late = has_news && interrupt.wait(grace()).is_ok();
+        let well = self.served.iter_mut().map(|served| served.hand_back(!is_late));
+        let ill = well.filter(|is_well| !is_well).count();
+        (ill as u64 * failed("a drive recovers", ill == 0), is_late)
     }
 }

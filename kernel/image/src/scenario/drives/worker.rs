@@ -137,10 +137,11 @@ impl Worker {
         }
     }
 
-    /// Says whether the phase is done.
+    /// Says whether the phase is done, and how many errors there were: of a phase
+    /// that is done, all of them.
     fn answer(&self, mut request: lwkt::Received) {
         let is_done = self.flying == 0 && self.plan.is_done() && !self.flush_is_due;
-        request.answer([u64::from(is_done), 0, 0, 0, 0, 0, 0, 0]);
+        request.answer([u64::from(is_done), self.tally.errors, 0, 0, 0, 0, 0, 0]);
         lwkt::reply(request, 0);
     }
 

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Boots with drives that fail as they were asked to.
+
+use skimmer_abi::scenario::Scenario;
+
+use super::scenarios::{Case, PORTS};
+use crate::boot::Booted;
+use crate::schedule::Schedule;
+use crate::verdict::Kind;
+
+/// Drives of every kind of failure beside one that has none.
+const FAULTS: Case = Case {
+    name: "nvme-faults",
+    scenario: Scenario::NvmeFaults,
+    disks: &[
+        "8M,write",
+        "1M,fails=read@3,fails-once=read@1500,fails=read@2047",
+        "1M,blocks=4096,root-port,write,fails=write@130,fails-once=write@150,fails-once=flush",
+        "1M,write,full-after=2",
+        "256K,write,dies-after=10",
+        "1M,root-port,write,pulled",
+    ],
+    ..PORTS
+};
+
+/// Every such boot.
+pub const CASES: &[Case] = &[
+    Case {
+        name: "nvme-read-64-harts",
+        scenario: Scenario::NvmeRead,
+        harts: 64,
+        disks: &["16M"],
+        rounds: Some(2000),
+        ..PORTS
+    },
+    FAULTS,
+    Case { name: "nvme-faults-1-hart", harts: 1, ..FAULTS },
+    Case { name: "nvme-faults-4-harts", harts: 4, ..FAULTS },
+    Case { name: "nvme-faults-rr", schedule: Schedule::Rr(0), ..FAULTS },
+    Case { name: "nvme-faults-rr-1-hart", harts: 1, schedule: Schedule::Rr(0), ..FAULTS },
+    Case { name: "nvme-faults-rr-4-harts", harts: 4, schedule: Schedule::Rr(0), ..FAULTS },
+    // Whatever they are asked to do, these do not.
+    Case {
+        name: "nvme-faults-of-everything",
+        harts: 2,
+        disks: &[
+            "4M,write",
+            "128K,fails=read",
+            "128K,write,full,fails=flush",
+            "128K,write,fails=write",
+            "128K,write,dies-after=0",
+        ],
+        ..FAULTS
+    },
+    Case {
+        name: "nvme-faults-pulled-beside-its-like",
+        disks: &[
+            "4M,root-port,write",
+            "512K,root-port,pulled",
+            "512K,blocks=4096,root-port,pulled",
+        ],
+        ..FAULTS
+    },
+    // Block 5 is never written: what was to fail did not, and that is no pass.
+    Case {
+        name: "nvme-faults-that-do-not-come",
+        disks: &["2M,write", "1M,write,fails-once=write@5"],
+        expect: Some(Kind::NumbersWrong),
+        check: |booted| blames(booted, "write of block 5 did not fail once"),
+        ..FAULTS
+    },
+    // A scenario that expects no errors says so of them, and ends.
+    Case {
+        name: "nvme-read-of-a-bad-block",
+        scenario: Scenario::NvmeRead,
+        disks: &["16M", "1M,fails=read@77"],
+        expect: Some(Kind::GuestErrors),
+        ..PORTS
+    },
+    Case {
+        name: "nvme-read-of-a-drive-that-dies",
+        scenario: Scenario::NvmeRead,
+        schedule: Schedule::Rr(0),
+        disks: &["16M", "1M,dies-after=100"],
+        expect: Some(Kind::GuestErrors),
+        ..PORTS
+    },
+    // What was read wrong is not written over: nothing is wrong on the disk.
+    Case {
+        name: "nvme-verify-of-a-bad-block",
+        scenario: Scenario::NvmeVerify,
+        disks: &["16M,write,fails=read@77"],
+        expect: Some(Kind::GuestErrors),
+        check: is_as_made,
+        ..PORTS
+    },
+];
+
+/// Whether a problem of the verdict is that.
+fn blames(booted: &Booted, what: &str) -> bool {
+    booted.verdict.problems.iter().any(|problem| problem.what.contains(what))
+}
+
+/// Whether the guest wrote nothing, and the host found that it did not.
+fn is_as_made(booted: &Booted) -> bool {
+    booted.disks.iter().all(|disk| (disk.written, disk.wrong) == (0, 0)) && !booted.disks.is_empty()
+}
