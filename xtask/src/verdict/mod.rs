@@ -214,12 +214,8 @@ pub fn judge(expected: &Expected, seen: &Seen<'_>) -> Verdict {
     }
     seen.disks.iter().for_each(|what| add(Kind::DiskWrong, what.clone()));
     check_outcome(expected, seen, &mut add);
-    // What a program prints is its own business.
-    let texts = if matches!(expected.scenario, Scenario::Program | Scenario::All) {
-        &[]
-    } else {
-        seen.texts
-    };
+    // What a program prints is its own business; that of `all` prints nothing.
+    let texts = if expected.scenario == Scenario::Program { &[] } else { seen.texts };
     if let Some(line) = hot_print(seen.records, texts) {
         add(Kind::HotPrint, format!("printed while the scenario ran: {line}"));
     }

@@ -31,11 +31,15 @@ fn what_a_program_prints_is_its_own_business() {
         o.programs = Some(Programs::default());
     });
     records[3] = Record::Start { scenario: program, harts: 2, clients: 0, rounds: 0 };
-    let judged = |records: &[Record]| {
-        let (expected, texts) = (Expected { scenario: program, ..expected() }, [text(4, "hello")]);
+    let judged_as = |scenario: Scenario, records: &[Record]| {
+        let (expected, texts) = (Expected { scenario, ..expected() }, [text(4, "hello")]);
         judge(&expected, &Seen { texts: &texts, ..seen(records, &OK) })
     };
+    let judged = |records: &[Record]| judged_as(program, records);
     assert!(judged(&records).passed());
+    // That of `all` has nothing to say.
+    let all = judged_as(Scenario::All, &records).problems;
+    assert!(all.iter().any(|p| p.kind == Kind::HotPrint), "{all:?}");
     let fault = FaultInfo { program: "hello".to_owned(), scause: 15, ..FaultInfo::default() };
     records.insert(4, Record::Fault(fault));
     assert!(judged(&records).passed());
