@@ -5,6 +5,9 @@
 mod bringup;
 mod fake;
 mod faults;
+mod identified;
 mod queues;
 mod random;
 mod resets;
+mod started;
+mod words;
