@@ -21,6 +21,7 @@ pub mod console;
 pub mod disk;
 pub mod evidence;
 pub mod faults;
+pub mod fuzz;
 pub mod gdb;
 pub mod gdb_test;
 pub mod image;

@@ -7,11 +7,13 @@
 //! `--minutes` bounds a run by time instead, `--report FILE` adds to a report. A panic or a broken promise ends
 //! it with a failure.
 
+#[path = "../tests/suite/identified.rs"]
+mod identified;
+
 use std::fmt;
 
 use skimmer_damage::{Campaign, Dice, Subject, Turns};
 use skimmer_nvme::identify::{IDENTIFY_BYTES, namespace_list};
-use skimmer_nvme::{ControllerInfo, Namespace};
 
 /// Offsets that mean something to one of the readers.
 const TELLING: &[usize] =
@@ -48,14 +50,7 @@ fn examine(data: &[u8]) -> (bool, bool) {
     let mut found = vec![];
     let _ = namespace_list(data, 0, u32::MAX - 1, 100, &mut found);
     assert!(found.len() <= 100 && found.windows(2).all(|pair| pair[0] < pair[1]));
-    let Ok(info) = ControllerInfo::parse(data) else { return (false, false) };
-    assert!(info.most_bytes >= 4096);
-    let Ok(Some(namespace)) = Namespace::parse(1, data, &info) else { return (true, false) };
-    assert!(matches!(namespace.block_size, 512 | 4096));
-    assert!(namespace.blocks.checked_mul(namespace.block_size.into()).is_some());
-    let bytes = u64::from(namespace.most_blocks) * u64::from(namespace.block_size);
-    assert!((1..=65536).contains(&namespace.most_blocks) && bytes <= info.most_bytes);
-    (true, true)
+    identified::examine(data)
 }
 
 /// What came of a run.

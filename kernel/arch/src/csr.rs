@@ -148,7 +148,6 @@ pub fn time() -> u64 {
 
 /// Reads the `instret` register: instructions that the hart has executed, or
 /// what the emulator takes for them.
-#[cfg(any(feature = "off-times", feature = "bench"))]
 #[inline]
 pub(crate) fn instret() -> u64 {
     let count: u64;

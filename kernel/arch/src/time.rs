@@ -27,10 +27,24 @@ pub fn now() -> u64 {
     crate::csr::time()
 }
 
+/// Instructions since some moment: exact where the emulator's clock counts them
+/// (`cargo xtask bench`), something else elsewhere.
+#[inline]
+#[must_use]
+pub fn instructions() -> u64 {
+    crate::csr::instret()
+}
+
 /// How many nanoseconds `ticks` are.
 #[must_use]
 pub fn nanos(ticks: u64) -> u64 {
-    let nanos = u128::from(ticks) * 1_000_000_000 / u128::from(ticks_per_second());
+    const SECOND: u64 = 1_000_000_000;
+    let frequency = ticks_per_second();
+    // Most clocks tick each so many nanoseconds; a division of 128 bits is long.
+    if SECOND.is_multiple_of(frequency) {
+        return ticks.saturating_mul(SECOND / frequency);
+    }
+    let nanos = u128::from(ticks) * u128::from(SECOND) / u128::from(frequency);
     u64::try_from(nanos).unwrap_or(u64::MAX)
 }
 

@@ -21,7 +21,7 @@ pub struct CommandLine<'a> {
     /// `hart=N`: the id of a hart, where a scenario has something for one.
     pub hart: Option<u64>,
     /// `load=idle`, `load=busy`: what else is on that hart, if the scenario is to
-    /// tell how long an interrupt takes to its thread.
+    /// tell how long an interrupt takes to its thread, or (busy) what a read costs.
     pub load: Option<Load>,
     /// `seed=N`: perturbs the run.
     pub seed: u64,

@@ -18,6 +18,8 @@ const CEILINGS: &[(&str, u64)] = &[
     (EIGHT, 900),
     ("interrupt-to-ist-idle", 2_690),
     ("interrupt-to-ist-busy", 2_640),
+    ("nvme-submit-4k", 900),
+    ("nvme-read-4k", 5_920),
 ];
 
 const ONE: &str = "channel-create-destroy";

@@ -50,10 +50,15 @@ enum What {
     Program(&'static str),
     /// Scenario `ist`, beside that load.
     Interrupts(&'static str),
+    /// Reads of a drive.
+    Reads,
 }
 
 /// Alarms of scenario `ist`.
 const ALARMS: u64 = 200;
+
+/// Reads of a drive.
+const READS: u64 = 500;
 
 /// Every boot. On several harts an instruction is 128 ns, so that harts take
 /// turns every 781,250 instructions at the latest and get into each other's way.
@@ -63,6 +68,7 @@ const CASES: &[Case] = &[
     // An instruction is a nanosecond of the alarm clock.
     Case { name: "idle", what: What::Interrupts("load=idle"), harts: 1, schedule: Schedule::Rr(0) },
     Case { name: "busy", what: What::Interrupts("load=busy"), harts: 1, schedule: Schedule::Rr(0) },
+    Case { name: "drive", what: What::Reads, harts: 1, schedule: Schedule::Rr(0) },
 ];
 
 /// A figure as the guest told it.
@@ -188,6 +194,9 @@ impl Case {
             What::Interrupts(load) => {
                 format!("--scenario ist --rounds {ALARMS} {machine} --append {load}")
             }
+            What::Reads => format!(
+                "--scenario nvme-read --rounds {READS} {machine} --disk 8M --append load=busy"
+            ),
         }
     }
 }

@@ -75,6 +75,13 @@ const NOTES: &str = "\
   of the kernel that serves it and has looked at the time of the device, on a hart that sleeps and on one that
   runs a less urgent thread. Trap, claim, mask, post, completion and switch are in it. The columns to the right
   are of the whole round, the thread's wait included.
+- `nvme-read-4k`: what the kernel executes for a read of 4 KiB, by the interrupt service thread that owns the
+  queue pair, in scenario `nvme-read` with `load=busy`: the command, its PRP and doorbell (`nvme-submit-4k`), the
+  wait with its switch to another thread, and trap, claim, mask, post, completion, switch, the completion queue
+  with its doorbell, the second look at it, and the buffer's return. The drive's time is not in it: the thread
+  lets the drive finish before it waits, and a read that needed longer is left out. It is the median of the reads
+  (500), which differ by about ten instructions: it matters where in its loop the other thread was. The columns to
+  the right are of the whole round, the drive's time and the verification included.
 - `channel-create-destroy-8-harts`: eight threads on eight harts, 10,000 pairs each; instructions of all
   harts while at least one is at it, idle harts execute none. Harts take turns (781,250 instructions at
   most), so that a lock is seldom found taken: contention of harts that really run at once is not in it.

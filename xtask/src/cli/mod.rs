@@ -19,6 +19,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use crate::bench;
+use crate::fuzz::{self, FuzzArgs};
 use crate::gdb::GdbArgs;
 use crate::programs;
 use crate::setup;
@@ -76,6 +77,12 @@ pub enum Command {
     /// the figures must be the same. The last line says `N figures: all within
     /// bounds` or what is not.
     Bench(BenchArgs),
+    /// Fuzzes the readers of untrusted bytes, guided by coverage.
+    ///
+    /// Begins with the committed seeds. What a target accepts is held against
+    /// what it promises and against a second reader. The last line says `N
+    /// target(s), F finding(s)`; inputs that broke one are kept and named.
+    Fuzz(FuzzArgs),
     /// Makes a program from the template: a package under user/programs.
     NewProgram {
         /// Its name: small letters, digits, hyphens.
@@ -116,6 +123,7 @@ pub fn dispatch(cli: Cli) -> Result<bool> {
         Command::Mutants(args) => crate::mutants::mutants(&args),
         Command::Trace(args) => crate::trace::command::trace(&args),
         Command::Bench(args) => bench::bench(&args),
+        Command::Fuzz(args) => fuzz::fuzz(&args),
         Command::NewProgram { name } => programs::command::new_program(&name),
         Command::Package(args) => programs::command::package(&args.wishes()),
         Command::Image(args) => crate::image::command::image(&args),

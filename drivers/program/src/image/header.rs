@@ -51,7 +51,8 @@ impl Header {
 
     pub(super) fn program_headers<'a>(&self, file: &'a [u8]) -> Result<Headers<'a>, ElfError> {
         let count = self.raw.e_phnum;
-        if count == 0 {
+        // An offset of 0 says that there is no table (gABI, "ELF Header").
+        if count == 0 || self.raw.e_phoff == 0 {
             return Err(ElfError::NoSegments);
         }
         if count > MAX_HEADERS {

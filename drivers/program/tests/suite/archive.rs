@@ -17,6 +17,13 @@ fn small() -> Vec<u8> {
     archive(&[item("init", FILE, b"contents")])
 }
 
+#[test]
+fn the_committed_seeds_are_what_damage_starts_from() {
+    let seeds =
+        [&include_bytes!("../archives/usual.cpio")[..], include_bytes!("../archives/one.cpio")];
+    assert_eq!(crate::damage::archives(), seeds);
+}
+
 /// Where the trailer's header is in [`small`].
 const TRAILER_AT: usize = HEADER_SIZE + 6 + 8;
 

@@ -37,7 +37,7 @@ pub(crate) fn programs() -> Vec<Vec<u8>> {
     ]
 }
 
-fn damage_archive(file: &mut Vec<u8>, dice: &mut Dice) {
+pub(crate) fn damage_archive(file: &mut Vec<u8>, dice: &mut Dice) {
     for _ in 0..=dice.below(2) {
         match dice.below(12) {
             0 => flip_bits(file, dice),
@@ -83,7 +83,7 @@ fn damage_header(file: &mut [u8], dice: &mut Dice) {
     place.copy_from_slice(format!("{new:08x}").as_bytes());
 }
 
-fn damage_program(file: &mut Vec<u8>, dice: &mut Dice) {
+pub(crate) fn damage_program(file: &mut Vec<u8>, dice: &mut Dice) {
     for _ in 0..=dice.below(3) {
         match dice.below(12) {
             0 => flip_bits(file, dice),

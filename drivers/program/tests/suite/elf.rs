@@ -29,6 +29,12 @@ fn flaw(header: usize, flaw: SegmentFlaw) -> Result<usize, ElfError> {
 }
 
 #[test]
+fn a_table_at_offset_0_is_none() {
+    let file = include_bytes!("../programs/table-at-zero.elf");
+    assert_eq!(examine::program(file), Err(ElfError::NoSegments));
+}
+
+#[test]
 fn a_program_at_fixed_addresses() {
     let bytes = Elf::fixed().bytes();
     assert_eq!(examine::program(&bytes), Ok(3));

@@ -10,6 +10,7 @@ mod flood;
 mod ist;
 mod kstress;
 mod msgstorm;
+mod nvme_cost;
 mod off_times;
 mod ports;
 mod preempt;
@@ -28,7 +29,7 @@ use skimmer_abi::{
 };
 use skimmer_arch::{console, cpu, paging, power, time};
 use skimmer_core::{
-    cmdline::CommandLine,
+    cmdline::{CommandLine, Load},
     ids::{HartIndex, ThreadId},
 };
 use skimmer_fdt::Fdt;
@@ -115,6 +116,7 @@ fn perform(
         Scenario::Msgstorm => msgstorm::run(line),
         Scenario::Preempt => preempt::run(line),
         Scenario::Ist => ist::run(line, tree),
+        Scenario::NvmeRead if line.load == Some(Load::Busy) => nvme_cost::run(line, drives),
         Scenario::NvmeRead => drives::read(line, drives),
         Scenario::NvmeVerify => drives::verify(line, drives),
         Scenario::NvmeFaults => drives::faults(line, drives),

@@ -367,7 +367,7 @@ impl Device {
             0x08 => return self.abort(id, last as u16),
             0x09 => {
                 let last = u32::from(self.setup.queues) - 1;
-                return Some((0, last | (last << 16)));
+                return Some((0, self.setup.grant.unwrap_or(last | (last << 16))));
             }
             _ => return Some((1, 0)),
         }

@@ -30,6 +30,8 @@ pub(crate) struct Setup {
     pub(crate) mdts: u8,
     /// Queue pairs there can be.
     pub(crate) queues: u16,
+    /// What Set Features says of Number of Queues, if it is not that.
+    pub(crate) grant: Option<u32>,
     /// Namespaces: number, block size as a power of two, blocks.
     pub(crate) namespaces: Vec<(u32, u8, u64)>,
     /// Bytes that are put over what Identify returns: CNS, offset, bytes.
@@ -61,6 +63,7 @@ impl Default for Setup {
             fatal: false,
             mdts: 5,
             queues: 4,
+            grant: None,
             namespaces: vec![(1, 9, 4096), (3, 12, 1024)],
             patches: vec![],
             aborts: true,
