@@ -98,6 +98,11 @@ pub struct Outcome {
     pub beside: Option<Beside>,
 }
 
+impl Beside {
+    /// Runs at the least: so often is looked whether everything goes on.
+    pub const RUNS: u64 = 10;
+}
+
 impl Outcome {
     /// Of a scenario of which nothing has been counted yet.
     #[must_use]
@@ -151,18 +156,22 @@ pub struct Interrupts {
 }
 
 /// What ran beside a program that was run again and again, between its beginning
-/// and its last end.
+/// and its last end. Where something did not move in a run, the next one counts as
+/// part of it, up to [`Beside::RUNS`] in a row: a host may stand still.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Beside {
     /// Times that the program was run.
     pub runs: u64,
+    /// Stretches of runs that were looked at: of one run each, unless something did
+    /// not move in it.
+    pub windows: u64,
     /// Reads of drives that were verified meanwhile.
     pub reads: u64,
-    /// Of these, in the run that had the fewest.
+    /// Of these, in the stretch that had the fewest.
     pub least_reads: u64,
-    /// Round trips of `msgstorm` in the run that had the fewest.
+    /// Round trips of `msgstorm` in the stretch that had the fewest.
     pub least_storm: u64,
-    /// Round trips of `kstress` in the run that had the fewest.
+    /// Round trips of `kstress` in the stretch that had the fewest.
     pub least_kstress: u64,
 }
 

@@ -81,6 +81,7 @@ fn numbers(n: &[u64; 12]) -> Outcome {
         }),
         beside: (n[8].is_multiple_of(2)).then_some(Beside {
             runs: n[0],
+            windows: n[5],
             reads: n[1],
             least_reads: n[2],
             least_storm: n[3],

@@ -48,13 +48,16 @@ pub enum Schedule {
 }
 
 impl Schedule {
-    /// What a QEMU of that version must be told.
+    /// What a QEMU of that version must be told, of a machine that waits for the
+    /// host's disks or does not. If it does not, time jumps to the next deadline when
+    /// all harts sleep; if it did then, it would run out before the host has read.
     #[must_use]
-    pub fn arguments(self, version: (u32, u32)) -> Vec<String> {
+    pub fn arguments(self, version: (u32, u32), has_disks: bool) -> Vec<String> {
         let words: &[&str] = match self {
             Self::Parallel => &[],
             Self::Rr(shift) => {
-                return vec!["-icount".to_owned(), format!("shift={shift},sleep=off")];
+                let sleep = if has_disks { "on" } else { "off" };
+                return vec!["-icount".to_owned(), format!("shift={shift},sleep={sleep}")];
             }
             Self::OneInsn if version >= ONE_INSN_OPTION_SINCE => {
                 &["-accel", "tcg,one-insn-per-tb=on"]
@@ -206,11 +209,18 @@ mod tests {
 
     #[test]
     fn every_qemu_is_told_in_its_own_words() {
-        assert!(Schedule::Parallel.arguments((7, 2)).is_empty());
-        assert_eq!(Schedule::Rr(2).arguments((10, 0)), ["-icount", "shift=2,sleep=off"]);
-        assert_eq!(Schedule::OneInsn.arguments((7, 2)), ["-singlestep"]);
-        assert_eq!(Schedule::OneInsn.arguments((8, 0)), ["-singlestep"]);
-        assert_eq!(Schedule::OneInsn.arguments((8, 1)), ["-accel", "tcg,one-insn-per-tb=on"]);
-        assert_eq!(Schedule::OneInsn.arguments((10, 0)), ["-accel", "tcg,one-insn-per-tb=on"]);
+        assert!(Schedule::Parallel.arguments((7, 2), false).is_empty());
+        assert_eq!(Schedule::Rr(2).arguments((10, 0), false), ["-icount", "shift=2,sleep=off"]);
+        assert_eq!(Schedule::Rr(2).arguments((10, 0), true), ["-icount", "shift=2,sleep=on"]);
+        assert_eq!(Schedule::OneInsn.arguments((7, 2), false), ["-singlestep"]);
+        assert_eq!(Schedule::OneInsn.arguments((8, 0), false), ["-singlestep"]);
+        assert_eq!(
+            Schedule::OneInsn.arguments((8, 1), false),
+            ["-accel", "tcg,one-insn-per-tb=on"]
+        );
+        assert_eq!(
+            Schedule::OneInsn.arguments((10, 0), false),
+            ["-accel", "tcg,one-insn-per-tb=on"]
+        );
     }
 }

@@ -152,10 +152,15 @@ fn outcome_rows(outcome: &Outcome) -> Vec<(&'static str, String)> {
     } else {
         rows.push(("round trips", format!("{round_trips} verified, {errors} error(s)")));
     }
-    if let Some(Beside { runs, reads, least_reads, least_storm, least_kstress }) = outcome.beside {
-        rows.push(("runs", format!("{runs}, with {reads} reads beside them")));
+    if let Some(Beside { runs, windows, reads, least_reads, least_storm, least_kstress }) =
+        outcome.beside
+    {
+        rows.push((
+            "runs",
+            format!("{runs}, looked at {windows} times, with {reads} reads beside them"),
+        ));
         let least = format!(
-            "{least_reads} reads, {least_storm} of msgstorm, {least_kstress} of kstress in a run"
+            "{least_reads} reads, {least_storm} of msgstorm, {least_kstress} of kstress between two looks"
         );
         rows.push(("at the least", least));
     }

@@ -100,6 +100,8 @@ fn a_workload_that_is_a_program_goes_by_its_name() {
         told.bootargs().starts_with("scenario=all seed=7 init=chanstorm args=threads=16,rounds=3,")
     );
     assert_eq!(all.boot.workload.name(), "all");
+    let usual = by("run --scenario all").boot.workload.workload(7);
+    assert!(usual.bootargs().contains(",rounds=100,"), "{}", usual.bootargs());
     assert!(all.boot.run_line().contains("--scenario all "));
     let args = by("run --scenario chanstorm -- rounds=3");
     assert!(args.boot.workload.check().is_ok());

@@ -13,6 +13,9 @@ use crate::workloads;
 /// The program of the scenario `all`.
 const BESIDE_ALL: &str = "chanstorm";
 
+/// Rounds of each of its runs.
+const ROUNDS_OF_ALL: u64 = 100;
+
 /// What the guest is asked to do.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Workload")]
@@ -80,6 +83,13 @@ impl WorkloadArgs {
         self.program.is_none() && self.scenario == Scenario::All.name()
     }
 
+    /// Rounds of the program of `all`, which is run several times, unless its words
+    /// say how many.
+    fn rounds_of_all(&self) -> Option<u64> {
+        let is_said = self.arguments.iter().any(|word| word.starts_with("rounds="));
+        (self.is_all() && !is_said).then_some(ROUNDS_OF_ALL)
+    }
+
     /// What it is called in reports.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -127,7 +137,7 @@ impl WorkloadArgs {
     pub fn workload(&self, seed: u64) -> Workload {
         Workload {
             scenario: self.scenario(),
-            rounds: self.rounds,
+            rounds: self.rounds.or(self.rounds_of_all()),
             seed,
             program: self.program().map(ToOwned::to_owned),
             arguments: self.arguments.clone(),

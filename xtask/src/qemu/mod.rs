@@ -63,7 +63,7 @@ pub fn arguments(
             put(&["-object".as_ref(), object.as_ref()]);
         }
     }
-    for word in machine.schedule.arguments(machine.version) {
+    for word in machine.schedule.arguments(machine.version, !machine.disks.is_empty()) {
         put(&[word.as_ref()]);
     }
     if let Some(cpu) = machine.cpu.as_deref() {

@@ -13,7 +13,7 @@ pub struct DriveSummary {
     reads: Vec<u64>,
     /// Reads in a second of each boot, the fewest first.
     rates: Vec<u64>,
-    /// Of the reads, those beside a program: fewest in a boot, and in a run.
+    /// Of the reads, those beside a program: fewest in a boot, and between two looks.
     beside: Option<(u64, u64)>,
     /// Completions that came by interrupt, in ten thousand, in the boot with the
     /// fewest.
@@ -58,7 +58,7 @@ impl DriveSummary {
             ("", format!("{} in a second of guest time", spread(&self.rates))),
         ];
         rows.extend(self.beside.map(|(boot, run)| {
-            ("", format!("beside the program {boot} at least in a boot, {run} in a run of it"))
+            ("", format!("beside the program {boot} at least in a boot, {run} between two looks"))
         }));
         let (whole, rest) = (self.by_interrupt / 100, self.by_interrupt % 100);
         rows.push(("by interrupt", format!("{whole}.{rest:02} % at least in a boot")));
@@ -112,7 +112,7 @@ mod tests {
         let due = [
             "min 1000, median 2000, max 4000 in a boot",
             "min 500, median 1000, max 2000 in a second of guest time",
-            "beside the program 999 at least in a boot, 3 in a run of it",
+            "beside the program 999 at least in a boot, 3 between two looks",
             "98.90 % at least in a boot",
             "on hart 0 or 3, 3 on others",
         ];

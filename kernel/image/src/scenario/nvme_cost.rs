@@ -156,6 +156,7 @@ impl Disk {
 /// What came of the reads.
 #[derive(Debug)]
 struct Tally {
+    queue_pairs: u64,
     verified: u64,
     errors: u64,
     blocks: u64,
@@ -171,6 +172,7 @@ impl Tally {
     fn told(&self) -> Drives {
         Drives {
             drives: 1,
+            queue_pairs: self.queue_pairs,
             reads: self.verified,
             blocks: self.blocks,
             by_interrupt: self.by_interrupt,
@@ -195,11 +197,13 @@ struct Reads {
 }
 
 impl Reads {
-    fn new(disk: Disk, meanwhile: &'static Meanwhile) -> Self {
+    fn new(mut disk: Disk, meanwhile: &'static Meanwhile) -> Self {
         let Ok(latency) = Histogram::new() else { crate::refuse(&"not enough memory for reads") };
         let (submits, wholes) = (Vec::new(), Vec::new());
         let (verified, errors, blocks, by_interrupt) = (0, 0, 0, 0);
-        let tally = Tally { verified, errors, blocks, by_interrupt, submits, wholes, latency };
+        let queue_pairs = disk.drive.parts().queues.len() as u64;
+        let tally =
+            Tally { queue_pairs, verified, errors, blocks, by_interrupt, submits, wholes, latency };
         let blocks = PAGE_SIZE as u32 / disk.namespace.block_size;
         Self { disk, meanwhile, blocks, tally }
     }
@@ -289,15 +293,14 @@ impl Reads {
         blocks.zip(first..).filter(is_wrong).count()
     }
 
-    /// Tells what was measured, as if every read had cost what the median one did:
+    /// Tells what was measured, as if every read had cost what the cheapest did:
     /// where exactly the less urgent thread is interrupted, or begins, makes a
-    /// difference of a few instructions.
-    fn tell(&mut self, counts: Option<Counts>) {
+    /// difference of a few instructions, and so does a tick of the clock meanwhile.
+    fn tell(&self, counts: Option<Counts>) {
         let operations = self.tally.verified;
-        let costs = [&mut self.tally.submits, &mut self.tally.wholes];
+        let costs = [&self.tally.submits, &self.tally.wholes];
         for (name, costs) in ["nvme-submit-4k", "nvme-read-4k"].into_iter().zip(costs) {
-            costs.sort_unstable();
-            let Some(each) = costs.get(costs.len() / 2) else { return };
+            let Some(each) = costs.iter().min() else { return };
             let instructions = each.saturating_mul(operations);
             console::send(Record::Figure { name, operations, instructions, counts });
         }

@@ -45,21 +45,21 @@ fn a_chanstorm_that_does_what_was_asked_passes() {
     assert_eq!(wrong(Some(chanstorm()), |_| {}), "");
 }
 
-/// Beside two runs of the program.
+/// Beside ten runs of the program.
 const BESIDE: Beside =
-    Beside { runs: 2, reads: 100, least_reads: 40, least_storm: 1, least_kstress: 1 };
+    Beside { runs: 10, windows: 9, reads: 100, least_reads: 4, least_storm: 1, least_kstress: 1 };
 
 /// What is wrong with a boot of all at once which told that.
 fn wrong_with_all(change: impl FnOnce(&mut Outcome)) -> String {
     let scenario = Scenario::All;
     let mut records = with(|o| {
         o.scenario = scenario;
-        (o.round_trips, o.kernel_sends, o.kernel_replies) = (2 * CHANNELS, 80, 80);
+        (o.round_trips, o.kernel_sends, o.kernel_replies) = (10 * CHANNELS, 80, 80);
         (o.kstress, o.beside) = (Some(9), Some(BESIDE));
         o.programs = Some(Programs {
-            digest: DIGEST.wrapping_mul(2),
-            channels_created: 2 * CHANNELS,
-            channels_destroyed: 2 * CHANNELS,
+            digest: DIGEST.wrapping_mul(10),
+            channels_created: 10 * CHANNELS,
+            channels_destroyed: 10 * CHANNELS,
         });
         o.interrupts = Some(Interrupts { hartid: 0, here: 30, elsewhere: 0, stray: 0 });
         o.drives = Some(Drives {
@@ -87,8 +87,10 @@ fn of_all_at_once_each_part_is_judged() {
     type Change = fn(&mut Outcome);
     let changes: &[(Change, &str)] = &[
         (|o| o.beside = None, "what ran beside it is not told"),
-        (|o| beside(o).runs = 0, "the program was not run"),
-        (|o| beside(o).runs = 1, "were due"),
+        (|o| beside(o).runs = 9, "9 runs of the program"),
+        (|o| beside(o).runs = 11, "were due"),
+        (|o| beside(o).windows = 0, "0 looked at"),
+        (|o| beside(o).windows = 11, "11 looked at"),
         (|o| beside(o).reads = 99, "99 reads beside the program, 100 were due"),
         (|o| beside(o).reads = 111, "110 reads, 111..="),
         (|o| beside(o).least_reads = 0, "drives stood still"),
