@@ -7,8 +7,10 @@
 //! nobody builds any more.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{Scope, ScopedJoinHandle};
+use std::time::Duration;
 
 use anyhow::Result;
 
@@ -18,15 +20,19 @@ use crate::build::{self, Kernel};
 use crate::claim::Claim;
 use crate::process;
 use crate::setup::compiler::Compiler;
-use crate::workspace::target_dir;
 
 /// A kernel, or why there is none.
 pub type Built = Result<Kernel, String>;
+
+/// How long to wait before looking whether the user has had enough.
+const STEP: Duration = Duration::from_millis(200);
 
 /// Kernels that are built while others are booted.
 #[derive(Debug)]
 pub struct Kernels<'a> {
     compiler: &'a Compiler,
+    /// Where they are kept, while this is: another run has another directory.
+    kept: Claim,
     /// Names and features.
     orders: Vec<(String, Vec<String>)>,
     state: Mutex<State>,
@@ -52,8 +58,15 @@ impl Drop for Building<'_> {
 
 impl<'a> Kernels<'a> {
     /// Those that these bugs need, in the order of the bugs.
-    #[must_use]
-    pub fn of(compiler: &'a Compiler, bugs: &[&'static Bug]) -> Self {
+    ///
+    /// # Errors
+    /// When there is no directory to keep them in.
+    pub fn of(compiler: &'a Compiler, bugs: &[&'static Bug]) -> Result<Self> {
+        Self::kept_in(Claim::first_free(&made_in(compiler).join("kernels"))?, compiler, bugs)
+    }
+
+    fn kept_in(kept: Claim, compiler: &'a Compiler, bugs: &[&'static Bug]) -> Result<Self> {
+        kept.clear()?;
         let mut orders: Vec<(String, Vec<String>)> = Vec::new();
         for bug in bugs {
             let mutant = (bug.feature(), vec![bug.feature()]);
@@ -64,7 +77,7 @@ impl<'a> Kernels<'a> {
                 }
             }
         }
-        Self { compiler, orders, state: Mutex::default(), changed: Condvar::new() }
+        Ok(Self { compiler, kept, orders, state: Mutex::default(), changed: Condvar::new() })
     }
 
     /// Begins to build, until what is returned is dropped.
@@ -84,9 +97,12 @@ impl<'a> Kernels<'a> {
         loop {
             match state.built.get(name) {
                 Some(built) => return built.clone(),
-                None if state.is_over => return Err("it was not built any more".to_owned()),
+                None if state.is_over || process::interrupted() => {
+                    return Err("it was not built any more".to_owned());
+                }
                 None => {
-                    state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                    let woken = self.changed.wait_timeout(state, STEP);
+                    state = woken.unwrap_or_else(PoisonError::into_inner).0;
                 }
             }
         }
@@ -97,29 +113,29 @@ impl<'a> Kernels<'a> {
     }
 
     fn build_all(&self) {
-        let claim = Claim::wait(&target_dir().join("mutants").join("kernels"));
+        let _over = Building(self);
         for (name, features) in &self.orders {
             if self.state().is_over || process::interrupted() {
                 break;
             }
-            let built = claim
-                .as_ref()
-                .map_err(|why| format!("{why:#}"))
-                .and_then(|claim| self.build(claim, name, features.clone()));
+            let built = self.build(name, features.clone());
+            let built = built.map_err(|why| one_line(&format!("{why:#}")));
             self.state().built.insert(name.clone(), built);
             self.changed.notify_all();
         }
-        self.state().is_over = true;
-        self.changed.notify_all();
     }
 
-    fn build(&self, claim: &Claim, name: &str, features: Vec<String>) -> Built {
-        let target = self.compiler.target_dir().join("mutants");
-        let profile = build_args(features).profile();
-        build::kernel_aside(self.compiler, &profile, &target)
-            .and_then(|kernel| kernel.keep_copy(&claim.dir().join(name)))
-            .map_err(|why| one_line(&format!("{why:#}")))
+    fn build(&self, name: &str, features: Vec<String>) -> Result<Kernel> {
+        let target = made_in(self.compiler);
+        // Cargo leaves each in the same place: until it is copied that is ours.
+        let _claim = Claim::wait(&target.join("build"))?;
+        let kernel = build::kernel_aside(self.compiler, &build_args(features).profile(), &target)?;
+        kernel.keep_copy(&self.kept.dir().join(name))
     }
+}
+
+fn made_in(compiler: &Compiler) -> PathBuf {
+    compiler.target_dir().join("mutants")
 }
 
 #[cfg(test)]
@@ -127,10 +143,15 @@ mod tests {
     use super::super::all;
     use super::*;
 
+    fn none() -> Compiler {
+        Compiler::Rustup { version: String::new() }
+    }
+
     #[test]
     fn each_kernel_is_built_once() {
-        let compiler = Compiler::Rustup { version: String::new() };
-        let kernels = Kernels::of(&compiler, &all());
+        let (dir, compiler) = (tempfile::tempdir().expect("a directory"), none());
+        let claim = Claim::wait(&dir.path().join("kernels")).expect("free");
+        let kernels = Kernels::kept_in(claim, &compiler, &all()).expect("kernels");
         let names: Vec<&str> = kernels.orders.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names.iter().filter(|name| **name == "default").count(), 1);
         assert!(all().iter().all(|bug| names.contains(&bug.feature().as_str())));
@@ -138,8 +159,9 @@ mod tests {
 
     #[test]
     fn nobody_waits_for_what_is_not_built_any_more() {
-        let compiler = Compiler::Rustup { version: String::new() };
-        let kernels = Kernels::of(&compiler, &all());
+        let (dir, compiler) = (tempfile::tempdir().expect("a directory"), none());
+        let claim = Claim::wait(&dir.path().join("kernels")).expect("free");
+        let kernels = Kernels::kept_in(claim, &compiler, &all()).expect("kernels");
         drop(Building(&kernels));
         assert!(kernels.wait("default").is_err());
     }

@@ -52,7 +52,7 @@ pub fn mutants(args: &MutantsArgs) -> Result<bool> {
     let bugs: Vec<&'static Bug> = BUGS.iter().filter(|bug| asked(bug.name)).collect();
     let on_fakes: Vec<&'static OnFake> = ON_FAKES.iter().filter(|bug| asked(bug.name)).collect();
     let on_fakes = fakes::try_all(&on_fakes)?;
-    let kernels = Kernels::of(&tools.compiler, &bugs);
+    let kernels = Kernels::of(&tools.compiler, &bugs)?;
     let how = How { compiler: args.setup.compiler, boots: args.boots, seed: args.seed };
     let rows = std::thread::scope(|scope| {
         let _building = kernels.begin(scope);

@@ -72,7 +72,7 @@ pub fn test(args: &TestArgs) -> Result<bool> {
     let is_wanted = |part: &Part| args.only.is_empty() || args.only.contains(part);
     let mut total = Tally::default();
     let mut table = Vec::new();
-    let kernels = Kernels::of(&tools.compiler, &mutants::all());
+    let kernels = Kernels::of(&tools.compiler, &mutants::all())?;
     std::thread::scope(|scope| {
         let mut building = None;
         for part in PARTS.iter().filter(|part| is_wanted(part)) {
