@@ -9,3 +9,4 @@ mod gone;
 mod queues;
 mod random;
 mod resets;
+mod span;
