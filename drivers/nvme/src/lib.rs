@@ -46,6 +46,7 @@ mod request;
 mod reset;
 mod rings;
 mod slots;
+mod span;
 mod status;
 
 pub use buffer::{Buffer, Extent};
@@ -59,4 +60,5 @@ pub use registers::Capabilities;
 pub use request::Request;
 pub use reset::{AdminQueues, disable, enable};
 pub use slots::{Completion, Ticket};
+pub use span::{Place, Span, Unspanned};
 pub use status::{Cause, Status};

@@ -12,6 +12,8 @@ pub struct DiskArgs {
     /// A test disk in an NVMe drive (repeatable): SIZE like 64M or 1G, and after
     /// commas
     ///   blocks=4096           blocks of 4096 bytes in place of 512
+    ///   namespaces=N          the disk is N namespaces of the drive, one behind the
+    ///                         other, none as long as another
     ///   root-port             behind a PCIe root port
     ///   write                 the guest may write: each boot has a copy, and all
     ///                         of it is verified when the machine has ended

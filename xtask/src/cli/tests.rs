@@ -27,6 +27,7 @@ fn bad_input_is_refused_with_a_reason() {
     assert!(refused(&["run", "--harts", "many"]).contains("not a number"));
     assert!(refused(&["run", "--memory", "12Q"]).contains("no unit"));
     assert!(refused(&["run", "--disk", "1M,blocks=7"]).contains("512 or 4096"));
+    assert!(refused(&["run", "--disk", "1M,namespaces=17"]).contains("1 to 16 namespaces"));
     assert!(refused(&["run", "--disk", "1M,nonsense"]).contains("root-port"));
     assert!(refused(&["run", "--disk-seed", "x"]).contains("invalid digit"));
     assert!(refused(&["run", "--rounds", "ten"]).contains("invalid digit"));
@@ -175,6 +176,8 @@ fn disks_are_part_of_what_is_reproduced_and_of_what_the_guest_is_told() {
     assert_eq!(disks.iter().map(|d| (d.number, d.seed)).collect::<Vec<_>>(), [(0, 9), (1, 10)]);
     assert_eq!(crate::disk::bootargs(&disks), " disks=2 disk_seed=9");
     assert_eq!(crate::disk::bootargs(&[]), "");
+    let parts = by("run --disk 1M,write,namespaces=3");
+    assert!(parts.boot.run_line().contains("--disk 1M,namespaces=3,write "));
     let pulled = by("run --disk 1M,root-port,pulled --disk 1M --disk 1M,root-port,pulled");
     let disks = pulled.boot.machine.disks.disks();
     assert_eq!(crate::disk::bootargs(&disks), " disks=3 disk_seed=1 pull=5");

@@ -50,20 +50,30 @@ impl Drive {
         for node in self.nodes() {
             args.extend(["-blockdev".to_owned(), node.to_string()]);
         }
-        let mut device =
-            format!("nvme,id=drive{number},drive=disk{number},serial={SERIAL}{number}");
-        device += &format!(",logical_block_size={0},physical_block_size={0}", spec.block);
+        let sizes = format!("logical_block_size={0},physical_block_size={0}", spec.block);
+        let serial = format!("serial={SERIAL}{number}");
+        let mut device = match spec.namespaces {
+            1 => format!("nvme,id=drive{number},drive=disk{number},{serial},{sizes}"),
+            _ => format!("nvme,id=drive{number},{serial}"),
+        };
         if spec.root_port {
             let port = format!("pcie-root-port,id=port{number},chassis={}", number + 1);
             args.extend(["-device".to_owned(), port]);
             device += &format!(",bus=port{number}");
         }
         args.extend(["-device".to_owned(), device]);
+        // What is below the slices of one disk has several users.
+        for id in (1..=spec.namespaces).filter(|_| spec.namespaces > 1) {
+            let namespace =
+                format!("nvme-ns,bus=drive{number},nsid={id},drive=disk{number}-{id},share-rw=on");
+            args.extend(["-device".to_owned(), format!("{namespace},{sizes}")]);
+        }
         args
     }
 
-    /// QEMU's block nodes, the lowest first. The uppermost is raw and not the
-    /// file itself, because it is what counts requests for `blkdebug`.
+    /// QEMU's block nodes, the lowest first. The uppermost are raw, one for each
+    /// namespace, and not the file itself, because it is what counts requests for
+    /// `blkdebug`.
     fn nodes(&self) -> Vec<Value> {
         let Disk { number, spec, .. } = &self.disk;
         let node = |driver: &str, name: &str| {
@@ -88,7 +98,16 @@ impl Drive {
         }
         let mut disk = node("raw", "disk");
         disk["file"] = below.into();
-        nodes.push(disk);
+        if spec.namespaces == 1 {
+            nodes.push(disk);
+            return nodes;
+        }
+        for (id, slice) in (1..).zip(spec.slices()) {
+            disk["node-name"] = format!("disk{number}-{id}").into();
+            disk["offset"] = slice.start.into();
+            disk["size"] = (slice.end - slice.start).into();
+            nodes.push(disk.clone());
+        }
         nodes
     }
 
@@ -222,6 +241,33 @@ mod tests {
         let device = "nvme,id=drive1,drive=disk1,serial=skimmer-1,\
                       logical_block_size=4096,physical_block_size=4096,bus=port1";
         assert_eq!(args[6..], ["-device", "pcie-root-port,id=port1,chassis=2", "-device", device]);
+    }
+
+    #[test]
+    fn a_namespace_is_a_slice_of_what_is_below() {
+        let (_dir, drives) = drives(&["1M,blocks=4096,namespaces=3,root-port,write,fails=read@7"]);
+        let args = drives[0].arguments();
+        let device = "nvme,id=drive0,serial=skimmer-0,bus=port0";
+        assert_eq!(
+            args[10..14],
+            ["-device", "pcie-root-port,id=port0,chassis=1", "-device", device]
+        );
+        let starts = [0, 43 << 12, 129 << 12, 1 << 20];
+        for at in 0..3 {
+            let id = at + 1;
+            let node: Value = serde_json::from_str(&args[2 * (2 + at) + 1]).expect("JSON");
+            let name = format!("disk0-{id}");
+            let size = starts[id] - starts[at];
+            let due = json!({ "driver": "raw", "node-name": name, "read-only": false,
+                              "file": "fault0", "offset": starts[at], "size": size });
+            assert_eq!(node, due);
+            let device = format!(
+                "nvme-ns,bus=drive0,nsid={id},drive=disk0-{id},share-rw=on,\
+                 logical_block_size=4096,physical_block_size=4096"
+            );
+            assert_eq!(args[14 + 2 * at..][..2], ["-device".to_owned(), device]);
+        }
+        assert_eq!(args.len(), 20);
     }
 
     fn told(drive: u32, first: u64, count: u64, generation: u64) -> Record {

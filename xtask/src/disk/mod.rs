@@ -10,6 +10,7 @@
 mod drive;
 mod fault;
 mod image;
+mod slices;
 mod spec;
 mod verify;
 

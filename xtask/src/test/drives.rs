@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Boots with drives that fail as they were asked to.
+//! Boots with drives of several namespaces, and with such that fail as they were
+//! asked to.
 
 use skimmer_abi::scenario::Scenario;
 
 use super::scenarios::{Case, PORTS};
 use crate::boot::Booted;
+use crate::evidence::file;
 use crate::schedule::Schedule;
 use crate::verdict::Kind;
 
@@ -32,6 +34,34 @@ pub const CASES: &[Case] = &[
         disks: &["16M"],
         rounds: Some(2000),
         ..PORTS
+    },
+    // Blocks on both sides of every boundary, and all that was written.
+    Case {
+        name: "nvme-read-namespaces",
+        scenario: Scenario::NvmeRead,
+        disks: &["4M,namespaces=3", "2M,blocks=4096,namespaces=4,root-port"],
+        rounds: Some(4000),
+        evidence: &[(file::CONSOLE, "namespace 3: … namespace 4: 205 blocks of 4096 bytes")],
+        ..PORTS
+    },
+    Case {
+        name: "nvme-verify-namespaces",
+        scenario: Scenario::NvmeVerify,
+        disks: &["16M,namespaces=3,write", "8M,blocks=4096,namespaces=3,root-port,write"],
+        check: |booted| booted.disks.iter().filter(|disk| disk.written > 0).count() == 2,
+        ..PORTS
+    },
+    Case {
+        name: "nvme-faults-namespaces",
+        disks: &[
+            "8M,namespaces=3,write",
+            "1M,namespaces=2,fails=read@3,fails-once=read@1500,fails=read@2047",
+            "1M,blocks=4096,namespaces=3,root-port,write,fails=write@129,fails-once=flush",
+            "1M,namespaces=3,write,full-after=2",
+            "256K,namespaces=3,write,dies-after=10",
+            "1M,namespaces=3,root-port,write,pulled",
+        ],
+        ..FAULTS
     },
     FAULTS,
     Case { name: "nvme-faults-1-hart", harts: 1, ..FAULTS },

@@ -83,9 +83,10 @@ const fn is_good(spec: &DiskSpec) -> bool {
     spec.faults.is_empty() && !spec.pulled
 }
 
-/// What is of a drive as a whole: its death, its end, its blocks.
+/// What is of a drive as a whole: its death, its end, its blocks, its namespaces'
+/// flushes.
 fn check_drive(spec: &DiskSpec, told: &DriveTold, say: &mut impl FnMut(bool, String)) {
-    let DriveTold { blocks, reads, writes, gone, refused, nanos, .. } = *told;
+    let DriveTold { blocks, reads, writes, flushes, gone, refused, nanos, .. } = *told;
     let death = spec.faults.iter().find_map(|fault| match fault {
         Fault::Dies { after } => Some(u64::from(*after)),
         _ => None,
@@ -99,6 +100,11 @@ fn check_drive(spec: &DiskSpec, told: &DriveTold, say: &mut impl FnMut(bool, Str
     if !bad.is_all && !bad.is_counted {
         let due = spec.blocks().saturating_sub(bad.lasting.len() as u64);
         say(blocks == due, format!("{blocks} blocks were verified, {due} were due"));
+    }
+    let bad = Asked::of(spec, Operation::Flush);
+    if !bad.is_all && !bad.is_counted {
+        let due = u64::from(spec.namespaces);
+        say(flushes == due, format!("{flushes} flushes succeeded, {due} were to: one each"));
     }
     if !spec.pulled {
         let is_there = gone == 0 && refused == 0;

@@ -10,5 +10,6 @@ mod identified;
 mod queues;
 mod random;
 mod resets;
+mod span;
 mod started;
 mod words;

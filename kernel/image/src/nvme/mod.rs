@@ -157,6 +157,11 @@ impl Drive {
         self.parts.controller.namespaces()
     }
 
+    /// Whether it has namespaces that cannot be used.
+    pub(crate) fn has_rejected(&self) -> bool {
+        !self.parts.controller.rejected().is_empty()
+    }
+
     /// Its number among the machine's test disks, if it is one.
     pub(crate) fn test_disk(&self) -> Option<u32> {
         disk::drive_of(&self.parts.controller.info().serial)

@@ -6,10 +6,10 @@ use crate::disk::DiskSpec;
 use crate::record::{DriveFault, DriveOperation, DriveTold};
 use DriveOperation::{Flush, Read, Write};
 
-/// The drives: a good one, bad blocks, writes and flushes that fail, a full one, one
-/// that dies, and one that is pulled.
+/// The drives: a good one of two namespaces, bad blocks, writes and flushes that
+/// fail, a full one, one that dies, and one that is pulled.
 const SPECS: [&str; 6] = [
-    "64K,write",
+    "64K,namespaces=2,write",
     "64K,write,fails=read@3,fails-once=read@9",
     "64K,write,fails=write@70,fails-once=flush",
     "64K,write,full-after=2",
@@ -60,7 +60,7 @@ fn good_tolds() -> Vec<DriveTold> {
         ..DriveTold::of(drive)
     };
     vec![
-        DriveTold { beside: 7, ..of(0, 128) },
+        DriveTold { beside: 7, flushes: 2, ..of(0, 128) },
         DriveTold { failed_reads: 4, ..of(1, 127) },
         DriveTold { failed_writes: 3, failed_flushes: 1, ..of(2, 128) },
         DriveTold { writes: 2, failed_writes: 9, ..of(3, 128) },
@@ -186,6 +186,8 @@ fn what_drives_tell_is_held_against_what_happened_to_them() {
         |told| told[0].reads -= 1,
         |told| told[0].gone = 1,
         |told| told[0].drive = 7,
+        |told| told[0].flushes = 1,
+        |told| told[2].flushes = 2,
         |told| told[1].blocks = 128,
         |told| told[1].failed_reads += 1,
         |told| told[2].failed_flushes += 1,

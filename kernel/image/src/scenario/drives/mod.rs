@@ -11,6 +11,7 @@ mod verify;
 mod worker;
 
 use alloc::{boxed::Box, vec::Vec};
+use core::fmt;
 
 use skimmer_abi::{
     disk,
@@ -24,7 +25,7 @@ use skimmer_core::{
     table::OutOfMemory,
 };
 
-use skimmer_nvme::{Namespace, PAGE_SIZE};
+use skimmer_nvme::{PAGE_SIZE, Span, Unspanned};
 
 use super::{Report, announce, failed, mix, sum};
 use crate::{
@@ -106,7 +107,7 @@ fn readers(seed: u64, disks: Vec<Disk>, reads: u64) -> Vec<Reader> {
     disks.into_iter().zip(0..).map(reader).collect()
 }
 
-/// A test disk.
+/// A test disk: the namespaces of its drive, one behind the other.
 struct Disk {
     /// Its number among them.
     number: u32,
@@ -114,7 +115,54 @@ struct Disk {
     seed: u64,
     /// Of its interrupts.
     source: u32,
+    /// Where its blocks are.
+    span: &'static Span,
     drive: Drive,
+}
+
+/// Why a drive's disk is left alone.
+enum Unfit {
+    /// It is no test disk.
+    Unknown,
+    /// It cannot interrupt.
+    Mute,
+    /// Some of its namespaces are not used: the rest is not the disk.
+    Part,
+    Unspanned(Unspanned),
+    /// What is read at a time does not fit, or not into one namespace.
+    Uneven,
+}
+
+impl fmt::Display for Unfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unknown => "it is no test disk",
+            Self::Mute => "it cannot interrupt",
+            Self::Part => "only some of its namespaces can be used",
+            Self::Unspanned(why) => return why.fmt(f),
+            Self::Uneven => "what is read at a time does not fit into a namespace",
+        })
+    }
+}
+
+impl Disk {
+    /// What is one: its number, source and namespaces.
+    fn judge(drive: &Drive) -> Result<(u32, u32, Span), Unfit> {
+        let number = drive.test_disk().ok_or(Unfit::Unknown)?;
+        let source = drive.source().ok_or(Unfit::Mute)?;
+        if drive.has_rejected() {
+            return Err(Unfit::Part);
+        }
+        let span = Span::new(drive.namespaces()).map_err(Unfit::Unspanned)?;
+        let unit = PAGE_SIZE as u64 / u64::from(span.block_size());
+        let mut starts = (0..span.count()).filter_map(|number| span.start(number));
+        let is_even = starts.all(|start| start.is_multiple_of(unit));
+        if is_even && span.blocks() >= unit {
+            Ok((number, source, span))
+        } else {
+            Err(Unfit::Uneven)
+        }
+    }
 }
 
 /// The test disks that can be used; without any, or with another number of them
@@ -123,16 +171,13 @@ fn usable(line: &CommandLine<'_>, drives: Vec<Drive>) -> Vec<Disk> {
     let mut disks = Vec::new();
     let first = line.disk_seed.unwrap_or(0);
     for drive in drives {
-        // What is read at a time must fit.
-        let is_large = |it: &Namespace| it.blocks >= PAGE_SIZE as u64 / u64::from(it.block_size);
-        let has_room = drive.namespaces().first().is_some_and(is_large);
-        match (drive.test_disk(), drive.source().filter(|_| has_room)) {
-            (Some(number), Some(source)) => {
+        match Disk::judge(&drive) {
+            Ok((number, source, span)) => {
                 let seed = disk::seed_of(first, number);
-                disks.push(Disk { number, seed, source, drive });
+                disks.push(Disk { number, seed, source, span: forever(span), drive });
             }
-            _ => {
-                println!("drive {}: no test disk that can interrupt, left alone", drive.name());
+            Err(why) => {
+                println!("drive {}: left alone: {why}", drive.name());
                 drive.shut_down();
             }
         }

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Which blocks one of several workers has to do with, piece by piece: a window
 //! of the disk cut into chunks, these in an order drawn at random and dealt out
-//! to the workers in turn, each chunk in pieces of sizes drawn at random. All
-//! workers together have each block of the window once.
+//! to the workers in turn, each chunk in pieces of sizes drawn at random, none of
+//! which goes from one namespace into the next. All workers together have each
+//! block of the window once.
 
 use core::ops::Range;
 
 use skimmer_abi::random::{Order, Random};
+use skimmer_nvme::Span;
 
 /// Blocks of a chunk, and so the most of a piece.
 const CHUNK: u64 = 256;
@@ -43,8 +45,8 @@ impl Plan {
         self.rest.is_empty() && self.place >= self.chunks()
     }
 
-    /// The next piece.
-    pub(super) fn next(&mut self, random: &mut Random) -> Option<Range<u64>> {
+    /// The next piece, of a disk of that row.
+    pub(super) fn next(&mut self, random: &mut Random, span: &Span) -> Option<Range<u64>> {
         if self.rest.is_empty() {
             if self.is_done() {
                 return None;
@@ -55,6 +57,7 @@ impl Plan {
         }
         // Small ones are as likely as large ones.
         let left = (self.rest.end - self.rest.start).min(self.most);
+        let left = span.together(self.rest.start, left);
         let ceiling = 1 << random.below(u64::from(CHUNK.ilog2()) + 1);
         let blocks = 1 + random.below(left.min(ceiling));
         let piece = self.rest.start..self.rest.start + blocks;

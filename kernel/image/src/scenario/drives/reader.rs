@@ -11,7 +11,7 @@ use skimmer_abi::{
 };
 use skimmer_arch::time;
 use skimmer_core::table::OutOfMemory;
-use skimmer_nvme::{Completion, Dma, Error, Extent, Namespace, PAGE_SIZE, Refused, Request};
+use skimmer_nvme::{Completion, Dma, Error, Extent, PAGE_SIZE, Place, Refused, Request};
 
 use super::{super::failed, Disk, Tally, ist::Work, mix};
 use crate::{
@@ -32,12 +32,11 @@ const WORDS: usize = UNIT / size_of::<u64>();
 /// A drive that is read from.
 pub(super) struct Reader {
     disk: Disk,
-    namespace: Namespace,
     /// Decides the order of the reads.
     seed: u64,
     /// Blocks of a unit.
     blocks: u32,
-    /// Units that the namespace has.
+    /// Units that the disk has.
     units: u64,
     /// Reads that are asked for at the least.
     share: u64,
@@ -50,12 +49,11 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    /// Of the first namespace of a drive that has one.
+    /// Of a disk whose units lie in one namespace each.
     pub(super) fn new(mut disk: Disk, seed: u64, share: u64) -> Result<Self, OutOfMemory> {
         let Parts { controller, queues, .. } = disk.drive.parts();
-        let Some(&namespace) = controller.namespaces().first() else { return Err(OutOfMemory) };
-        let blocks = UNIT as u32 / namespace.block_size;
-        let units = namespace.blocks / u64::from(blocks);
+        let blocks = UNIT as u32 / disk.span.block_size();
+        let units = disk.span.blocks() / u64::from(blocks);
         let machine = *controller.machine();
         let depth = DEPTH.max(queues.len());
         let spare: Vec<Frames> = (0..depth).map_while(|_| machine.allocate(1)).collect();
@@ -67,11 +65,11 @@ impl Reader {
         words.resize(WORDS, 0);
         let tally = Tally { drives: 1, ..Tally::new()? };
         let (begun, flying) = (0, 0);
-        Ok(Self { disk, namespace, seed, blocks, units, share, begun, flying, spare, words, tally })
+        Ok(Self { disk, seed, blocks, units, share, begun, flying, spare, words, tally })
     }
 
-    /// Begins the next read, by the next queue pair.
-    fn begin_next(&mut self, frames: Frames) -> Result<(), Refused<Transfer>> {
+    /// Begins the next read, by the next queue pair: whether the drive takes it.
+    fn begin_next(&mut self, frames: Frames) -> bool {
         let (pass, place) = (self.begun / self.units, self.begun % self.units);
         let unit =
             Order::new(self.units, mix(self.seed ^ mix(self.disk.seed ^ mix(pass)))).at(place);
@@ -81,10 +79,14 @@ impl Reader {
             Err(_) => unreachable!("a unit is a page"),
         };
         let transfer = Transfer { memory, first, submitted: time::now() };
-        let request = Request::Read { namespace: self.namespace, first, blocks: self.blocks };
+        let Some(Place { namespace, first }) = self.disk.span.locate(first) else { return false };
+        let request = Request::Read { namespace, first, blocks: self.blocks };
         let queues = &mut self.disk.drive.parts().queues;
         let number = (self.begun % queues.len() as u64) as usize;
-        queues[number].submit(request, Some(transfer)).map(|_| ())
+        match queues[number].submit(request, Some(transfer)) {
+            Ok(_) => true,
+            Err(Refused { .. }) => false,
+        }
     }
 
     fn end(&mut self, done: Completion<Transfer>, now: u64) {
@@ -135,14 +137,11 @@ impl Work for Reader {
     fn begin(&mut self, goes_on: bool) {
         while self.tally.errors == 0 && (goes_on || self.begun < self.share) {
             let Some(frames) = self.spare.pop() else { return };
-            match self.begin_next(frames) {
-                Ok(()) => {
-                    self.begun += 1;
-                    self.flying += 1;
-                }
-                Err(Refused { .. }) => {
-                    self.tally.errors += failed("a drive takes a read", false);
-                }
+            if self.begin_next(frames) {
+                self.begun += 1;
+                self.flying += 1;
+            } else {
+                self.tally.errors += failed("a drive takes a read", false);
             }
         }
     }

@@ -44,9 +44,9 @@ const REGION: (u64, u64) = (8, 8192);
 
 /// The scenario.
 pub(in crate::scenario) fn run(line: &CommandLine<'_>, drives: Vec<Drive>) -> Report {
-    let mut disks = usable(line, drives);
+    let disks = usable(line, drives);
     let place = Place::chosen(line);
-    let windows = windows(&mut disks, line.rounds);
+    let windows = windows(&disks, line.rounds);
     let asked: u64 = windows.iter().map(|(read, _)| read.end).sum();
     announce(line, 1, asked);
     let before = Heard::on(place.hart());
@@ -90,12 +90,12 @@ pub(in crate::scenario) fn run(line: &CommandLine<'_>, drives: Vec<Drive>) -> Re
 
 /// What is to be read and what written, of each disk: at the most so many blocks
 /// in all are read, of each disk about as many.
-fn windows(disks: &mut [Disk], most: Option<u64>) -> Vec<(Range<u64>, Range<u64>)> {
+fn windows(disks: &[Disk], most: Option<u64>) -> Vec<(Range<u64>, Range<u64>)> {
     let mut left = most;
     let mut to_go = disks.len() as u64;
     let mut windows = Vec::new();
     for disk in disks {
-        let blocks = disk.drive.namespaces()[0].blocks;
+        let blocks = disk.span.blocks();
         let read = left.map_or(blocks, |left| left.div_ceil(to_go).min(blocks));
         left = left.map(|left| left - read);
         to_go -= 1;
@@ -159,7 +159,7 @@ impl Served {
         let Parts { controller, queues, .. } = disk.drive.parts();
         let job = Job {
             machine: *controller.machine(),
-            namespace: controller.namespaces()[0],
+            span: disk.span,
             disk_seed: disk.seed,
             seed,
             read,

@@ -12,7 +12,7 @@ use skimmer_abi::{
     random::Random,
 };
 use skimmer_arch::{irq::masked, time};
-use skimmer_nvme::{Completion, Dma, Extent, Namespace, PAGE_SIZE, Refused, Request};
+use skimmer_nvme::{Completion, Dma, Extent, PAGE_SIZE, Place, Refused, Request, Span};
 use skimmer_sync::{lock::SpinLock, once::Once};
 
 use super::{super::failed, Tally, plan::Plan};
@@ -69,7 +69,7 @@ pub(super) type Slot = SpinLock<Option<Queue>>;
 #[derive(Clone, Debug)]
 pub(super) struct Job {
     pub(super) machine: Machine,
-    pub(super) namespace: Namespace,
+    pub(super) span: &'static Span,
     /// What the disk's blocks state.
     pub(super) disk_seed: u64,
     pub(super) seed: u64,
@@ -89,7 +89,9 @@ pub(super) struct Worker {
     random: Random,
     phase: Phase,
     plan: Plan,
-    flush_is_due: bool,
+    /// Namespaces that are to be flushed: a flush is of one (NVM Express Base 2.0,
+    /// section 7.1).
+    unflushed: Range<usize>,
     flying: usize,
     block: Vec<u64>,
     tally: Tally,
@@ -97,14 +99,14 @@ pub(super) struct Worker {
 
 impl Worker {
     pub(super) fn new(job: Job, number: u64, queue: Queue, slot: &'static Slot) -> Self {
-        let words = job.namespace.block_size as usize / size_of::<u64>();
+        let words = job.span.block_size() as usize / size_of::<u64>();
         let block = alloc::vec![0; words];
         let random = Random::of(job.seed ^ job.disk_seed, number);
         let plan = Plan::new(0..0, 0, (0, 1), 1);
         let tally = super::required(Tally::new());
-        let (phase, flush_is_due, flying) = (Phase::Read, false, 0);
+        let (phase, unflushed, flying) = (Phase::Read, 0..0, 0);
         let queue = Some(queue);
-        Self { job, number, queue, slot, random, phase, plan, flush_is_due, flying, block, tally }
+        Self { job, number, queue, slot, random, phase, plan, unflushed, flying, block, tally }
     }
 
     /// The thread. Leaves what came of it in `place`.
@@ -140,9 +142,13 @@ impl Worker {
     /// Says whether the phase is done, and how many errors there were: of a phase
     /// that is done, all of them.
     fn answer(&self, mut request: lwkt::Received) {
-        let is_done = self.flying == 0 && self.plan.is_done() && !self.flush_is_due;
-        request.answer([u64::from(is_done), self.tally.errors, 0, 0, 0, 0, 0, 0]);
+        request.answer([u64::from(self.is_done()), self.tally.errors, 0, 0, 0, 0, 0, 0]);
         lwkt::reply(request, 0);
+    }
+
+    /// Whether nothing is in flight, and nothing to be begun.
+    fn is_done(&self) -> bool {
+        self.flying == 0 && self.plan.is_done() && self.unflushed.is_empty()
     }
 
     fn begin(&mut self, phase: Phase) {
@@ -153,8 +159,9 @@ impl Worker {
         };
         let part = (self.number, self.job.workers);
         let seed = self.job.seed ^ self.job.disk_seed ^ phase as u64;
-        self.plan = Plan::new(window, seed, part, self.job.namespace.most_blocks.into());
-        self.flush_is_due = phase == Phase::Flush && self.number == 0;
+        self.plan = Plan::new(window, seed, part, u64::MAX);
+        let flushes = phase == Phase::Flush && self.number == 0;
+        self.unflushed = 0..if flushes { self.job.span.count() } else { 0 };
         self.phase = phase;
     }
 
@@ -170,8 +177,7 @@ impl Worker {
         }
         self.flying -= ended.len();
         let now = time::now();
-        let is_last = self.flying == 0 && self.plan.is_done() && !self.flush_is_due;
-        if is_last {
+        if self.is_done() {
             ended.drain(..).for_each(|done| self.end(done, now));
         }
         self.answer(request);
@@ -184,11 +190,10 @@ impl Worker {
         let most = self.queue.as_ref().map_or(0, |queue| u64::from(queue.depth()));
         let depth = 1 + self.random.below(DEPTH.min(most)) as usize;
         while self.flying < depth && self.tally.errors == 0 {
-            let begun = if self.flush_is_due {
-                self.flush_is_due = false;
-                self.submit(Request::Flush { namespace: self.job.namespace }, None)
+            let begun = if let Some(number) = self.unflushed.next() {
+                self.flush(number)
             } else {
-                let Some(piece) = self.plan.next(&mut self.random) else { return };
+                let Some(piece) = self.plan.next(&mut self.random, self.job.span) else { return };
                 self.transfer(&piece)
             };
             if !begun {
@@ -198,18 +203,29 @@ impl Worker {
         if self.tally.errors > 0 {
             // Nothing more is begun; what is in flight ends.
             self.plan = Plan::new(0..0, 0, (0, 1), 1);
-            self.flush_is_due = false;
+            self.unflushed = 0..0;
         }
+    }
+
+    fn flush(&mut self, number: usize) -> bool {
+        let span = self.job.span;
+        let Some(place) = span.start(number).and_then(|first| span.locate(first)) else {
+            return false;
+        };
+        self.submit(Request::Flush { namespace: place.namespace }, None)
     }
 
     /// Reads or writes a piece, from or to anywhere in a page.
     fn transfer(&mut self, piece: &Range<u64>) -> bool {
         let blocks = piece.end - piece.start;
-        let length = (blocks * u64::from(self.job.namespace.block_size)) as usize;
+        let length = (blocks * u64::from(self.job.span.block_size())) as usize;
         let offset = self.random.below((PAGE_SIZE / WORD) as u64) as usize * WORD;
         let frames = self.job.machine.allocate((offset + length).div_ceil(PAGE_SIZE));
         let Some(mut frames) = frames else { return false };
-        let (namespace, first, blocks) = (self.job.namespace, piece.start, blocks as u32);
+        let Some(Place { namespace, first }) = self.job.span.locate(piece.start) else {
+            return false;
+        };
+        let blocks = blocks as u32;
         let request = if self.phase == Phase::Write {
             self.fill(&mut frames, offset, piece);
             Request::Write { namespace, first, blocks, through: false }
@@ -217,7 +233,8 @@ impl Worker {
             Request::Read { namespace, first, blocks }
         };
         let Ok(memory) = Extent::new(frames, offset, length) else { return false };
-        self.submit(request, Some(Transfer { memory, first, submitted: time::now() }))
+        let transfer = Transfer { memory, first: piece.start, submitted: time::now() };
+        self.submit(request, Some(transfer))
     }
 
     fn submit(&mut self, request: Request, transfer: Option<Transfer>) -> bool {
@@ -236,7 +253,7 @@ impl Worker {
     }
 
     fn fill(&mut self, frames: &mut Frames, offset: usize, piece: &Range<u64>) {
-        let size = self.job.namespace.block_size as usize;
+        let size = self.job.span.block_size() as usize;
         for (number, at) in piece.clone().zip((offset..).step_by(size)) {
             let stamp = self.stamp(number);
             disk::fill_words(&mut self.block, stamp);
@@ -248,7 +265,7 @@ impl Worker {
     fn end(&mut self, done: Completion<Transfer>, now: u64) {
         self.tally.errors += failed("a drive has no errors", done.result.is_ok());
         let Some(transfer) = done.buffer else { return };
-        let size = self.job.namespace.block_size as usize;
+        let size = self.job.span.block_size() as usize;
         let blocks = (skimmer_nvme::Buffer::length(&transfer) / size) as u64;
         if self.phase == Phase::Write {
             self.tally.written += blocks;

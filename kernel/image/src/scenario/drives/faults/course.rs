@@ -8,6 +8,7 @@ use skimmer_abi::{
     random::{Random, mix},
     record::DriveOperation,
 };
+use skimmer_nvme::Span;
 
 use super::super::plan::Plan;
 
@@ -26,7 +27,7 @@ pub(super) const LAST: u32 = 2;
 pub(super) struct Task {
     pub(super) operation: DriveOperation,
     pub(super) first: u64,
-    /// None of a flush.
+    /// None of a flush, which is of the namespace that has the first.
     pub(super) blocks: u64,
     /// 0 as it was planned; 1 a block of it by itself, and 2 the same again.
     pub(super) attempt: u32,
@@ -56,23 +57,23 @@ pub(super) enum Phase {
 pub(super) struct Course {
     phase: Phase,
     plan: Plan,
-    blocks: u64,
-    most: u64,
+    span: &'static Span,
     seed: u64,
     random: Random,
-    flush_is_due: bool,
+    /// Namespaces that are to be flushed: a flush is of one (NVM Express Base 2.0,
+    /// section 7.1).
+    unflushed: Range<usize>,
     /// What failed and is to be tried again.
     again: Vec<Task>,
 }
 
 impl Course {
-    /// Of a drive with so many blocks, of which a command may have so many.
-    pub(super) fn new(blocks: u64, most: u64, seed: u64) -> Self {
-        let most = most.min(MOST_BLOCKS);
-        let plan = Plan::new(0..blocks, mix(seed), (0, 1), most);
+    /// Of a disk.
+    pub(super) fn new(span: &'static Span, seed: u64) -> Self {
+        let plan = Plan::new(0..span.blocks(), mix(seed), (0, 1), MOST_BLOCKS);
         let random = Random::of(seed, 0);
-        let (phase, flush_is_due, again) = (Phase::Read, false, Vec::new());
-        Self { phase, plan, blocks, most, seed, random, flush_is_due, again }
+        let (phase, unflushed, again) = (Phase::Read, 0..0, Vec::new());
+        Self { phase, plan, span, seed, random, unflushed, again }
     }
 
     pub(super) const fn phase(&self) -> Phase {
@@ -82,8 +83,9 @@ impl Course {
     /// The region that is written.
     pub(super) fn region(&self) -> Range<u64> {
         let (part, most) = REGION;
-        let start = self.blocks / 2;
-        start..start + (self.blocks / part).min(most)
+        let blocks = self.span.blocks();
+        let start = blocks / 2;
+        start..start + (blocks / part).min(most)
     }
 
     /// The next command of this phase.
@@ -95,20 +97,21 @@ impl Course {
             Phase::Read | Phase::ReadBack => DriveOperation::Read,
             Phase::ReadOn if goes_on => return Some(self.any_read()),
             Phase::Write => DriveOperation::Write,
-            Phase::Flush if core::mem::take(&mut self.flush_is_due) => {
+            Phase::Flush => {
+                let first = self.unflushed.next().and_then(|number| self.span.start(number))?;
                 let operation = DriveOperation::Flush;
-                return Some(Task { operation, first: 0, blocks: 0, attempt: 0 });
+                return Some(Task { operation, first, blocks: 0, attempt: 0 });
             }
-            Phase::Flush | Phase::ReadOn | Phase::Pull | Phase::Done => return None,
+            Phase::ReadOn | Phase::Pull | Phase::Done => return None,
         };
-        let piece = self.plan.next(&mut self.random)?;
+        let piece = self.plan.next(&mut self.random, self.span)?;
         Some(Task { operation, first: piece.start, blocks: piece.end - piece.start, attempt: 0 })
     }
 
     /// A read of anything.
     pub(super) fn any_read(&mut self) -> Task {
-        let first = self.random.below(self.blocks);
-        let blocks = 1 + self.random.below(self.most.min(self.blocks - first));
+        let first = self.random.below(self.span.blocks());
+        let blocks = 1 + self.random.below(self.span.together(first, MOST_BLOCKS));
         Task { operation: DriveOperation::Read, first, blocks, attempt: 0 }
     }
 
@@ -128,12 +131,12 @@ impl Course {
     /// Goes to the next phase.
     pub(super) fn go_to(&mut self, phase: Phase) {
         self.phase = phase;
-        self.flush_is_due = phase == Phase::Flush;
+        self.unflushed = 0..if phase == Phase::Flush { self.span.count() } else { 0 };
         let window = match phase {
             Phase::Write | Phase::ReadBack => self.region(),
             _ => 0..0,
         };
-        self.plan = Plan::new(window, mix(self.seed ^ phase as u64), (0, 1), self.most);
+        self.plan = Plan::new(window, mix(self.seed ^ phase as u64), (0, 1), MOST_BLOCKS);
     }
 
     /// Nothing more is begun.

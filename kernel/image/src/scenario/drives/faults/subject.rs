@@ -13,7 +13,7 @@ use skimmer_abi::{
 use skimmer_arch::time;
 use skimmer_core::table::OutOfMemory;
 use skimmer_nvme::{
-    Completion, Dma, Error, Extent, Namespace, PAGE_SIZE, Refused, Request, Status, Ticket,
+    Completion, Dma, Error, Extent, Misuse, PAGE_SIZE, Place, Refused, Request, Status, Ticket,
 };
 use skimmer_sync::once::Once;
 
@@ -46,7 +46,6 @@ struct Flight {
 /// A drive on its course.
 pub(super) struct Subject {
     disk: Disk,
-    namespace: Namespace,
     machine: Machine,
     course: Course,
     is_pulled: bool,
@@ -66,7 +65,6 @@ pub(super) struct Subject {
 }
 
 impl Subject {
-    /// Of the first namespace of a drive that has one.
     pub(super) fn new(
         mut disk: Disk,
         seed: u64,
@@ -75,18 +73,16 @@ impl Subject {
         place: &'static Once<Findings>,
     ) -> Result<Self, OutOfMemory> {
         let Parts { controller, .. } = disk.drive.parts();
-        let Some(&namespace) = controller.namespaces().first() else { return Err(OutOfMemory) };
         let machine = *controller.machine();
         let seed = mix(seed ^ mix(disk.seed));
-        let course = Course::new(namespace.blocks, namespace.most_blocks.into(), seed);
+        let course = Course::new(disk.span, seed);
         let region = course.region();
         let is_written = alloc::vec![false; (region.end - region.start) as usize];
-        let block = alloc::vec![0; namespace.block_size as usize / WORD];
+        let block = alloc::vec![0; disk.span.block_size() as usize / WORD];
         let findings = Findings::new(disk.number);
         let tally = Tally { drives: 1, ..Tally::new()? };
         Ok(Self {
             disk,
-            namespace,
             machine,
             course,
             is_pulled,
@@ -159,7 +155,9 @@ impl Subject {
 
     /// Gives a command to the next queue pair.
     fn submit(&mut self, task: Task) -> Result<(), Error> {
-        let (namespace, first, blocks) = (self.namespace, task.first, task.blocks as u32);
+        let place = self.disk.span.locate(task.first);
+        let Place { namespace, first } = place.ok_or(Error::Misuse(Misuse::OutOfRange))?;
+        let blocks = task.blocks as u32;
         let (request, transfer) = match task.operation {
             DriveOperation::Flush => (Request::Flush { namespace }, None),
             DriveOperation::Read => {
@@ -186,7 +184,7 @@ impl Subject {
 
     /// Memory for a command, from anywhere in a page.
     fn transfer(&mut self, task: &Task) -> Result<Transfer, Error> {
-        let length = task.blocks as usize * self.namespace.block_size as usize;
+        let length = task.blocks as usize * self.disk.span.block_size() as usize;
         let offset = self.random.below((PAGE_SIZE / WORD) as u64) as usize * WORD;
         let frames = self.machine.allocate((offset + length).div_ceil(PAGE_SIZE));
         let memory = frames.and_then(|frames| Extent::new(frames, offset, length).ok());
@@ -199,7 +197,7 @@ impl Subject {
     }
 
     fn fill(&mut self, transfer: &mut Transfer, task: &Task) {
-        let size = self.namespace.block_size as usize;
+        let size = self.disk.span.block_size() as usize;
         let offset = transfer.memory.offset();
         for (number, at) in (task.first..task.first + task.blocks).zip((offset..).step_by(size)) {
             let stamp = self.stamp(number, WRITTEN);
@@ -250,7 +248,7 @@ impl Subject {
     /// A block that was not written, because its write failed, is as it was.
     fn verify_read(&mut self, task: &Task, transfer: &Transfer, now: u64) {
         self.tally.latency.add(now.saturating_sub(transfer.submitted));
-        let size = self.namespace.block_size as usize;
+        let size = self.disk.span.block_size() as usize;
         let offset = transfer.memory.offset();
         let mut wrong = 0;
         for (number, at) in (task.first..task.first + task.blocks).zip((offset..).step_by(size)) {
