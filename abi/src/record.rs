@@ -184,6 +184,8 @@ pub struct Drives {
     pub queue_pairs: u64,
     /// Reads that were verified.
     pub reads: u64,
+    /// Different places of 4 KiB among them, where nothing but such places is read.
+    pub distinct: u64,
     /// Blocks that were verified, every byte of them.
     pub blocks: u64,
     /// Blocks that were written.

@@ -70,6 +70,7 @@ fn numbers(n: &[u64; 12]) -> Outcome {
             drives: n[0] as u32,
             queue_pairs: n[11],
             missed: n[10],
+            distinct: n[9],
             reads: n[1],
             blocks: n[2],
             written: n[3],

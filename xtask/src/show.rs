@@ -190,14 +190,14 @@ fn outcome_rows(outcome: &Outcome) -> Vec<(&'static str, String)> {
 /// What drives did in so many nanoseconds.
 fn drive_rows(told: &Drives, nanos: u64) -> Vec<(&'static str, String)> {
     let Drives { drives, reads, blocks, written, by_interrupt, polled, .. } = *told;
-    let Drives { queue_pairs, missed, stray, resets, .. } = *told;
+    let Drives { queue_pairs, distinct, missed, stray, resets, .. } = *told;
     let Latency { least, median, percent99, most } = told.latency;
     let rate = reads as f64 * 1e9 / nanos.max(1) as f64;
     vec![
         (
             "drives",
             format!(
-                "{drives} with {queue_pairs} queue pair(s): {reads} reads, {rate:.0} in a second of guest time; {blocks} blocks verified, {written} written"
+                "{drives} with {queue_pairs} queue pair(s): {reads} reads of {distinct} places, {rate:.0} in a second of guest time; {blocks} blocks verified, {written} written"
             ),
         ),
         (

@@ -92,8 +92,22 @@ fn check_read(
     let due = of_a_read().min().unwrap_or(0)..=of_a_read().max().unwrap_or(0);
     check(due.contains(&blocks), format!("{blocks} blocks in {reads} reads, {due:?} were due"));
     check(written == 0, format!("{written} blocks were written"));
+    check_distinct(expected, told, check);
     let found = by_interrupt.saturating_add(polled);
     check(found == reads, format!("{found} completions of {reads} reads"));
+}
+
+/// No place of a disk is read again before all others are: a small disk is soon
+/// through, and beside other work is not what was asked for.
+fn check_distinct(expected: &Expected, told: &Drives, check: &mut impl FnMut(bool, String)) {
+    let Drives { reads, distinct, .. } = *told;
+    let units = expected.disks.iter().map(|disk| disk.blocks() * disk.block / UNIT);
+    let (least, all) = units.fold((u64::MAX, 0), |(least, all), n| (least.min(n), all + n));
+    let is_beside = expected.scenario == Scenario::All;
+    let asked = if is_beside { expected.rounds.reads_beside() } else { 0 };
+    let due = reads.min(least).max(asked)..=reads.min(all);
+    let is_right = due.contains(&distinct);
+    check(is_right, format!("{distinct} different places in {reads} reads, {due:?} were due"));
 }
 
 /// `nvme-verify`: all that was begun is read, and what is written once more.

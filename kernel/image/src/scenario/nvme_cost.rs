@@ -18,6 +18,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use skimmer_abi::{
     call::Counts,
     disk::{self, Stamp},
+    random::Order,
     record::{Drives, Interrupts, Latency, Record},
 };
 use skimmer_arch::{console, cpu, time};
@@ -25,7 +26,7 @@ use skimmer_core::{cmdline::CommandLine, histogram::Histogram, ids::ThreadId};
 use skimmer_nvme::{Completion, Dma, Extent, Namespace, PAGE_SIZE, Request};
 use skimmer_sync::once::Once;
 
-use super::{Report, announce, failed, mix, spawn, sum};
+use super::{Report, announce, drives::seen::Seen, failed, mix, spawn, sum};
 use crate::{
     interrupts::Interrupt,
     lwkt,
@@ -158,6 +159,7 @@ impl Disk {
 struct Tally {
     queue_pairs: u64,
     verified: u64,
+    distinct: u64,
     errors: u64,
     blocks: u64,
     /// Completions that were found because of an interrupt.
@@ -174,6 +176,7 @@ impl Tally {
             drives: 1,
             queue_pairs: self.queue_pairs,
             reads: self.verified,
+            distinct: self.distinct,
             blocks: self.blocks,
             by_interrupt: self.by_interrupt,
             latency: Latency {
@@ -200,10 +203,19 @@ impl Reads {
     fn new(mut disk: Disk, meanwhile: &'static Meanwhile) -> Self {
         let Ok(latency) = Histogram::new() else { crate::refuse(&"not enough memory for reads") };
         let (submits, wholes) = (Vec::new(), Vec::new());
-        let (verified, errors, blocks, by_interrupt) = (0, 0, 0, 0);
+        let (verified, distinct, errors, blocks, by_interrupt) = (0, 0, 0, 0, 0);
         let queue_pairs = disk.drive.parts().queues.len() as u64;
-        let tally =
-            Tally { queue_pairs, verified, errors, blocks, by_interrupt, submits, wholes, latency };
+        let tally = Tally {
+            queue_pairs,
+            verified,
+            distinct,
+            errors,
+            blocks,
+            by_interrupt,
+            submits,
+            wholes,
+            latency,
+        };
         let blocks = PAGE_SIZE as u32 / disk.namespace.block_size;
         Self { disk, meanwhile, blocks, tally }
     }
@@ -225,8 +237,10 @@ impl Reads {
 
     fn all(&mut self, interrupt: &Interrupt, mut frames: Frames, reads: u64, seed: u64) {
         let units = self.disk.namespace.blocks / u64::from(self.blocks);
+        let Ok(mut seen) = Seen::new(units) else { crate::refuse(&"not enough memory for reads") };
         for number in 0..reads {
-            let first = mix(seed ^ mix(number)) % units * u64::from(self.blocks);
+            let unit = Order::new(units, mix(seed ^ mix(number / units))).at(number % units);
+            let first = unit * u64::from(self.blocks);
             let Some(back) = self.one(interrupt, frames, first) else {
                 self.tally.errors += failed("a drive reads", false);
                 return;
@@ -235,6 +249,7 @@ impl Reads {
             let wrong = self.count_wrong(&frames, first);
             self.tally.errors += failed("a block is what was written there", wrong == 0);
             self.tally.verified += 1;
+            self.tally.distinct += seen.add(unit);
             self.tally.blocks += u64::from(self.blocks);
             lwkt::count_work();
         }

@@ -66,6 +66,7 @@ fn wrong_with_all(change: impl FnOnce(&mut Outcome)) -> String {
             drives: 1,
             queue_pairs: 2,
             reads: 110,
+            distinct: 110,
             blocks: 880,
             by_interrupt: 110,
             latency: Latency { least: 9, median: 10, percent99: 12, most: 12 },
@@ -75,7 +76,7 @@ fn wrong_with_all(change: impl FnOnce(&mut Outcome)) -> String {
     });
     records[3] = Record::Start { scenario, harts: 2, clients: 1, rounds: 0 };
     let rounds = Rounds { reads: Some(100), kstress: true, ..Rounds::default() };
-    let disks = vec![DISK];
+    let disks = vec![Layout { bytes: 200 * 4096, ..DISK }];
     let expected = Expected { scenario, work: Some(chanstorm()), rounds, disks, ..expected() };
     let seen = seen(&records, &OK);
     judge(&expected, &seen).problems.iter().map(|p| format!("{}\n", p.what)).collect()
@@ -102,6 +103,8 @@ fn of_all_at_once_each_part_is_judged() {
         (|o| o.interrupts = None, "interrupts are not told"),
         (|o| o.round_trips -= 1, "were due"),
         (|o| o.drives.iter_mut().for_each(|told| told.reads = 99), "99 reads"),
+        (|o| o.drives.iter_mut().for_each(|told| told.distinct = 109), "109 different places"),
+        (|o| o.drives.iter_mut().for_each(|told| told.distinct = 111), "111 different places"),
         (|o| o.programs.iter_mut().for_each(|told| told.digest = 1), "the digest is"),
     ];
     for (change, words) in changes {

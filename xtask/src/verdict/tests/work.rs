@@ -275,6 +275,7 @@ fn reads(change: impl FnOnce(&mut Outcome)) -> Option<Kind> {
             drives: 1,
             queue_pairs: 2,
             reads: 200,
+            distinct: 25,
             blocks: 1600,
             by_interrupt: 195,
             polled: 5,
@@ -346,6 +347,8 @@ fn drives_do_what_they_were_asked_for() {
         assert_eq!(kind, Some(Kind::NumbersWrong), "change {at}");
     }
     assert_eq!(reads(|outcome| outcome.round_trips = 199), Some(Kind::NumbersWrong));
+    let distinct = |n| reads(|o| o.drives.iter_mut().for_each(|told| told.distinct = n));
+    assert_eq!((distinct(24), distinct(26)), (Some(Kind::NumbersWrong), Some(Kind::NumbersWrong)));
     // No more than eight reads come with an interrupt.
     let heard = |here| reads(|o| o.interrupts.iter_mut().for_each(|told| told.here = here));
     assert_eq!((heard(25), heard(24)), (None, Some(Kind::NumbersWrong)));

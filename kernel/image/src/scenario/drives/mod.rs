@@ -7,6 +7,7 @@ mod faults;
 mod ist;
 mod plan;
 mod reader;
+pub(super) mod seen;
 mod verify;
 mod worker;
 
@@ -251,6 +252,7 @@ struct Tally {
     drives: u32,
     queue_pairs: u64,
     reads: u64,
+    distinct: u64,
     blocks: u64,
     written: u64,
     by_interrupt: u64,
@@ -268,6 +270,7 @@ impl Tally {
             drives: 0,
             queue_pairs: 0,
             reads: 0,
+            distinct: 0,
             blocks: 0,
             written: 0,
             by_interrupt: 0,
@@ -284,6 +287,7 @@ impl Tally {
         self.drives += other.drives;
         self.queue_pairs += other.queue_pairs;
         self.reads += other.reads;
+        self.distinct += other.distinct;
         self.blocks += other.blocks;
         self.written += other.written;
         self.by_interrupt += other.by_interrupt;
@@ -328,6 +332,7 @@ impl Tally {
             drives: self.drives,
             queue_pairs: self.queue_pairs,
             reads: self.reads,
+            distinct: self.distinct,
             blocks: self.blocks,
             written: self.written,
             by_interrupt: self.by_interrupt,

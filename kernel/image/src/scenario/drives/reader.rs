@@ -13,7 +13,7 @@ use skimmer_arch::time;
 use skimmer_core::table::OutOfMemory;
 use skimmer_nvme::{Completion, Dma, Error, Extent, PAGE_SIZE, Place, Refused, Request};
 
-use super::{super::failed, Disk, Tally, ist::Work, mix};
+use super::{super::failed, Disk, Tally, ist::Work, mix, seen::Seen};
 use crate::{
     lwkt,
     nvme::{Drive, Frames, Parts, Transfer},
@@ -38,6 +38,8 @@ pub(super) struct Reader {
     blocks: u32,
     /// Units that the disk has.
     units: u64,
+    /// Units that were read right.
+    seen: Seen,
     /// Reads that are asked for at the least.
     share: u64,
     begun: u64,
@@ -63,9 +65,10 @@ impl Reader {
         let mut words = Vec::new();
         words.try_reserve_exact(WORDS).map_err(|_| OutOfMemory)?;
         words.resize(WORDS, 0);
+        let seen = Seen::new(units)?;
         let tally = Tally { drives: 1, ..Tally::new()? };
         let (begun, flying) = (0, 0);
-        Ok(Self { disk, seed, blocks, units, share, begun, flying, spare, words, tally })
+        Ok(Self { disk, seed, blocks, units, seen, share, begun, flying, spare, words, tally })
     }
 
     /// Begins the next read, by the next queue pair: whether the drive takes it.
@@ -106,6 +109,7 @@ impl Reader {
         self.tally.errors += wrong;
         if wrong == 0 {
             self.tally.reads += 1;
+            self.tally.distinct += self.seen.add(transfer.first / u64::from(self.blocks));
             self.tally.blocks += u64::from(self.blocks);
             lwkt::count_work();
         }
