@@ -66,6 +66,7 @@ impl Target {
             Self::Fdt => (
                 8192,
                 &[
+                    "drivers/fdt/tests/trees/dense.dtb",
                     "drivers/fdt/tests/trees/qemu-spike-2.dtb",
                     "drivers/fdt/tests/trees/qemu-virt-3-initrd.dtb",
                     "drivers/fdt/tests/trees/qemu-virt-aia-2.dtb",

@@ -79,8 +79,9 @@ const NOTES: &str = "\
   queue pair, in scenario `nvme-read` with `load=busy`: the command, its PRP and doorbell (`nvme-submit-4k`), the
   wait with its switch to another thread, and trap, claim, mask, post, completion, switch, the completion queue
   with its doorbell, the second look at it, and the buffer's return. The drive's time is not in it: the thread
-  lets the drive finish before it waits, and a read that needed longer is left out. It is the cheapest of the reads
-  (500), which differ by about ten instructions: it matters where in its loop the other thread was. The columns to
+  lets the drive finish before it waits, and a read that needed longer is left out, as is one with an interrupt
+  that had nothing to do. It is the median of the reads (500); 98 in 100 cost the same, and the others up to ten
+  instructions more, because it matters where in its loop the other thread was. The columns to
   the right are of the whole round, the drive's time and the verification included.
 - `channel-create-destroy-8-harts`: eight threads on eight harts, 10,000 pairs each; instructions of all
   harts while at least one is at it, idle harts execute none. Harts take turns (781,250 instructions at

@@ -28,6 +28,11 @@ fn damaged_blobs() {
 }
 
 #[test]
+fn the_committed_dense_tree_is_what_damage_starts_from() {
+    assert_eq!(damage::victims()[0], include_bytes!("../trees/dense.dtb"));
+}
+
+#[test]
 fn a_seed_repeats_its_damage() {
     let digest = |seed| {
         let mut sum = 0u64;
