@@ -43,7 +43,7 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(2);
 
 /// How long a machine that cannot exit is listened to after its outcome: what
 /// goes wrong in its last steps would be told then.
-const AFTERWARDS: Duration = Duration::from_millis(300);
+const AFTERWARDS: Duration = Duration::from_secs(1);
 
 /// A boot to be made.
 #[derive(Clone, Debug)]

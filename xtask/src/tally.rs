@@ -7,7 +7,7 @@
 pub struct Tally {
     /// How many passed.
     pub passed: usize,
-    /// Those that did not: which, and why.
+    /// Those that did not: which, and why (of the host's tests: which).
     pub failed: Vec<String>,
     /// How many could not be made here.
     pub skipped: usize,

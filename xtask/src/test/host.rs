@@ -57,16 +57,10 @@ fn counted(command: &mut Command) -> Result<Tally> {
     process::check_interrupt()?;
     let mut tally = count.tally;
     let what = process::line(command);
-    let why = match tally.failed.is_empty() {
-        true if !good => Some(format!("`{what}` failed: counted as one failed test")),
-        true if tally.passed == 0 => {
-            Some(format!("`{what}` ran no test: counted as one failed test"))
-        }
-        _ => None,
-    };
-    if let Some(why) = why {
-        println!("{why}");
-        tally.failed.push(why);
+    if tally.failed.is_empty() && !good {
+        tally.take(&what, Err("no test failed, and it did".to_owned()));
+    } else if tally.failed.is_empty() && tally.passed == 0 {
+        tally.take(&what, Err("it ran no test".to_owned()));
     }
     Ok(tally)
 }

@@ -13,7 +13,7 @@ use crate::evidence::file;
 use crate::record::{FaultInfo, Outcome, PanicInfo, Record, SkipReason};
 use crate::schedule::Schedule;
 use crate::tree::Tree;
-use crate::verdict::Kind;
+use crate::verdict::{Kind, failed_checks};
 
 /// One boot.
 #[derive(Clone, Copy)]
@@ -352,6 +352,7 @@ pub const CASES: &[Case] = &[
             tree.set(path, "interrupts-extended", &contexts)
         }),
         expect: Some(Kind::GuestErrors),
+        check: |booted| failed_checks(&booted.records).any(|it| it.starts_with("one-irq-one-hart")),
         ..SIFIVE_U
     },
     // The tree promises four. Nothing else may be wrong.
