@@ -55,8 +55,10 @@ fn run(bug: &OnFake, features: &str) -> Result<Ran> {
     let mut command = own_cargo();
     command.args(["test", "--offline", "--package", bug.package, "--test", "suite"]);
     command.args(["--features", features, "--", "--exact", bug.test]);
-    // A failure that was found here is no regression to be kept.
+    // A failure that was found here is no regression to be kept. Which of a test's
+    // words come last depends on where its inputs begin: they begin at the same place.
     command.env("PROPTEST_DISABLE_FAILURE_PERSISTENCE", "true").env("RUST_BACKTRACE", "0");
+    command.env("PROPTEST_RNG_SEED", "3");
     let output = process::output_within(&command, LIMIT)?;
     process::check_interrupt()?;
     let output = output.with_context(|| format!("{} does not end", bug.test))?;

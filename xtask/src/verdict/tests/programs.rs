@@ -104,6 +104,7 @@ fn of_all_at_once_each_part_is_judged() {
         (|o| o.round_trips -= 1, "were due"),
         (|o| o.drives.iter_mut().for_each(|told| told.reads = 99), "99 reads"),
         (|o| o.drives.iter_mut().for_each(|told| told.distinct = 109), "109 different places"),
+        (|o| o.drives.iter_mut().for_each(polled), "104 of 110 completions came by interrupt"),
         (|o| o.drives.iter_mut().for_each(|told| told.distinct = 111), "111 different places"),
         (|o| o.programs.iter_mut().for_each(|told| told.digest = 1), "the digest is"),
     ];
@@ -113,6 +114,10 @@ fn of_all_at_once_each_part_is_judged() {
     }
     let said = wrong(Some(chanstorm()), |o| o.beside = Some(Beside { runs: 1, ..BESIDE }));
     assert!(said.contains("nobody asked"), "{said}");
+}
+
+fn polled(told: &mut Drives) {
+    (told.by_interrupt, told.polled) = (104, 6);
 }
 
 fn beside(outcome: &mut Outcome) -> &mut Beside {

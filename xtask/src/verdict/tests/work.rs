@@ -331,7 +331,7 @@ fn drives_do_what_they_were_asked_for() {
         |told| told.blocks = 1599,
         |told| told.blocks = 1601,
         |told| told.written = 1,
-        |told| (told.by_interrupt, told.polled) = (189, 11),
+        |told| (told.by_interrupt, told.polled) = (159, 41),
         |told| told.polled = 6,
         |told| told.missed = 1,
         |told| told.queue_pairs = 1,
