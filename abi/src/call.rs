@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //! System calls: numbers, and what passes through memory.
 //!
-//! A program puts the number into a7, up to six arguments into a0 to a5, and
+//! A program puts the number into a7, up to seven arguments into a0 to a6, and
 //! executes `ecall`. a0 comes back: 0 or more is the result, less than 0 the
 //! negative of an [`Errno`]. All other registers are as they were. A number
 //! that is not here is `ENOSYS`.
+//!
+//! Calls whose name begins with `Msg` keep less: of the registers that a
+//! function may change (ra, a0 to a7, t0 to t6) none is as it was, and a1 and a2
+//! are results, too, where it says so.
 //!
 //! [`Errno`]: crate::errno::Errno
 
@@ -12,8 +16,8 @@ mod structures;
 mod words;
 
 pub use structures::{
-    Counts, Exit, Figure, Holdings, MOST_FIGURE_NAME, NewThread, Report, Spawn, Start, USUAL_STACK,
-    ended,
+    Counts, Exit, Figure, Holdings, MOST_FIGURE_NAME, MsgInfo, NewThread, Report, Spawn, Start,
+    USUAL_STACK, ended,
 };
 
 /// Declares the calls once: the enum, and the way back from a number.
@@ -118,6 +122,17 @@ calls! {
     ChannelCreate = 32,
     /// Destroys a channel of the calling process: (chid). → 0. EINVAL.
     ChannelDestroy = 33,
+    /// A connection to a channel: (node, which is 0; pid, 0 for the caller's own;
+    /// chid; the least index, [`SIDE_CHANNEL`] for one outside of the numbers of
+    /// files; flags, which are 0 or 1 for `COF_CLOEXEC`). → coid. ESRCH (no such process or channel), EINVAL
+    /// (flags, index), EPERM (a private channel of another process), ENXIO (the server is ending),
+    /// EMFILE (no index is left), EAGAIN (a limit of the process, or memory is out), ENOREMOTE (node).
+    ///
+    /// [`SIDE_CHANNEL`]: crate::message::SIDE_CHANNEL
+    ConnectAttach = 34,
+    /// Gives a connection up: (coid). → 0. Threads that are blocked on it are told
+    /// EBADF. EINVAL.
+    ConnectDetach = 35,
     /// Zeroed memory: (length, 1 for writable or 0). → address. EINVAL (no
     /// length, or neither 1 nor 0), EAGAIN (a limit of the process), ENOMEM.
     MemoryMap = 40,
@@ -125,6 +140,41 @@ calls! {
     /// length). → 0. EINVAL (not whole pages, or some are others'), EAGAIN (more
     /// pieces than the process may have), ENOMEM.
     MemoryUnmap = 41,
+    /// Sends a message and waits for the answer: (coid; address and length of the
+    /// message; address and length of the place for the answer). → the status that
+    /// the server gave, any number; a1 is 0, or the number of the [`Errno`] that is
+    /// then in a0 too. EBADF (no such connection, its channel is gone, or it was
+    /// detached meanwhile), EFAULT, ESRVRFAULT, ESRCH (the server died, or
+    /// destroyed the channel), EINTR, ETIMEDOUT, ENXIO, EOVERFLOW, and what the server
+    /// says with [`Self::MsgError`].
+    ///
+    /// [`Errno`]: crate::errno::Errno
+    MsgSend = 48,
+    /// Waits for a message: (chid, −1 to leave the last channel; address and length
+    /// of the place for it; address of a [`MsgInfo`], or 0). → rcvid; a1 is how many
+    /// bytes were copied, a2 how many the client has sent. ESRCH (no such channel,
+    /// or it was destroyed), EFAULT, EINTR, ETIMEDOUT, EOVERFLOW.
+    MsgReceive = 49,
+    /// Answers a message: (rcvid, status, address and length of the answer). → 0.
+    /// ESRCH (nobody waits for that), EFAULT and ESRVRFAULT (the client's place, and the server's answer
+    /// cannot be reached; the client was told the same), EOVERFLOW.
+    MsgReply = 50,
+    /// Answers a message and waits for the next: (rcvid, status, address and length
+    /// of the answer, chid, address and length of the place for the next). → as
+    /// [`Self::MsgReceive`]. When it fails a1 is 1 if that was the answer, and
+    /// nothing was received; 2 if the answer was given.
+    MsgReplyReceive = 51,
+    /// Lets a client's call fail: (rcvid, the number of an error; 0 lets it
+    /// succeed with status 0, and that of ERESTART makes it send again). → 0. ESRCH, EINVAL (no error of ours).
+    MsgError = 52,
+    /// Who has sent a message: (rcvid, address of a [`MsgInfo`]). → 0. ESRCH,
+    /// EFAULT.
+    MsgInfo = 53,
+    /// Ends the next call of the calling thread when it has waited for so long:
+    /// (clock, 2; the states in which it counts, of [`crate::message::states`];
+    /// nanoseconds; 1 if these are since boot, else 0). → 0. That call is told
+    /// ETIMEDOUT. Whichever call comes next, the timeout is gone after it. EINVAL.
+    TimerTimeout = 56,
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ pub mod disk;
 pub mod errno;
 pub mod exit;
 pub mod inspect;
+pub mod message;
 pub mod random;
 pub mod record;
 pub mod scenario;

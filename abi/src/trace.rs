@@ -39,6 +39,18 @@ pub enum Event {
     InterruptPost = 12,
     /// `thread` unmasked the source in `a`, and waits for it.
     InterruptUnmask = 13,
+    /// `thread` sent a message to a channel, of which `a` is the index: the message is
+    /// `b`.
+    MsgSend = 14,
+    /// `thread` received message `b` at the channel of that index.
+    MsgReceive = 15,
+    /// `thread` answered message `b` of the channel of that index.
+    MsgReply = 16,
+    /// The thread in `b` was given the priority in `a` because of a message.
+    Boost = 17,
+    /// The wait of the thread in `b` at a channel is over, without a message or an
+    /// answer: `a` is the number of the error.
+    Unblock = 18,
 }
 
 impl Event {
@@ -59,6 +71,11 @@ impl Event {
             11 => Self::InterruptClaim,
             12 => Self::InterruptPost,
             13 => Self::InterruptUnmask,
+            14 => Self::MsgSend,
+            15 => Self::MsgReceive,
+            16 => Self::MsgReply,
+            17 => Self::Boost,
+            18 => Self::Unblock,
             _ => return None,
         })
     }

@@ -121,6 +121,36 @@ structures! {
         hart: u64 = 32,
     }
 
+    /// Who has sent a message, from [`Call::MsgInfo`](super::Call::MsgInfo).
+    struct MsgInfo: 104 {
+        /// The client's node: 0.
+        nd: u64 = 0,
+        /// This node as the client sees it: 0.
+        srcnd: u64 = 8,
+        /// The client's process.
+        pid: u64 = 16,
+        /// The client's thread.
+        tid: u64 = 24,
+        /// The channel that it was received at.
+        chid: u64 = 32,
+        /// The client's process at that channel.
+        scoid: u64 = 40,
+        /// The client's connection.
+        coid: u64 = 48,
+        /// The client's priority as it sent, or was given since.
+        priority: u64 = 56,
+        /// None so far.
+        flags: u64 = 64,
+        /// Bytes that were received.
+        msglen: u64 = 72,
+        /// Bytes that the client has sent.
+        srcmsglen: u64 = 80,
+        /// Bytes that the client has room for.
+        dstmsglen: u64 = 88,
+        /// 0.
+        type_id: u64 = 96,
+    }
+
     /// What a program's first thread finds in a0: the address of this.
     struct Start: 48 {
         /// Where the program was placed: what is added to its link addresses.
@@ -204,7 +234,7 @@ mod tests {
 
     #[test]
     fn words_lead_back_to_their_structures() {
-        all_words_come_back!(Spawn Exit Report Figure Counts Holdings NewThread Start);
+        all_words_come_back!(Spawn Exit Report Figure Counts Holdings NewThread MsgInfo Start);
     }
 
     #[test]

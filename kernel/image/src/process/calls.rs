@@ -100,6 +100,15 @@ fn perform(name: Name, call: &Call<'_>) -> Result<u64, Errno> {
         Name::PrioritySet => threads::set_priority(process, argument(0), argument(1)),
         Name::ChannelCreate => channels::create(process, argument(0)),
         Name::ChannelDestroy => channels::destroy(process, argument(0)),
+        Name::ConnectAttach
+        | Name::ConnectDetach
+        | Name::MsgSend
+        | Name::MsgReceive
+        | Name::MsgReply
+        | Name::MsgReplyReceive
+        | Name::MsgError
+        | Name::MsgInfo
+        | Name::TimerTimeout => Err(Errno::ENOSYS),
         Name::MemoryMap => memory_map(process, argument(0), argument(1)),
         Name::MemoryUnmap => memory_unmap(process, address(0), argument(1)),
     }
