@@ -198,6 +198,11 @@ impl Writer {
             Some(Event::InterruptUnmask) => mark(&format!("unmasks source {a}")),
             Some(Event::PortSend) => self.send(hart, time, thread, b, a),
             Some(Event::PortReply) => self.reply(hart, time, b, a),
+            Some(Event::MsgSend) => mark(&format!("sends {b:#x} to channel {a}")),
+            Some(Event::MsgReceive) => mark(&format!("receives {b:#x} at channel {a}")),
+            Some(Event::MsgReply) => mark(&format!("answers {b:#x} of channel {a}")),
+            Some(Event::Boost) => mark(&format!("priority {a} to {}", thread_name(b))),
+            Some(Event::Unblock) => mark(&format!("ends the wait of {} ({a})", thread_name(b))),
             None => mark(&format!("event {event}")),
         }
     }
