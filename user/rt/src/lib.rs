@@ -2,8 +2,8 @@
 //! What a Skimmer program links.
 //!
 //! Entry, panic handler, heap, debug console, and a typed interface to the
-//! system calls: [`thread`], [`process`], [`channel`], [`memory`], [`time`],
-//! [`report`], [`measure`]. `alloc` works. Beside it lie a seeded generator ([`random`]) and
+//! system calls: [`thread`], [`process`], [`channel`], [`connection`], [`message`],
+//! [`memory`], [`time`], [`report`], [`measure`]. `alloc` works. Beside it lie a seeded generator ([`random`]) and
 //! a digest ([`digest`]), which do no calls.
 //!
 //! A whole program:
@@ -24,6 +24,7 @@ extern crate alloc;
 
 pub mod args;
 pub mod channel;
+pub mod connection;
 mod console;
 pub mod env;
 #[cfg(target_os = "none")]
@@ -31,6 +32,7 @@ mod heap;
 mod lock;
 pub mod measure;
 pub mod memory;
+pub mod message;
 pub mod process;
 pub mod raw;
 pub mod report;
