@@ -6,8 +6,14 @@ use core::time::Duration;
 use skimmer_abi::call::Call;
 pub use skimmer_abi::channel::ChannelFlags;
 
-use crate::message::{self, MsgInfo, ReceiveId, Received};
-use crate::{Errno, Result, raw};
+use crate::{Result, message, raw};
+
+mod answer;
+mod serve;
+
+pub use answer::{Message, Waiting};
+pub use serve::{Answer, Request};
+pub(crate) use serve::{Kernel, Turn, run};
 
 /// The kernel's name of a channel of this process. A name, not the channel:
 /// when the channel is gone it is refused, and never means the next one.
@@ -104,8 +110,7 @@ impl Channel {
     #[inline]
     pub fn receive<'b>(&self, buffer: &'b mut [u8]) -> Result<Message<'b>> {
         let received = message::receive(self.id.0, buffer)?;
-        let bytes = &buffer[..received.copied.min(buffer.len())];
-        Ok(Message { received, bytes })
+        Ok(Message::new(received, buffer))
     }
 
     /// The same, but not for longer than `time`.
@@ -130,112 +135,5 @@ impl Drop for Channel {
     fn drop(&mut self) {
         // It may have been destroyed by its name.
         let _ = self.id.destroy();
-    }
-}
-
-/// A message that was received and must be answered: the client waits for that. It
-/// is answered once, because [`Self::reply`] and [`Self::error`] take it away. One
-/// that is dropped is answered with ECANCELED.
-///
-/// ```compile_fail,E0382
-/// fn twice(message: skimmer_rt::channel::Message) {
-///     let _ = message.reply(0, b"once");
-///     let _ = message.reply(0, b"twice");
-/// }
-/// ```
-///
-/// ```
-/// fn once(message: skimmer_rt::channel::Message) {
-///     let _ = message.reply(0, b"once");
-/// }
-/// ```
-///
-/// It lies in the buffer that it was received into, which is nobody else's
-/// meanwhile, and lives longer:
-///
-/// ```compile_fail,E0515
-/// # use skimmer_rt::channel::{Channel, Message};
-/// fn kept<'b>(channel: &Channel) -> skimmer_rt::Result<Message<'b>> {
-///     let mut buffer = [0; 64];
-///     channel.receive(&mut buffer)
-/// }
-/// ```
-///
-/// ```
-/// # use skimmer_rt::channel::{Channel, Message};
-/// fn kept<'b>(channel: &Channel, buffer: &'b mut [u8]) -> skimmer_rt::Result<Message<'b>> {
-///     channel.receive(buffer)
-/// }
-/// ```
-#[derive(Debug)]
-#[must_use = "a message that is dropped is answered with ECANCELED"]
-pub struct Message<'b> {
-    received: Received,
-    bytes: &'b [u8],
-}
-
-impl<'b> Message<'b> {
-    /// What of it was received.
-    #[inline]
-    #[must_use]
-    pub const fn bytes(&self) -> &'b [u8] {
-        self.bytes
-    }
-
-    /// Bytes that the client has sent. More than there are in [`Self::bytes`] if the
-    /// buffer was too short; the rest is lost.
-    #[inline]
-    #[must_use]
-    pub const fn sent(&self) -> usize {
-        self.received.sent
-    }
-
-    /// Its name.
-    #[inline]
-    #[must_use]
-    pub const fn id(&self) -> ReceiveId {
-        self.received.id
-    }
-
-    /// Who has sent it.
-    ///
-    /// # Errors
-    /// ESRCH: the client no longer waits.
-    pub fn info(&self) -> Result<MsgInfo> {
-        message::info(self.id().number())
-    }
-
-    /// Answers it: the client's `send` returns `status`, and has as much of
-    /// `answer` as it has room for.
-    ///
-    /// # Errors
-    /// See [`message::reply`]. The message is gone anyhow.
-    #[inline]
-    pub fn reply(self, status: i64, answer: &[u8]) -> Result<()> {
-        message::reply(self.into_id().number(), status, answer)
-    }
-
-    /// Lets the client's `send` fail.
-    ///
-    /// # Errors
-    /// ESRCH: the client no longer waits.
-    #[inline]
-    pub fn error(self, errno: Errno) -> Result<()> {
-        message::error(self.into_id().number(), Some(errno))
-    }
-
-    /// It will be answered here.
-    #[inline]
-    const fn into_id(self) -> ReceiveId {
-        let id = self.received.id;
-        core::mem::forget(self);
-        id
-    }
-}
-
-impl Drop for Message<'_> {
-    fn drop(&mut self) {
-        // The client may have left already.
-        let _ = message::error(self.received.id.number(), Some(Errno::ECANCELED));
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! Entry, panic handler, heap, debug console, and a typed interface to the
 //! system calls: [`thread`], [`process`], [`channel`], [`connection`], [`message`],
-//! [`memory`], [`time`], [`report`], [`measure`]. `alloc` works. Beside it lie a seeded generator ([`random`]) and
+//! [`typed`], [`memory`], [`time`], [`report`], [`measure`]. `alloc` works. Beside it lie a seeded generator ([`random`]) and
 //! a digest ([`digest`]), which do no calls.
 //!
 //! A whole program:
@@ -40,6 +40,7 @@ pub mod report;
 pub mod start;
 pub mod thread;
 pub mod time;
+pub mod typed;
 
 pub use args::Args;
 pub use console::{eprint_line, print};

@@ -250,6 +250,12 @@ fn failure(status: i64) -> Errno {
     }
 }
 
+/// The name with that number.
+#[cfg(test)]
+pub(crate) const fn receive_id(number: u64) -> ReceiveId {
+    ReceiveId(number)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
