@@ -49,6 +49,11 @@ pub use process::Ending;
 pub use skimmer_abi::errno::Errno;
 pub use skimmer_abi::{digest, random};
 
+/// The guide to messages, whose programs are compiled here.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/ipc.md")]
+mod guide {}
+
 /// What a call comes back with.
 pub type Result<T> = core::result::Result<T, Errno>;
 
