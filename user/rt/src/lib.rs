@@ -3,8 +3,9 @@
 //!
 //! Entry, panic handler, heap, debug console, and a typed interface to the
 //! system calls: [`thread`], [`process`], [`channel`], [`connection`], [`message`],
-//! [`typed`], [`memory`], [`time`], [`report`], [`measure`]. `alloc` works. Beside it lie a seeded generator ([`random`]) and
-//! a digest ([`digest`]), which do no calls.
+//! [`typed`], [`memory`], [`time`], [`report`], [`measure`]. `alloc` works. Beside
+//! it lie a seeded generator ([`random`]) and a digest ([`digest`]), which do no
+//! calls.
 //!
 //! A whole program:
 //!
