@@ -1,10 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Channels: where a server receives. (Messages come with milestone 0.5.)
+//! Channels: where a server receives, and what it receives there.
+
+use core::time::Duration;
 
 use skimmer_abi::call::Call;
 pub use skimmer_abi::channel::ChannelFlags;
 
-use crate::{Result, raw};
+use crate::{Result, message, raw};
+
+mod answer;
+mod serve;
+
+pub use answer::{Message, Waiting};
+pub use serve::{Answer, Request};
+pub(crate) use serve::{Kernel, Turn, run};
 
 /// The kernel's name of a channel of this process. A name, not the channel:
 /// when the channel is gone it is refused, and never means the next one.
@@ -76,6 +85,41 @@ impl Channel {
         let id = self.id;
         core::mem::forget(self);
         id
+    }
+
+    /// Waits for a message, the first of those of the highest priority; as much of
+    /// it as `buffer` holds is written there. The thread has the client's priority
+    /// from now on.
+    ///
+    /// # Errors
+    /// See [`message::receive`].
+    ///
+    /// ```no_run
+    /// use skimmer_rt::channel::{Channel, ChannelFlags};
+    ///
+    /// # fn main() -> skimmer_rt::Result<()> {
+    /// let channel = Channel::create(ChannelFlags::NONE)?;
+    /// let mut buffer = [0; 64];
+    /// let message = channel.receive(&mut buffer)?;
+    /// let bytes = message.bytes();
+    /// // The client's `send` returns 0, and has its message back.
+    /// message.reply(0, bytes)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[inline]
+    pub fn receive<'b>(&self, buffer: &'b mut [u8]) -> Result<Message<'b>> {
+        let received = message::receive(self.id.0, buffer)?;
+        Ok(Message::new(received, buffer))
+    }
+
+    /// The same, but not for longer than `time`.
+    ///
+    /// # Errors
+    /// As [`Self::receive`]. ETIMEDOUT: no message came in that time.
+    pub fn receive_within<'b>(&self, time: Duration, buffer: &'b mut [u8]) -> Result<Message<'b>> {
+        message::timeout_after(message::states::RECEIVE, time)?;
+        self.receive(buffer)
     }
 
     /// Destroys it, and says how that went.

@@ -2,9 +2,10 @@
 //! What a Skimmer program links.
 //!
 //! Entry, panic handler, heap, debug console, and a typed interface to the
-//! system calls: [`thread`], [`process`], [`channel`], [`memory`], [`time`],
-//! [`report`], [`measure`]. `alloc` works. Beside it lie a seeded generator ([`random`]) and
-//! a digest ([`digest`]), which do no calls.
+//! system calls: [`thread`], [`process`], [`channel`], [`connection`], [`message`],
+//! [`typed`], [`memory`], [`time`], [`report`], [`measure`]. `alloc` works. Beside
+//! it lie a seeded generator ([`random`]) and a digest ([`digest`]), which do no
+//! calls.
 //!
 //! A whole program:
 //!
@@ -24,6 +25,7 @@ extern crate alloc;
 
 pub mod args;
 pub mod channel;
+pub mod connection;
 mod console;
 pub mod env;
 #[cfg(target_os = "none")]
@@ -31,6 +33,7 @@ mod heap;
 mod lock;
 pub mod measure;
 pub mod memory;
+pub mod message;
 pub mod process;
 pub mod raw;
 pub mod report;
@@ -38,6 +41,7 @@ pub mod report;
 pub mod start;
 pub mod thread;
 pub mod time;
+pub mod typed;
 
 pub use args::Args;
 pub use console::{eprint_line, print};
@@ -45,6 +49,11 @@ pub use lock::Lock;
 pub use process::Ending;
 pub use skimmer_abi::errno::Errno;
 pub use skimmer_abi::{digest, random};
+
+/// The guide to messages, whose programs are compiled here.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/ipc.md")]
+mod guide {}
 
 /// What a call comes back with.
 pub type Result<T> = core::result::Result<T, Errno>;

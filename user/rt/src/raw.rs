@@ -40,6 +40,63 @@ pub unsafe fn call(_number: u64, _arguments: [u64; 6]) -> i64 {
     Errno::ENOSYS.status()
 }
 
+/// Makes a call of messages: a0, a1 and a2 as the kernel leaves them.
+///
+/// A round trip of a message is counted in instructions, so this is nothing but
+/// the registers: arguments that a call does not take cost one each.
+///
+/// # Safety
+/// As [`call`].
+#[cfg(target_os = "none")]
+#[inline(always)]
+#[expect(clippy::too_many_arguments, reason = "they are the registers")]
+pub(crate) unsafe fn message_call(
+    call: Call,
+    a0: u64,
+    a1: u64,
+    a2: u64,
+    a3: u64,
+    a4: u64,
+    a5: u64,
+    a6: u64,
+) -> (i64, u64, u64) {
+    let (status, first, second);
+    // SAFETY: these calls change what a function may change, and of memory what
+    // the caller of this function answers for.
+    unsafe {
+        core::arch::asm!(
+            "ecall",
+            inlateout("a0") a0 => status,
+            inlateout("a1") a1 => first,
+            inlateout("a2") a2 => second,
+            in("a3") a3, in("a4") a4, in("a5") a5, in("a6") a6,
+            in("a7") call as u64,
+            clobber_abi("C"),
+            options(nostack),
+        );
+    }
+    (status, first, second)
+}
+
+/// The same on the host, where there is no such kernel: every call is unknown.
+///
+/// # Safety
+/// None is needed here; see the other one.
+#[cfg(not(target_os = "none"))]
+#[expect(clippy::too_many_arguments, reason = "they are the registers")]
+pub(crate) unsafe fn message_call(
+    _call: Call,
+    _a0: u64,
+    _a1: u64,
+    _a2: u64,
+    _a3: u64,
+    _a4: u64,
+    _a5: u64,
+    _a6: u64,
+) -> (i64, u64, u64) {
+    (Errno::ENOSYS.status(), Errno::ENOSYS as u64, 0)
+}
+
 /// Makes a call and reads its answer.
 ///
 /// # Errors
