@@ -13,7 +13,7 @@ use skimmer_core::{
         rendezvous::{Fault, Got, Message, Obstacle, Progress},
     },
     hart::Hart,
-    ids::Priority,
+    ids::{Priority, ThreadId},
     process::Tid,
     user::{UserAddr, UserBytes},
     waiting::{Timeout, Waiting},
@@ -46,6 +46,7 @@ impl Receiver {
                 return (Step::Done(Err(Errno::EINTR)), None);
             }
             let (priority, base) = hart.own_priorities();
+            self.guest.thread = hart.current();
             self.guest.priority = priority;
             let got = self.process.channels.with(irq, waiters(), self.channel, |channel| {
                 work(channel, &self.guest, base, &mut Bearer { hart, irq })
@@ -84,7 +85,7 @@ impl Receiver {
     }
 
     fn carry(&mut self, mut copying: Copying) -> Step<Result<Receipt, Errno>> {
-        let error = match copying.carry() {
+        let error = match copying.carry(self.guest.into) {
             Progress::Done => return self.take_over(&copying),
             Progress::Gone => return Step::Again,
             Progress::Failed(Fault::Peer) => {
@@ -124,7 +125,7 @@ impl Receiver {
             };
             match step {
                 Step::Done(result) => return result,
-                Step::Woken => match outcome() {
+                Step::Woken => match outcome(self.guest.thread) {
                     Outcome::Received(receipt) => {
                         self.note(&receipt);
                         return Ok(receipt);
@@ -184,7 +185,7 @@ pub(super) fn receive_at(
         tid: me.to_word(),
         into,
         timeouts: timeout.map_or(0, |it| it.states),
-        ..Guest::bare(lwkt::current(), Priority::IDLE)
+        ..Guest::bare(ThreadId::NOBODY, Priority::IDLE)
     };
     Receiver { process, channel, guest, timeout }.run()
 }
