@@ -1,0 +1,5 @@
+#![no_std]
+#![no_main]
+#![deny(unsafe_code)]
+skimmer_rt::program!(main);
+fn main(_: skimmer_rt::Args) {}
