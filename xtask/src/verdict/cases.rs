@@ -113,12 +113,12 @@ fn due_of_conform(harts: usize) -> impl Iterator<Item = (&'static str, &'static 
 }
 
 /// Whether just these were told, each once.
-fn complete<'a>(
-    due: impl Iterator<Item = (&'a str, &'a str, bool)>,
-    told: &[&'a CaseTold],
+fn complete(
+    due: impl Iterator<Item = (&'static str, &'static str, bool)>,
+    told: &[&CaseTold],
     add: &mut impl FnMut(Kind, String),
 ) {
-    let mut due: BTreeSet<_> = due.collect();
+    let mut due: BTreeSet<(&str, &str, bool)> = due.collect();
     for case in told {
         if !due.remove(&(&*case.name, &*case.clause, case.is_apart)) {
             add(Kind::Contradiction, format!("twice, or not due: {}", line(case)));
