@@ -193,6 +193,12 @@ pub(crate) fn timeout(clock: u64, states: u64, time: u64, is_since_boot: u64) ->
     unsafe { raw::answer(Call::TimerTimeout, [clock, states, time, is_since_boot]) }.map(|_| ())
 }
 
+/// A call that tells something.
+pub(crate) fn who_calls() -> Result<u64> {
+    // SAFETY: the call touches no memory.
+    unsafe { raw::answer(Call::ThreadSelf, []) }
+}
+
 /// A call that does nothing.
 pub(crate) fn nothing() -> Result<u64> {
     // SAFETY: the call touches no memory.

@@ -7,7 +7,7 @@ use skimmer_rt::{Errno, Result, message, process};
 use crate::agent::{Agent, Step};
 use crate::bad;
 use crate::case::{Case, both, one};
-use crate::scene::{LEVEL, Scene, attach};
+use crate::scene::{LEVEL, Scene, attach, index};
 
 pub(crate) const CASES: &[Case] = &[
     one("channel/flags", "8 Errors", "process/channels: take flags that mean nothing", flags),
@@ -156,9 +156,9 @@ fn dead_coid(scene: &mut Scene) -> Result<()> {
     }
     let next = scene.channel()?;
     let new = attach(next)?;
-    scene.holds("its number is still taken", new != coid);
+    scene.holds("its number is still taken", index(new) != index(coid));
     scene.eq("to give it up", bad::detach(coid), Ok(()));
-    scene.eq("then it is free", attach(next), Ok(coid));
+    scene.eq("then it is free", attach(next).map(index), Ok(index(coid)));
     scene.eq("for another process", agent.ask(Step::Detach, [theirs, 0, 0])?, Ok(0));
     scene.eq("twice", agent.ask(Step::Detach, [theirs, 0, 0])?, Err(Errno::EINVAL));
     agent.kill()

@@ -6,7 +6,7 @@ use skimmer_rt::{Errno, Result, message, process};
 use crate::agent::{Agent, Step};
 use crate::bad;
 use crate::case::{Case, both, one};
-use crate::scene::{LEVEL, Scene, attach, attach_to};
+use crate::scene::{LEVEL, Scene, attach, attach_to, index};
 
 pub(crate) const CASES: &[Case] = &[
     one("connection/bad-arguments", "9 Errors", "process/messages: leave flags of ConnectAttach out", arguments),
@@ -78,7 +78,8 @@ fn arguments(scene: &mut Scene) -> Result<()> {
     for node in [1, u64::MAX] {
         scene.eq("node", bad::attach(node, 0, chid, 0, 0), Err(Errno::ENOREMOTE));
     }
-    scene.eq("COF_CLOEXEC, and nothing is left of all that", bad::attach(0, 0, chid, 0, 1), Ok(0));
+    let coid = bad::attach(0, 0, chid, 0, 1);
+    scene.eq("COF_CLOEXEC, and nothing is left of all that", coid.map(index), Ok(0));
     Ok(())
 }
 
@@ -91,7 +92,7 @@ fn no_server(scene: &mut Scene) -> Result<()> {
         scene.eq("no channel", attach(wrong), Err(Errno::ESRCH));
         scene.eq("no channel", attach_to(own, wrong), Err(Errno::ESRCH));
     }
-    scene.eq("nothing is left of that", attach(chid), Ok(0));
+    scene.eq("nothing is left of that", attach(chid).map(index), Ok(0));
     Ok(())
 }
 
@@ -136,7 +137,7 @@ fn to_oneself(scene: &mut Scene) -> Result<()> {
 
 fn detach_nothing(scene: &mut Scene) -> Result<()> {
     let (chid, coid) = scene.loop_back()?;
-    for wrong in [coid + 1, coid | 0x4000_0000, coid | 1 << 32, 1 << 63, u64::MAX] {
+    for wrong in [coid + 1, coid | 0x4000_0000, coid ^ 3 << 32, coid | 1 << 63, u64::MAX] {
         scene.eq("what is none", bad::detach(wrong), Err(Errno::EINVAL));
     }
     scene.eq("what is one", bad::detach(coid), Ok(()));
@@ -205,8 +206,9 @@ fn same_number(scene: &mut Scene) -> Result<()> {
     let old = scene.takes("the first", chid, b"1")?;
     bad::detach(coid)?;
     scene.eq("the first", first.join()?.result, Err(Errno::EBADF));
-    scene.eq("the same number", attach(chid), Ok(coid));
-    let second = scene.client(LEVEL, coid, b"2", 0)?;
+    let again = attach(chid)?;
+    scene.eq("the same number", index(again), index(coid));
+    let second = scene.client(LEVEL, again, b"2", 0)?;
     let new = scene.takes("the second", chid, b"2")?;
     scene.eq("the old name", message::reply(old, 1, &[]), Err(Errno::ESRCH));
     scene.eq("the new name", message::reply(new, 2, &[]), Ok(()));

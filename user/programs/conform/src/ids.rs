@@ -6,7 +6,7 @@ use skimmer_rt::{Errno, Result, message};
 use crate::agent::{Agent, Step};
 use crate::bad;
 use crate::case::{Case, both, one};
-use crate::scene::{LEVEL, MILLI, Scene, attach};
+use crate::scene::{LEVEL, MILLI, Scene, attach, index};
 
 pub(crate) const CASES: &[Case] = &[
     one(
@@ -38,6 +38,12 @@ pub(crate) const CASES: &[Case] = &[
         "1 coid",
         "connections: keep side channels among the numbers of files",
         side_channels,
+    ),
+    one(
+        "ids/stale-coid",
+        "1 coid",
+        "connections: look a connection up by its index alone",
+        stale_coid,
     ),
     one(
         "ids/coid-of-another-process",
@@ -127,20 +133,21 @@ fn foreign_chid(scene: &mut Scene) -> Result<()> {
 fn lowest_coid(scene: &mut Scene) -> Result<()> {
     let chid = scene.channel()?;
     let coids = [attach(chid)?, attach(chid)?, attach(chid)?];
-    scene.eq("the first three", coids, [0, 1, 2]);
-    bad::detach(1)?;
-    scene.eq("the one that was given up", attach(chid), Ok(1));
-    bad::detach(0)?;
-    bad::detach(2)?;
-    scene.eq("the lowest of two", attach(chid), Ok(0));
-    scene.eq("and the next", attach(chid), Ok(2));
+    scene.eq("the first three", coids.map(index), [0, 1, 2]);
+    bad::detach(coids[1])?;
+    scene.eq("the one that was given up", attach(chid).map(index), Ok(1));
+    bad::detach(coids[0])?;
+    bad::detach(coids[2])?;
+    scene.eq("the lowest of two", attach(chid).map(index), Ok(0));
+    scene.eq("and the next", attach(chid).map(index), Ok(2));
     Ok(())
 }
 
 fn coid_from_index(scene: &mut Scene) -> Result<()> {
     let chid = scene.channel()?;
     for (index, due) in [(10, 10), (10, 11), (5, 5), (4, 4), (4, 6), (0, 0)] {
-        scene.eq("from an index on", bad::attach(0, 0, chid, index, 0), Ok(due));
+        let coid = bad::attach(0, 0, chid, index, 0);
+        scene.eq("from an index on", coid.map(self::index), Ok(due));
     }
     Ok(())
 }
@@ -153,16 +160,28 @@ fn side_channels(scene: &mut Scene) -> Result<()> {
     let third = bad::attach(0, 0, chid, SIDE | 77, 0)?;
     for coid in [first, second, third] {
         scene.eq("the bit of side channels", coid & SIDE, SIDE);
-        scene.holds("a coid is a positive int", coid < 1 << 31);
+        scene.holds("coids are positive", coid < 1 << 63);
     }
-    scene.eq("the next", second, first + 1);
-    scene.eq("other bits of the index count", third, second + 1);
-    scene.eq("numbers of files are not touched", attach(chid), Ok(0));
+    scene.eq("the next", index(second), index(first) + 1);
+    scene.eq("other bits of the index count", index(third), index(second) + 1);
+    scene.eq("numbers of files are not touched", attach(chid).map(index), Ok(0));
     let client = scene.client(LEVEL, third, b"side", 0)?;
     let id = scene.takes("by a side channel", chid, b"side")?;
     message::reply(id, 5, &[])?;
     scene.eq("by a side channel", client.join()?.result, Ok(5));
     Ok(())
+}
+
+fn stale_coid(scene: &mut Scene) -> Result<()> {
+    let (chid, old) = scene.loop_back()?;
+    bad::detach(old)?;
+    let new = attach(chid)?;
+    scene.eq("it has the same place", index(new), index(old));
+    scene.holds("and another name", new != old);
+    scene.eq("to send by the old name", message::send(old, b"x", &mut []), Err(Errno::EBADF));
+    scene.eq("to give up the old name", bad::detach(old), Err(Errno::EINVAL));
+    scene.eq("to give up the new one", bad::detach(new), Ok(()));
+    scene.is_bare("after that", chid)
 }
 
 fn foreign_coid(scene: &mut Scene) -> Result<()> {

@@ -161,10 +161,22 @@ impl Scene {
         Ok(received.id.number())
     }
 
+    /// Receives a message if there is one now.
+    pub(crate) fn may_take(&self, chid: u64) -> Result<Option<u64>> {
+        message::timeout(states::RECEIVE, 0)?;
+        match message::receive(chid, &mut []) {
+            Ok(received) => Ok(Some(received.id.number())),
+            Err(skimmer_rt::Errno::ETIMEDOUT) => Ok(None),
+            Err(errno) => Err(errno),
+        }
+    }
+
     /// Nothing is queued there.
     pub(crate) fn is_bare(&mut self, what: &str, chid: u64) -> Result<()> {
+        // With room: what is not read cannot be missing.
+        let mut room = [0; 256];
         message::timeout(states::RECEIVE, 0)?;
-        let none = message::receive(chid, &mut []);
+        let none = message::receive(chid, &mut room);
         self.eq(what, none.map(|_| ()), Err(skimmer_rt::Errno::ETIMEDOUT));
         Ok(())
     }
@@ -195,6 +207,12 @@ pub(crate) fn attach_to(pid: u64, chid: u64) -> Result<u64> {
 pub(crate) fn receive(chid: u64, room: usize) -> (Result<Received>, Vec<u8>) {
     let mut room = vec![FILL; room];
     (message::receive(chid, &mut room), room)
+}
+
+/// The number that a coid has among a process's connections; above it lies its
+/// generation.
+pub(crate) const fn index(coid: u64) -> u64 {
+    coid & 0xffff_ffff
 }
 
 /// Sends, with room for so much.

@@ -53,7 +53,13 @@ pub(crate) const CASES: &[Case] = &[
         "timeout/next-call-only",
         "13 next kernel call",
         "process/timeouts: keep a timeout until a call blocks",
-        next_only,
+        |scene| next_only(scene, bad::who_calls),
+    ),
+    both(
+        "timeout/next-call-only-nop",
+        "13 next kernel call",
+        "process/calls: answer Nop before the timeout is taken",
+        |scene| next_only(scene, bad::nothing),
     ),
     both(
         "timeout/gone-with-a-call-that-did-not-wait",
@@ -253,19 +259,20 @@ fn one_clock(scene: &mut Scene) -> Result<()> {
     Ok(())
 }
 
-fn next_only(scene: &mut Scene) -> Result<()> {
+fn next_only(scene: &mut Scene, other: fn() -> Result<u64>) -> Result<()> {
     let (chid, coid) = scene.loop_back()?;
     let back = Back::default();
     let theirs = Arc::clone(&back);
     let client = scene.thread(LEVEL, move || {
         message::timeout(states::ALL, SHORT)?;
-        bad::nothing()?;
+        other()?;
         let sent = message::send(coid, b"x", &mut []);
         theirs.store(1, Ordering::Release);
         sent
     })?;
     scene.sleep(LONG)?;
-    let id = scene.takes("the message", chid, b"x")?;
+    scene.eq("while it is queued", back.load(Ordering::Acquire), 0);
+    let Some(id) = scene.may_take(chid)? else { return Ok(()) };
     scene.sleep(LONG)?;
     scene.eq("all the time", back.load(Ordering::Acquire), 0);
     message::reply(id, 1, &[])?;

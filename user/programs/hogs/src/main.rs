@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Hogs.
 #![no_std]
 #![no_main]
 #![deny(unsafe_code)]
