@@ -18,8 +18,9 @@ const HOGS: &[Bound] = &[
     // The same again: what the measure itself is worth.
     Bound { name: "alone", least: 95, most: 105 },
     Bound { name: "below-the-pair", least: 90, most: 105 },
-    // Client, server and two hogs are four families that take turns; what the pair
-    // loses is its equals' slices.
+    // The server has its client's priority while it serves.
+    Bound { name: "above-the-servers-own", least: 90, most: 105 },
+    // The pair and two hogs are three families that take turns.
     Bound { name: "equal-to-the-pair", least: 15, most: 75 },
     // Who is between keeps the client from its hart, as nobody waits for it.
     Bound { name: "above-the-client", least: 0, most: 1 },

@@ -7,14 +7,12 @@
 //! ours is at, and pages of a [`Doomed`], which nobody reaches but the kernel. So no
 //! value of this program is changed behind its back.
 
-use skimmer_abi::call::{Call, MsgInfo, Verdict};
+use skimmer_abi::call::{Call, MsgInfo};
 use skimmer_rt::memory::{Mapping, PAGE};
 use skimmer_rt::message::raw as calls;
 use skimmer_rt::raw;
 use skimmer_rt::thread::ThreadId;
 use skimmer_rt::{Errno, Result};
-
-use crate::case::Case;
 
 /// An address and a length, as calls take them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -212,26 +210,6 @@ pub(crate) fn end(thread: ThreadId) -> Result<()> {
     // returns is dropped.
     unsafe { thread.destroy() }?;
     thread.join().map(|_| ())
-}
-
-/// Tells the host what became of a case.
-pub(crate) fn tell(case: &Case, is_apart: bool, seen: Option<&str>, count: u64) {
-    let text = seen.unwrap_or_default();
-    let told = Verdict {
-        name: raw::address(case.name.as_ptr()),
-        name_length: case.name.len() as u64,
-        clause: raw::address(case.clause.as_ptr()),
-        clause_length: case.clause.len() as u64,
-        seen: raw::address(text.as_ptr()),
-        seen_length: text.len() as u64,
-        is_apart: u64::from(is_apart),
-        holds: u64::from(seen.is_none()),
-        count,
-        beside: 0,
-    };
-    // A record that is missing fails the boot.
-    // SAFETY: the kernel only reads it, and the texts.
-    let _ = unsafe { raw::answer(Call::Verdict, [raw::address(&told)]) };
 }
 
 /// The result or the error that a number stands for.

@@ -7,10 +7,10 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 
 use skimmer_rt::process::{ExitStatus, Program};
-use skimmer_rt::{Result, thread, time};
+use skimmer_rt::{Result, report, thread, time};
 
 use crate::scene::Scene;
-use crate::{NAME, bad};
+use crate::NAME;
 
 /// How long a case may take, in guest time. The slowest takes a tenth.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -74,7 +74,7 @@ pub(crate) fn tried(case: &Case, is_apart: bool) {
     }
     let (seen, count) = scene.outcome();
     let seen = seen.as_deref();
-    bad::tell(case, is_apart, seen, count);
+    tell(case, is_apart, seen, count);
     let status = if seen.is_none() { HOLDS } else { FAILS };
     skimmer_rt::process::exit(status)
 }
@@ -118,6 +118,14 @@ pub(crate) fn in_a_process(case: &Case, is_apart: bool) -> Outcome {
 
 /// Tells of a case that could not tell of itself.
 fn lost(case: &Case, is_apart: bool, why: &str) -> Outcome {
-    bad::tell(case, is_apart, Some(why), 0);
+    tell(case, is_apart, Some(why), 0);
     Outcome::Fails
+}
+
+/// Tells the host what became of a case.
+fn tell(case: &Case, is_apart: bool, seen: Option<&str>, count: u64) {
+    let Case { name, clause, .. } = *case;
+    let told = report::Case { name, clause, seen, is_apart, count, beside: 0 };
+    // A record that is missing fails the boot.
+    let _ = told.tell();
 }
