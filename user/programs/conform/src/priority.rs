@@ -11,7 +11,7 @@ use skimmer_rt::{Errno, Result, message};
 
 use crate::bad;
 use crate::case::{Case, both, one};
-use crate::scene::{Scene, attach};
+use crate::scene::{MILLI, Scene, attach};
 
 pub(crate) const CASES: &[Case] = &[
     both("priority/up", "12.1", "rendezvous: let a receiver keep its priority", up),
@@ -63,6 +63,24 @@ pub(crate) const CASES: &[Case] = &[
         "12.2",
         "rendezvous: leave servers as they are when a more urgent client is queued",
         boost,
+    ),
+    both(
+        "priority/boost-of-one-who-runs",
+        "12.2",
+        "core/sched: boost only threads that are blocked",
+        boost_running,
+    ),
+    both(
+        "priority/boost-after-an-explicit-change",
+        "12.2",
+        "threads::set_priority: forget the thread's last channel",
+        |scene| boost_changed(scene, OWN, 60),
+    ),
+    both(
+        "priority/boost-after-it-was-lowered",
+        "12.2",
+        "rendezvous: boost only above what the server was given before",
+        |scene| boost_changed(scene, 60, 50),
     ),
     both(
         "priority/boost-never-lowers",
@@ -310,6 +328,64 @@ fn boost(scene: &mut Scene) -> Result<()> {
     first.join()?;
     bad::destroy(chid)?;
     [second, third].into_iter().try_for_each(|client| client.join().map(|_| ()))
+}
+
+fn boost_running(scene: &mut Scene) -> Result<()> {
+    let (chid, coid) = scene.loop_back()?;
+    let stop = Arc::new(AtomicU64::new(0));
+    let theirs = Arc::clone(&stop);
+    let server = scene.thread(OWN, move || {
+        let id = message::receive(chid, &mut [])?.id.number();
+        while theirs.load(Ordering::Relaxed) == 0 {
+            thread::yield_now();
+        }
+        let seen = thread::priority();
+        message::reply(id, 0, &[])?;
+        seen
+    })?;
+    // Above it and below us: none of them runs but where we wait.
+    let client = |level| {
+        Builder::new().hart(scene.there()).priority(level).spawn(move || {
+            message::send(coid, b"", &mut [])
+        })
+    };
+    let first = client(OWN)?;
+    scene.sleep(2 * MILLI)?;
+    let before = server.priority();
+    let second = client(OWN + 5)?;
+    scene.sleep(2 * MILLI)?;
+    let after = server.priority();
+    stop.store(1, Ordering::Relaxed);
+    scene.eq("while it runs, before", before, Ok(OWN));
+    scene.eq("as a more urgent one is queued", after, Ok(OWN + 5));
+    scene.eq("what it sees", server.join()?, Ok(OWN + 5));
+    scene.eq("its client", first.join()?, Ok(0));
+    bad::destroy(chid)?;
+    second.join().map(|_| ())
+}
+
+/// Clients of these priorities, with the server set to another between them.
+fn boost_changed(scene: &mut Scene, first: u8, second: u8) -> Result<()> {
+    let (chid, coid) = scene.loop_back()?;
+    let (opens, gate) = gate(scene)?;
+    let server = scene.thread(OWN, move || {
+        let id = message::receive(chid, &mut [])?.id.number();
+        thread::set_priority(35)?;
+        gate.join()?;
+        let seen = thread::priority();
+        message::reply(id, 0, &[])?;
+        seen
+    })?;
+    let received = scene.client(first, coid, b"", 0)?;
+    scene.eq("as it was set", server.priority(), Ok(35));
+    let queued = scene.client(second, coid, b"", 0)?;
+    scene.settle()?;
+    scene.eq("as a more urgent one is queued", server.priority(), Ok(second));
+    bad::destroy(opens)?;
+    scene.eq("what it sees", server.join()?, Ok(second));
+    received.join()?;
+    bad::destroy(chid)?;
+    queued.join().map(|_| ())
 }
 
 fn boost_low(scene: &mut Scene) -> Result<()> {
