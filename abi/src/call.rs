@@ -16,9 +16,8 @@ mod structures;
 mod words;
 
 pub use structures::{
-    Counts, Exit, Figure, Holdings, MOST_FIGURE_NAME, MOST_VERDICT_TEXT, MsgInfo, NewThread, Report,
-    Spawn, Start,
-    USUAL_STACK, Verdict, ended,
+    Counts, Exit, Figure, Holdings, MOST_FIGURE_NAME, MOST_VERDICT_TEXT, MsgInfo, NewThread,
+    Report, Spawn, Start, USUAL_STACK, Verdict, ended,
 };
 
 /// Declares the calls once: the enum, and the way back from a number.

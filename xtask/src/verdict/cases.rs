@@ -84,8 +84,10 @@ pub(crate) fn line(told: &CaseTold) -> String {
 /// Holds what was told against what is due. Cases that failed are told whatever the
 /// program was asked for.
 pub(super) fn check(expected: &Expected, records: &[Record], add: &mut impl FnMut(Kind, String)) {
-    let told: Vec<&CaseTold> =
-        records.iter().filter_map(|r| if let Record::Case(it) = r { Some(it) } else { None }).collect();
+    let told: Vec<&CaseTold> = records
+        .iter()
+        .filter_map(|r| if let Record::Case(it) = r { Some(it) } else { None })
+        .collect();
     for case in told.iter().filter(|case| !case.holds) {
         add(Kind::GuestErrors, line(case));
     }

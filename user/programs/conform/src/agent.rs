@@ -5,7 +5,6 @@
 
 use alloc::vec;
 
-
 use skimmer_rt::channel::ChannelFlags;
 use skimmer_rt::connection::{Connection, SIDE_CHANNEL};
 use skimmer_rt::process::{Child, ExitStatus, Program};
@@ -230,4 +229,3 @@ fn send(coid: u64, length: u64, room: u64) -> Result<u64> {
     let mut room = vec![0; room as usize];
     message::send(coid, &message, &mut room).map(i64::cast_unsigned)
 }
-

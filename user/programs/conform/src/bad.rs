@@ -136,15 +136,7 @@ pub(crate) fn reply_receive(
 ) -> core::result::Result<u64, (Errno, u64)> {
     // SAFETY: nothing of ours is at such places.
     let (next, step, _) = unsafe {
-        calls::reply_receive(
-            id,
-            0,
-            answer.address,
-            answer.length,
-            chid,
-            room.address,
-            room.length,
-        )
+        calls::reply_receive(id, 0, answer.address, answer.length, chid, room.address, room.length)
     };
     number(next).map_err(|errno| (errno, step))
 }

@@ -9,8 +9,8 @@ use core::time::Duration;
 use skimmer_rt::process::{ExitStatus, Program};
 use skimmer_rt::{Result, report, thread, time};
 
-use crate::scene::Scene;
 use crate::NAME;
+use crate::scene::Scene;
 
 /// How long a case may take, in guest time. The slowest takes a tenth.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -83,11 +83,8 @@ pub(crate) fn tried(case: &Case, is_apart: bool) {
 /// all: it does something only where nobody else has anything to do.
 pub(crate) fn in_a_process(case: &Case, is_apart: bool) -> Outcome {
     let place = if is_apart { "apart" } else { "together" };
-    let child = Program::new(NAME)
-        .args(["case", case.name, place])
-        .priority(HIGHEST)
-        .hart(0)
-        .spawn();
+    let child =
+        Program::new(NAME).args(["case", case.name, place]).priority(HIGHEST).hart(0).spawn();
     let Ok(child) = child else { return lost(case, is_apart, "its process cannot be made") };
     let id = child.id();
     let has_ended = Arc::new(AtomicBool::new(false));

@@ -53,12 +53,7 @@ pub(crate) const CASES: &[Case] = &[
         "connections: keep a channel's index without its generation",
         next_channel,
     ),
-    both(
-        "channel/private",
-        "8, 9 EPERM",
-        "process/channels: leave the flag PRIVATE out",
-        private,
-    ),
+    both("channel/private", "8, 9 EPERM", "process/channels: leave the flag PRIVATE out", private),
     both(
         "channel/unblock-without-pulses",
         "10, 11",

@@ -9,7 +9,12 @@ use crate::case::{Case, both, one};
 use crate::scene::{LEVEL, Scene, attach, attach_to, index};
 
 pub(crate) const CASES: &[Case] = &[
-    one("connection/bad-arguments", "9 Errors", "process/messages: leave flags of ConnectAttach out", arguments),
+    one(
+        "connection/bad-arguments",
+        "9 Errors",
+        "process/messages: leave flags of ConnectAttach out",
+        arguments,
+    ),
     one("connection/no-server", "9 ESRCH", "connections: attach to what is not there", no_server),
     both(
         "connection/server-that-ended",

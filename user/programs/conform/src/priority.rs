@@ -11,7 +11,7 @@ use skimmer_rt::{Errno, Result, message};
 
 use crate::bad;
 use crate::case::{Case, both, one};
-use crate::scene::{MILLI, Scene, attach};
+use crate::scene::{Scene, attach};
 
 pub(crate) const CASES: &[Case] = &[
     both("priority/up", "12.1", "rendezvous: let a receiver keep its priority", up),
@@ -46,12 +46,7 @@ pub(crate) const CASES: &[Case] = &[
         "process/messages: let MsgReceive(-1) do nothing",
         leaving,
     ),
-    both(
-        "priority/fixed",
-        "12.4",
-        "rendezvous: leave the flag FIXED_PRIORITY out",
-        fixed,
-    ),
+    both("priority/fixed", "12.4", "rendezvous: leave the flag FIXED_PRIORITY out", fixed),
     both(
         "priority/of-one-who-was-changed-while-queued",
         "12.1, 3 Queue order",
@@ -112,12 +107,7 @@ pub(crate) const CASES: &[Case] = &[
         "rendezvous: let a boosted server keep the boost at its receive",
         boost_ends,
     ),
-    both(
-        "priority/nested",
-        "12.5",
-        "rendezvous: send with a server's own priority",
-        nested,
-    ),
+    both("priority/nested", "12.5", "rendezvous: send with a server's own priority", nested),
     both(
         "priority/not-further-than-one",
         "12.6",
@@ -332,10 +322,11 @@ fn boost(scene: &mut Scene) -> Result<()> {
 
 fn boost_running(scene: &mut Scene) -> Result<()> {
     let (chid, coid) = scene.loop_back()?;
-    let stop = Arc::new(AtomicU64::new(0));
-    let theirs = Arc::clone(&stop);
+    let (has_received, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let (theirs, says) = (Arc::clone(&stop), Arc::clone(&has_received));
     let server = scene.thread(OWN, move || {
         let id = message::receive(chid, &mut [])?.id.number();
+        says.store(1, Ordering::Relaxed);
         while theirs.load(Ordering::Relaxed) == 0 {
             thread::yield_now();
         }
@@ -343,17 +334,16 @@ fn boost_running(scene: &mut Scene) -> Result<()> {
         message::reply(id, 0, &[])?;
         seen
     })?;
-    // Above it and below us: none of them runs but where we wait.
+    // Above it and below us: where it runs on our hart, they do while we wait.
+    let there = scene.there();
     let client = |level| {
-        Builder::new().hart(scene.there()).priority(level).spawn(move || {
-            message::send(coid, b"", &mut [])
-        })
+        Builder::new().hart(there).priority(level).spawn(move || message::send(coid, b"", &mut []))
     };
     let first = client(OWN)?;
-    scene.sleep(2 * MILLI)?;
+    scene.until(|| has_received.load(Ordering::Relaxed) == 1)?;
     let before = server.priority();
     let second = client(OWN + 5)?;
-    scene.sleep(2 * MILLI)?;
+    scene.until(|| server.priority() == Ok(OWN + 5))?;
     let after = server.priority();
     stop.store(1, Ordering::Relaxed);
     scene.eq("while it runs, before", before, Ok(OWN));

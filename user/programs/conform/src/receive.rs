@@ -24,12 +24,7 @@ pub(crate) const CASES: &[Case] = &[
         "process/messages: let only the thread that made the channel receive",
         any_thread,
     ),
-    both(
-        "receive/many-unanswered",
-        "4 any thread",
-        "rendezvous: keep one message a thread",
-        many,
-    ),
+    both("receive/many-unanswered", "4 any thread", "rendezvous: keep one message a thread", many),
     both(
         "receive/one-of-several-wakes",
         "4 Several receivers",

@@ -11,7 +11,12 @@ use crate::case::{Case, both, one};
 use crate::scene::{FILL, LEVEL, Scene, Sent};
 
 pub(crate) const CASES: &[Case] = &[
-    both("reply/once", "5 exactly once", "rendezvous: keep a message's name after its answer", once),
+    both(
+        "reply/once",
+        "5 exactly once",
+        "rendezvous: keep a message's name after its answer",
+        once,
+    ),
     both(
         "reply/room-that-goes",
         "5 EFAULT",
@@ -49,12 +54,7 @@ pub(crate) const CASES: &[Case] = &[
         errnos,
     ),
     both("error/eok", "5 MsgError", "process/messages: refuse MsgError with EOK", eok),
-    both(
-        "error/erestart",
-        "5 MsgError",
-        "process/messages: hand ERESTART to the client",
-        restart,
-    ),
+    both("error/erestart", "5 MsgError", "process/messages: hand ERESTART to the client", restart),
     both(
         "error/erestart-of-what-is-gone",
         "5 MsgError, 3 EFAULT",
@@ -62,7 +62,12 @@ pub(crate) const CASES: &[Case] = &[
         restart_of_gone,
     ),
     one("error/no-errno", "5 MsgError", "process/messages: pass any number on", no_errno),
-    both("error/once", "5 exactly once", "rendezvous: keep a message's name after MsgError", error_once),
+    both(
+        "error/once",
+        "5 exactly once",
+        "rendezvous: keep a message's name after MsgError",
+        error_once,
+    ),
 ];
 
 fn once(scene: &mut Scene) -> Result<()> {

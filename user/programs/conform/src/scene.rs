@@ -181,6 +181,13 @@ impl Scene {
         Ok(())
     }
 
+    /// Lets time pass until that holds, or ought to have long ago: for what somebody
+    /// who runs does, and [`Self::settle`] would never be back.
+    pub(crate) fn until(&self, holds: impl Fn() -> bool) -> Result<()> {
+        const LOOKS: u32 = 1000;
+        (0..LOOKS).take_while(|_| !holds()).try_for_each(|_| self.sleep(2 * MILLI))
+    }
+
     /// Lets so much time pass, and everybody else run.
     pub(crate) fn sleep(&self, nanoseconds: u64) -> Result<()> {
         let nobody = Channel::create(ChannelFlags::NONE)?;

@@ -12,7 +12,12 @@ use crate::case::{Case, both, one};
 use crate::scene::{FILL, LEVEL, MILLI, Scene, Sent, attach, receive};
 
 pub(crate) const CASES: &[Case] = &[
-    one("send/bad-coid", "3 EBADF", "process/messages: answer ESRCH for a coid of nothing", bad_coid),
+    one(
+        "send/bad-coid",
+        "3 EBADF",
+        "process/messages: answer ESRCH for a coid of nothing",
+        bad_coid,
+    ),
     both(
         "send/to-a-waiting-receiver",
         "3 Flow",
@@ -67,7 +72,12 @@ pub(crate) const CASES: &[Case] = &[
         "rendezvous: give the receiver what a sender's fault belongs to",
         not_there,
     ),
-    one("send/too-long", "3 EOVERFLOW", "process/messages: answer EFAULT for a length above i64::MAX", too_long),
+    one(
+        "send/too-long",
+        "3 EOVERFLOW",
+        "process/messages: answer EFAULT for a length above i64::MAX",
+        too_long,
+    ),
     both(
         "send/unmapped-while-queued",
         "3 Faults",
@@ -273,15 +283,13 @@ fn not_there(scene: &mut Scene) -> Result<()> {
     let (chid, coid) = scene.loop_back()?;
     for length in [8, 8192] {
         // It may be told at once, or as it is received; the receiver hears nothing.
-        let client = scene.thread(LEVEL, move || {
-            bad::send(coid, Place::hole(length), Place::NONE)
-        })?;
+        let client =
+            scene.thread(LEVEL, move || bad::send(coid, Place::hole(length), Place::NONE))?;
         scene.is_bare("who has sent nothing", chid)?;
         scene.eq("from where nothing is", client.join()?, Err(Errno::EFAULT));
         let receiver = scene.receiver(LEVEL, chid, 16)?;
-        let client = scene.thread(LEVEL, move || {
-            bad::send(coid, Place::hole(length), Place::NONE)
-        })?;
+        let client =
+            scene.thread(LEVEL, move || bad::send(coid, Place::hole(length), Place::NONE))?;
         scene.eq("to one who waits", client.join()?, Err(Errno::EFAULT));
         let client = scene.client(LEVEL, coid, b"good", 0)?;
         let (received, room) = receiver.join()?;

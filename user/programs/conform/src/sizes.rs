@@ -40,17 +40,12 @@ pub(crate) const CASES: &[Case] = &[
         "user_copy between spaces: take the receiver's space for the sender's pages",
         |scene| from_process(scene, 0),
     ),
-    both(
-        "sizes/mebibyte",
-        "3 Length",
-        "process/messages: cut messages at 64 KiB",
-        |scene| {
-            of_threads(scene, 60, 40, 1)?;
-            of_threads(scene, 40, 60, 1)?;
-            to_process(scene, 1)?;
-            from_process(scene, 1)
-        },
-    ),
+    both("sizes/mebibyte", "3 Length", "process/messages: cut messages at 64 KiB", |scene| {
+        of_threads(scene, 60, 40, 1)?;
+        of_threads(scene, 40, 60, 1)?;
+        to_process(scene, 1)?;
+        from_process(scene, 1)
+    }),
 ];
 
 /// Lengths of the messages, and of their answers.
@@ -100,13 +95,7 @@ pub(crate) fn echo(chid: u64) -> Result<()> {
         let out = 2 * offset..2 * offset + length;
         offset = MARGIN + (offset + 1) % 9;
         let room = &mut into[offset..offset + MOST];
-        let next = message::reply_receive(
-            received.id.number(),
-            status,
-            &answer[out],
-            chid,
-            room,
-        );
+        let next = message::reply_receive(received.id.number(), status, &answer[out], chid, room);
         received = match next {
             Ok(next) => next,
             Err(ReplyReceiveError::Receive(Errno::ESRCH)) => return Ok(()),

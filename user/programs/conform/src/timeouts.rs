@@ -16,8 +16,18 @@ use crate::case::{Case, both, one};
 use crate::scene::{LEVEL, MILLI, Scene, attach};
 
 pub(crate) const CASES: &[Case] = &[
-    both("timeout/in-send", "13 SEND", "process/timeouts: leave a sender queued as its time is up", in_send),
-    both("timeout/in-reply", "13 REPLY", "process/timeouts: let a timeout end with the state SEND", in_reply),
+    both(
+        "timeout/in-send",
+        "13 SEND",
+        "process/timeouts: leave a sender queued as its time is up",
+        in_send,
+    ),
+    both(
+        "timeout/in-reply",
+        "13 REPLY",
+        "process/timeouts: let a timeout end with the state SEND",
+        in_reply,
+    ),
     both("timeout/in-receive", "13 RECEIVE", "process/timeouts: leave RECEIVE out", in_receive),
     both(
         "timeout/in-reply-receive",
@@ -80,14 +90,14 @@ pub(crate) const CASES: &[Case] = &[
         "process/timeouts: end a call before it has looked",
         at_once_polls,
     ),
-    one("timeout/absolute", "13 TIMER_ABSTIME", "process/timeouts: take each time for a length", absolute),
-    one("timeout/bad-arguments", "13 EINVAL", "process/timeouts: take any clock", bad_arguments),
-    both(
-        "timeout/of-one-thread",
-        "13",
-        "process/timeouts: keep one timeout a process",
-        one_thread,
+    one(
+        "timeout/absolute",
+        "13 TIMER_ABSTIME",
+        "process/timeouts: take each time for a length",
+        absolute,
     ),
+    one("timeout/bad-arguments", "13 EINVAL", "process/timeouts: take any clock", bad_arguments),
+    both("timeout/of-one-thread", "13", "process/timeouts: keep one timeout a process", one_thread),
     both(
         "timeout/unblock-without-pulses",
         "13, 11",

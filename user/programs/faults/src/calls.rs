@@ -142,7 +142,9 @@ fn due(call: Call, first: u64, second: u64) -> Due {
         Call::DebugWrite if second == 0 => Due::Yes(zero),
         Call::DebugWrite => Due::No(&[Errno::EINVAL]),
         // All ones: a name too long, no such priority, no such hart.
-        Call::Report | Call::Figure | Call::Verdict | Call::ProcessSpawn | Call::ThreadCreate => told,
+        Call::Report | Call::Figure | Call::Verdict | Call::ProcessSpawn | Call::ThreadCreate => {
+            told
+        }
         Call::Counts | Call::ProcessHoldings | Call::ProcessWait => Due::No(&[Errno::EFAULT]),
         Call::ThreadJoin if second != 0 => Due::No(&[Errno::EFAULT]),
         Call::ThreadJoin | Call::ThreadDetach | Call::ProcessKill => Due::No(&[Errno::ESRCH]),

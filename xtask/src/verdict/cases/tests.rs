@@ -109,11 +109,15 @@ fn a_case_that_is_missing_doubled_or_failed_is_found() {
         let mut failed = good(harts);
         (failed[0].holds, failed[0].seen) = (false, "Ok(())".to_owned());
         let found = problems(conform, harts, &failed);
-        assert!(matches!(&found[..], [(Kind::GuestErrors, what)] if what.contains("FAILS: Ok(())")));
+        assert!(
+            matches!(&found[..], [(Kind::GuestErrors, what)] if what.contains("FAILS: Ok(())"))
+        );
         let mut blind = good(harts);
         blind[0].count = 0;
         let found = problems(conform, harts, &blind);
-        assert!(matches!(&found[..], [(Kind::NumbersWrong, what)] if what.contains("observed nothing")));
+        assert!(
+            matches!(&found[..], [(Kind::NumbersWrong, what)] if what.contains("observed nothing"))
+        );
     }
     // On two harts where there is one nothing can have been.
     assert!(problems(conform, 1, &good(4)).iter().all(|(kind, _)| *kind == Kind::Contradiction));
