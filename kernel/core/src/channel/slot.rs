@@ -58,8 +58,10 @@ pub(crate) struct Slot {
     pub(crate) state: State,
     pub(crate) flags: ChannelFlags,
     pub(crate) queues: Queues,
-    /// Who received last, and has had its priority raised so far since.
+    /// Who received last, or waits to, and how urgent it was made since.
     pub(crate) server: Option<(ThreadId, Priority)>,
+    /// How many have come, or moved.
+    pub(crate) arrivals: u64,
 }
 
 impl Slot {
@@ -71,6 +73,7 @@ impl Slot {
             flags: ChannelFlags::default(),
             queues: Queues::default(),
             server: None,
+            arrivals: 0,
         }
     }
 
@@ -109,9 +112,9 @@ impl Channel<'_> {
 
     /// The oldest of the most urgent in that queue, and its priority.
     pub fn first(&mut self, which: Which) -> Option<(Wait, Priority)> {
-        let node = self.slot.queues.of(which).first()?;
-        let waiter = *self.owned.waiter(node);
-        Some((self.wait(&waiter), waiter.guest.priority))
+        let id = self.id;
+        let waiter = self.head(which)?;
+        Some((waiter.wait(id), waiter.guest.priority))
     }
 
     /// Whether nobody stands in that queue.
@@ -123,9 +126,9 @@ impl Channel<'_> {
 
     /// What is known of the first in that queue.
     #[inline]
-    pub(crate) fn head(&mut self, which: Which) -> Option<Waiter> {
+    pub(crate) fn head(&mut self, which: Which) -> Option<&Waiter> {
         let node = self.slot.queues.of(which).first()?;
-        Some(*self.owned.waiter(node))
+        Some(self.owned.waiter(node))
     }
 
     /// Puts a thread into a queue. It is the caller's to block, on its home
@@ -147,10 +150,26 @@ impl Channel<'_> {
     ///
     /// # Errors
     /// As [`Self::push`].
+    #[inline]
     pub fn put(&mut self, which: Which, guest: &Guest) -> Result<Wait, Errno> {
+        self.put_at(which, guest, guest.priority)
+    }
+
+    /// The same at another priority than its own.
+    #[inline]
+    pub(crate) fn put_at(
+        &mut self,
+        which: Which,
+        guest: &Guest,
+        priority: Priority,
+    ) -> Result<Wait, Errno> {
         let node = guest.thread.place();
         let waiter = self.owned.claim(node, self.id).ok_or(Errno::EBUSY)?;
-        (waiter.guest, waiter.queue, waiter.received) = (*guest, which, 0);
+        waiter.guest.clone_from(guest);
+        waiter.guest.priority = priority;
+        (waiter.queue, waiter.received) = (which, 0);
+        self.slot.arrivals += 1;
+        waiter.arrival = self.slot.arrivals;
         waiter.number += 1;
         if MessageId::is_nameless(waiter.number) {
             waiter.number += 1;
@@ -162,9 +181,9 @@ impl Channel<'_> {
 
     /// Takes the oldest of the most urgent out of that queue.
     pub fn pop(&mut self, which: Which) -> Option<(Wait, Priority)> {
-        let node = self.slot.queues.of(which).first()?;
-        let waiter = self.take_out(node, Outcome::Again);
-        Some((self.wait(&waiter), waiter.guest.priority))
+        let first = self.first(which)?;
+        self.take_out(first.0.thread.place(), Outcome::Again);
+        Some(first)
     }
 
     /// Ends a wait, wherever at this channel it goes on. None if it has ended.
@@ -187,11 +206,14 @@ impl Channel<'_> {
         true
     }
 
-    /// Moves a wait back to where it stood as the first of its equals. Whether it is
-    /// still going on.
+    /// Moves a wait back to where it stood among its equals. Whether it is still going
+    /// on.
     pub(crate) fn shift_back(&mut self, wait: Wait, to: Which) -> bool {
         let Some(level) = self.leave(wait, to) else { return false };
-        self.slot.queues.of(to).push_first(&mut self.owned, wait.thread.place(), level);
+        let node = wait.thread.place();
+        let arrival = self.owned.waiter(node).arrival;
+        let is_older = |owned: &mut Owned<'_>, other| owned.waiter(other).arrival < arrival;
+        self.slot.queues.of(to).put_back(&mut self.owned, node, level, is_older);
         true
     }
 
@@ -201,6 +223,9 @@ impl Channel<'_> {
         let node = wait.thread.place();
         self.slot.queues.of(from).remove(&mut self.owned, node);
         let waiter = self.owned.waiter(node);
+        if to == Which::Copying {
+            waiter.stood = from;
+        }
         waiter.queue = to;
         Some(waiter.level())
     }
@@ -208,9 +233,14 @@ impl Channel<'_> {
     /// Gives a wait another priority, and with it another place in its queue:
     /// behind its new equals. Whether it is still going on.
     pub fn set_priority(&mut self, wait: Wait, priority: Priority) -> bool {
+        self.slot.arrivals += 1;
+        let arrival = self.slot.arrivals;
         let Some(waiter) = self.find(wait) else {
             return false;
         };
+        if waiter.guest.priority != priority {
+            waiter.arrival = arrival;
+        }
         waiter.guest.priority = priority;
         let (queue, level) = (waiter.queue, waiter.level());
         self.slot.queues.of(queue).change(&mut self.owned, wait.thread.place(), level);
@@ -220,8 +250,8 @@ impl Channel<'_> {
     /// The next to wake when the channel ends.
     pub(crate) fn next_to_wake(&mut self) -> Option<Woken> {
         let queue = *Which::ALL.iter().find(|which| !self.slot.queues.of(**which).is_empty())?;
-        let waiter = self.head(queue)?;
-        self.end(self.wait(&waiter), Errno::ESRCH)
+        let (wait, _) = self.first(queue)?;
+        self.end(wait, Errno::ESRCH)
     }
 
     /// The record of a wait that is going on at this channel.
@@ -238,8 +268,8 @@ impl Channel<'_> {
     /// The client that waits for the answer to that message, which it sent to this
     /// very channel.
     #[inline]
-    pub(crate) fn client(&mut self, message: MessageId) -> Option<Waiter> {
-        let waiter = *self.owned.get(message.place())?;
+    pub(crate) fn client(&mut self, message: MessageId) -> Option<&Waiter> {
+        let waiter = &*self.owned.get(message.place())?;
         (message.is_of(waiter.number) && waiter.queue == Which::Reply).then_some(waiter)
     }
 
@@ -249,20 +279,17 @@ impl Channel<'_> {
         self.client(message).map(|client| (client.guest, client.received))
     }
 
-    /// Where a wait stands, if it goes on.
+    /// Where a wait stands, if it goes on; or where it stood before a long copy began.
     pub fn queue_of(&mut self, wait: Wait) -> Option<Which> {
-        self.find(wait).map(|waiter| waiter.queue)
+        let waiter = self.find(wait)?;
+        Some(if waiter.queue == Which::Copying { waiter.stood } else { waiter.queue })
     }
 
     /// Takes a waiter out for good, and says what it will find.
-    pub(crate) fn take_out(&mut self, node: Node, outcome: Outcome) -> Waiter {
-        let waiter = *self.owned.waiter(node);
-        self.slot.queues.of(waiter.queue).remove(&mut self.owned, node);
+    #[inline]
+    pub(crate) fn take_out(&mut self, node: Node, outcome: Outcome) {
+        let queue = self.owned.waiter(node).queue;
+        self.slot.queues.of(queue).remove(&mut self.owned, node);
         self.owned.release(node, outcome);
-        waiter
-    }
-
-    pub(crate) const fn wait(&self, waiter: &Waiter) -> Wait {
-        Wait { channel: self.id, thread: waiter.guest.thread, number: waiter.number }
     }
 }

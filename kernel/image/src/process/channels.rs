@@ -133,5 +133,5 @@ pub(super) fn counts(process: &Process) -> Counts {
 }
 
 fn wake(woken: Woken) {
-    messages::wake(&Wake { wait: woken.wait, priority: None, error: Some(woken.error) });
+    messages::wake(&Wake::from(woken));
 }
