@@ -4,12 +4,12 @@
 
 use proptest::prelude::*;
 use skimmer_abi::{
-    call::Counts,
+    call::{Counts, MOST_VERDICT_TEXT},
     record::{
-        Beside, Damaged, DiskWritten, DriveFault, DriveOperation, DriveTold, Drives, END, Envelope,
-        FaultInfo, Interrupts, Latency, MARK, MAX_ENCODED, MAX_FAULT_FRAMES, MAX_FRAMES, MAX_LINE,
-        MAX_PROGRAM, OffTimes, Outcome, PanicInfo, Programs, Record, Shortage, SkipReason, decode,
-        encode,
+        Beside, CaseTold, Damaged, DiskWritten, DriveFault, DriveOperation, DriveTold, Drives, END,
+        Envelope, FaultInfo, Interrupts, Latency, MARK, MAX_ENCODED, MAX_FAULT_FRAMES, MAX_FRAMES,
+        MAX_LINE, MAX_PROGRAM, OffTimes, Outcome, PanicInfo, Programs, Record, Shortage,
+        SkipReason, decode, encode,
     },
     scenario::Scenario,
 };
@@ -142,7 +142,7 @@ fn fault() -> impl Strategy<Value = Record<'static>> {
 }
 
 fn of_programs() -> impl Strategy<Value = Record<'static>> {
-    prop_oneof![figure(), fault()]
+    prop_oneof![figure(), case(), fault()]
 }
 
 fn fault_of(
@@ -203,6 +203,25 @@ fn figure() -> impl Strategy<Value = Record<'static>> {
     })
 }
 
+fn case() -> impl Strategy<Value = Record<'static>> {
+    let texts = (text(), text(), text());
+    (texts, any::<[bool; 2]>(), any::<[u64; 2]>()).prop_map(
+        |((name, clause, seen), [is_apart, holds], [count, beside])| {
+            Record::Case(CaseTold { name, clause, seen, is_apart, holds, count, beside })
+        },
+    )
+}
+
+#[test]
+fn the_longest_case_fits() {
+    let text = "x".repeat(MOST_VERDICT_TEXT as usize);
+    let (name, clause, seen) = (&*text, &*text, &*text);
+    let (count, beside) = (u64::MAX, u64::MAX);
+    let case = CaseTold { name, clause, seen, is_apart: true, holds: true, count, beside };
+    let sent = Envelope { seq: u32::MAX, record: Record::Case(case) };
+    assert_eq!(read(&line_of(&sent), &sent), Some(Ok(true)));
+}
+
 fn fault_of_a_drive() -> impl Strategy<Value = Record<'static>> {
     use DriveOperation::{Flush, Read, Write};
     let operation = prop_oneof![Just(Read), Just(Write), Just(Flush)];
@@ -241,6 +260,7 @@ fn envelope() -> impl Strategy<Value = Envelope<'static>> {
         | Record::HartUp { .. }
         | Record::Start { .. }
         | Record::Figure { .. }
+        | Record::Case(_)
         | Record::Fault(_)
         | Record::CheckFailed { .. }
         | Record::Shortage(_)

@@ -6,8 +6,10 @@
 use skimmer_abi::digest::Digest;
 use skimmer_abi::random::Random;
 
+use crate::verdict::cases;
+
 /// Programs that go by their names as scenarios do.
-pub const NAMES: &[&str] = &["chanstorm", "faults", "spawnstorm"];
+pub const NAMES: &[&str] = &["chanstorm", "conform", "faults", "hogs", "spawnstorm"];
 
 /// Ways of `faults` (`WAYS` in user/programs/faults), and its neighbour.
 const FAULTS: u64 = 70;
@@ -17,8 +19,12 @@ const FAULTS: u64 = 70;
 pub enum Work {
     /// Channels.
     Chanstorm(Chanstorm),
+    /// Every case of the specification of messages.
+    Conform,
     /// Every way to misbehave, so many times.
     Faults(u64),
+    /// A pair that talks beside threads that only run.
+    Hogs,
     /// Processes.
     Spawnstorm(Spawnstorm),
 }
@@ -122,8 +128,11 @@ impl Work {
             return None;
         }
         let words = Words(words);
-        if program == "faults" {
-            return words.number("times", 1).map(Self::Faults);
+        match program {
+            "faults" => return words.number("times", 1).map(Self::Faults),
+            "conform" => return Some(Self::Conform),
+            "hogs" => return Some(Self::Hogs),
+            _ => {}
         }
         let rounds = words.number("rounds", rounds.unwrap_or(usual_rounds(program)?))?;
         let asked = words.number("seed", seed)?;
@@ -150,6 +159,7 @@ impl Work {
     pub fn arguments(&self) -> Vec<String> {
         let say = |(key, value): &(&str, u64)| format!("{key}={value}");
         match *self {
+            Self::Conform | Self::Hogs => Vec::new(),
             Self::Faults(times) => vec![say(&("times", times))],
             Self::Chanstorm(Chanstorm { threads, rounds, channels, seed, processes }) => {
                 let words = [("threads", threads), ("rounds", rounds), ("channels", channels)];
@@ -166,7 +176,7 @@ impl Work {
     #[must_use]
     pub const fn rounds(&self) -> Option<u64> {
         match self {
-            Self::Faults(_) => None,
+            Self::Conform | Self::Faults(_) | Self::Hogs => None,
             Self::Chanstorm(Chanstorm { rounds, .. })
             | Self::Spawnstorm(Spawnstorm { rounds, .. }) => Some(*rounds),
         }
@@ -176,6 +186,7 @@ impl Work {
     #[must_use]
     pub fn verified(&self) -> u64 {
         match self {
+            Self::Conform | Self::Hogs => cases::count(self),
             Self::Faults(times) => times.saturating_mul(FAULTS),
             Self::Chanstorm(storm) => {
                 storm.workers().saturating_mul(storm.rounds).saturating_mul(storm.channels)
@@ -195,7 +206,7 @@ impl Work {
     pub fn digest(&self) -> u64 {
         match self {
             Self::Chanstorm(storm) => storm.digest(),
-            Self::Faults(_) | Self::Spawnstorm(_) => 0,
+            Self::Conform | Self::Faults(_) | Self::Hogs | Self::Spawnstorm(_) => 0,
         }
     }
 
@@ -209,7 +220,7 @@ impl Work {
             Self::Chanstorm(Chanstorm { processes, .. }) => {
                 Some(format!("{processes} processes of 1 thread"))
             }
-            Self::Faults(_) | Self::Spawnstorm(_) => None,
+            Self::Conform | Self::Faults(_) | Self::Hogs | Self::Spawnstorm(_) => None,
         }
     }
 }
