@@ -3,8 +3,16 @@
 //! the guest, and what it must therefore tell. Pure. The host draws again what
 //! `chanstorm` draws, with the same generator (`abi::random`).
 
+mod ipcstorm;
+
 use skimmer_abi::digest::Digest;
 use skimmer_abi::random::Random;
+
+pub use ipcstorm::Ipcstorm;
+
+/// Scenarios in which everything runs at once beside a program: the scenario's name
+/// for people, and the program's.
+pub const WITH_ALL: &[(&str, &str)] = &[("all", "chanstorm"), ("ipcstorm", "ipcstorm")];
 
 /// Programs that go by their names as scenarios do.
 pub const NAMES: &[&str] = &["chanstorm", "faults", "spawnstorm"];
@@ -21,6 +29,8 @@ pub enum Work {
     Faults(u64),
     /// Processes.
     Spawnstorm(Spawnstorm),
+    /// Messages.
+    Ipcstorm(Ipcstorm),
 }
 
 /// What `chanstorm` takes.
@@ -60,6 +70,7 @@ pub fn usual_rounds(program: &str) -> Option<u64> {
     match program {
         "chanstorm" => Some(1_000),
         "spawnstorm" => Some(100),
+        "ipcstorm" => Some(ipcstorm::ROUNDS),
         _ => None,
     }
 }
@@ -79,6 +90,7 @@ fn keys(program: &str) -> &'static [&'static str] {
         "chanstorm" => &["threads", "rounds", "channels", "seed", "processes"],
         "spawnstorm" => &["threads", "rounds", "seed", "plain", "steps"],
         "faults" => &["times"],
+        "ipcstorm" => ipcstorm::KEYS,
         _ => &[],
     }
 }
@@ -111,11 +123,17 @@ fn parted(word: &str) -> Option<(&str, &str)> {
 
 impl Work {
     /// What such arguments ask of `program`. `rounds` and `seed` are those of the
-    /// boot, and count where the arguments have none. `None` for other programs,
-    /// and for arguments that ask for something else: then nobody knows what is
-    /// due.
+    /// boot, and count where the arguments have none; `is_beside` says that everything
+    /// runs at once. `None` for other programs, and for arguments that ask for something
+    /// else: then nobody knows what is due.
     #[must_use]
-    pub fn of(program: &str, words: &[String], rounds: Option<u64>, seed: u64) -> Option<Self> {
+    pub fn of(
+        program: &str,
+        words: &[String],
+        rounds: Option<u64>,
+        seed: u64,
+        is_beside: bool,
+    ) -> Option<Self> {
         let is_known =
             |word: &String| parted(word).is_some_and(|(key, _)| keys(program).contains(&key));
         if !words.iter().all(is_known) {
@@ -132,6 +150,9 @@ impl Work {
             let steps = words.number("steps", 0)?;
             let storm = Spawnstorm { threads, rounds, seed: asked, plain, steps };
             return Some(Self::Spawnstorm(storm));
+        }
+        if program == "ipcstorm" {
+            return Ipcstorm::of(&words, rounds, asked, is_beside).map(Self::Ipcstorm);
         }
         let threads = words.number("threads", 16)?;
         // The boots of a soak take both shapes.
@@ -151,6 +172,7 @@ impl Work {
         let say = |(key, value): &(&str, u64)| format!("{key}={value}");
         match *self {
             Self::Faults(times) => vec![say(&("times", times))],
+            Self::Ipcstorm(storm) => storm.words().iter().map(say).collect(),
             Self::Chanstorm(Chanstorm { threads, rounds, channels, seed, processes }) => {
                 let words = [("threads", threads), ("rounds", rounds), ("channels", channels)];
                 words.iter().chain(&[("seed", seed), ("processes", processes)]).map(say).collect()
@@ -168,7 +190,8 @@ impl Work {
         match self {
             Self::Faults(_) => None,
             Self::Chanstorm(Chanstorm { rounds, .. })
-            | Self::Spawnstorm(Spawnstorm { rounds, .. }) => Some(*rounds),
+            | Self::Spawnstorm(Spawnstorm { rounds, .. })
+            | Self::Ipcstorm(Ipcstorm { rounds, .. }) => Some(*rounds),
         }
     }
 
@@ -181,13 +204,37 @@ impl Work {
                 storm.workers().saturating_mul(storm.rounds).saturating_mul(storm.channels)
             }
             Self::Spawnstorm(storm) => storm.threads.saturating_mul(storm.rounds),
+            Self::Ipcstorm(storm) => storm.verified(),
         }
     }
 
     /// Channels that the kernel must have counted, where that is known.
     #[must_use]
     pub fn channels(&self) -> Option<u64> {
-        matches!(self, Self::Chanstorm(_)).then(|| self.verified())
+        match self {
+            Self::Chanstorm(_) => Some(self.verified()),
+            Self::Ipcstorm(storm) => storm.channels(),
+            Self::Faults(_) | Self::Spawnstorm(_) => None,
+        }
+    }
+
+    /// What it runs beside itself, again and again.
+    #[must_use]
+    pub fn beside(&self) -> Option<Self> {
+        match self {
+            Self::Ipcstorm(storm) => storm.beside().map(Self::Chanstorm),
+            _ => None,
+        }
+    }
+
+    /// Messages between programs that the kernel must have counted, where that is known,
+    /// if what is beside it was run so many times.
+    #[must_use]
+    pub fn messages(&self, beside: u64) -> Option<u64> {
+        match self {
+            Self::Ipcstorm(storm) => storm.messages(beside),
+            _ => None,
+        }
     }
 
     /// The digest that the program must report.
@@ -195,6 +242,7 @@ impl Work {
     pub fn digest(&self) -> u64 {
         match self {
             Self::Chanstorm(storm) => storm.digest(),
+            Self::Ipcstorm(storm) => storm.digest(),
             Self::Faults(_) | Self::Spawnstorm(_) => 0,
         }
     }
@@ -209,6 +257,7 @@ impl Work {
             Self::Chanstorm(Chanstorm { processes, .. }) => {
                 Some(format!("{processes} processes of 1 thread"))
             }
+            Self::Ipcstorm(storm) => Some(storm.shape()),
             Self::Faults(_) | Self::Spawnstorm(_) => None,
         }
     }
@@ -245,7 +294,7 @@ mod tests {
 
     fn work(program: &str, words: &[&str], rounds: Option<u64>, seed: u64) -> Option<Work> {
         let words: Vec<String> = words.iter().map(ToString::to_string).collect();
-        Work::of(program, &words, rounds, seed)
+        Work::of(program, &words, rounds, seed, false)
     }
 
     fn said(program: &str, words: &[&str], rounds: Option<u64>, seed: u64) -> String {
