@@ -30,7 +30,7 @@ use skimmer_core::{
         ActiveHarts,
         asid::{Activation, Answer, Flush, HartAsids, SpaceOnHart},
         audit,
-        entry::{Entry, Protection},
+        entry::{Access, Entry, Protection},
         pages::UserPages,
         shootdown::Scope,
         tables::{ENTRIES, KERNEL_ENTRIES, TableMemory},
@@ -53,6 +53,9 @@ const SV39: u64 = 8 << 60;
 /// Where the ASID stands in satp.
 const ASID_SHIFT: u32 = 44;
 const MOST_ASID_BITS: u32 = 16;
+/// Bits of an address that name the byte of a frame, and the entry of a table.
+const FRAME_BITS: usize = FRAME_SIZE.ilog2() as usize;
+const TABLE_BITS: usize = ENTRIES.ilog2() as usize;
 
 /// One frame.
 pub(crate) const FRAME: Layout = match Layout::from_size_align(FRAME_SIZE, FRAME_SIZE) {
@@ -217,6 +220,28 @@ impl UserSpace {
             }
             Answer::ChangeAway => Some(kernel_space()),
         }
+    }
+
+    /// Where the byte at that address is for who may do that there, of a space whose
+    /// threads cannot all end meanwhile: one of them is blocked in the caller's hands.
+    ///
+    /// The hart counts as one that may hold translations of the space, as if its own
+    /// walk had found the page: so the frame is not given back before this masked
+    /// section is over.
+    #[must_use]
+    pub(crate) fn resolve(&self, irq: &IrqOff, at: UserAddr, access: Access) -> Option<*mut u8> {
+        cpu::with_paging(irq, |paging| {
+            self.here(irq, |slot| paging.asids.look_into(slot, &self.active));
+        });
+        let table = |table: FrameNumber, level: usize| {
+            let place = at.get() >> (FRAME_BITS + TABLE_BITS * level) & (ENTRIES - 1);
+            LinearMemory::new().read(table, place)
+        };
+        let second = Some(table(self.root(), 2)).filter(|entry| entry.leads_on())?;
+        let first = Some(table(second.frame(), 1)).filter(|entry| entry.leads_on())?;
+        let page = Some(table(first.frame(), 0)).filter(|entry| entry.lets_program(access))?;
+        // SAFETY: inside of the frame.
+        Some(unsafe { bytes_of(page.frame()).add(at.get() % FRAME_SIZE) })
     }
 
     /// Changes this hart to the space, unless it is in it.

@@ -17,7 +17,7 @@ use core::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use skimmer_core::{sched::Switch, table::OutOfMemory};
+use skimmer_core::{sched::Switch, table::OutOfMemory, waiting::Timeout};
 use skimmer_sync::irq::IrqOff;
 
 use crate::{
@@ -87,6 +87,8 @@ struct Header {
     /// its home hart only.
     is_condemned: AtomicBool,
     /// Whether `fp` holds the thread's floating-point registers.
+    /// The timeout of the thread's next call.
+    timeout: Cell<Option<Timeout>>,
     is_fp_parked: Cell<bool>,
     fp: UnsafeCell<fp::Registers>,
     canary: UnsafeCell<[u64; CANARY_WORDS]>,
@@ -163,6 +165,7 @@ impl KernelStack {
             program,
             space: Cell::new(program.map_or(core::ptr::null(), |it| core::ptr::from_ref(it.space))),
             is_condemned: AtomicBool::new(false),
+            timeout: Cell::new(None),
             is_fp_parked: Cell::new(false),
             fp: UnsafeCell::new(fp::Registers::zero()),
             canary: UnsafeCell::new([CANARY; CANARY_WORDS]),
@@ -369,6 +372,32 @@ pub fn own_program() -> Option<(Owner, u64)> {
 pub fn leave_space() {
     // SAFETY: the stack that the caller runs on.
     unsafe { header_of(crate::csr::stack_pointer()) }.space.set(core::ptr::null());
+}
+
+/// Changes back to the address space of the calling thread's program.
+pub(crate) fn enter_own_space(irq: &IrqOff) {
+    // SAFETY: the stack that the caller runs on.
+    let header = unsafe { header_of(crate::csr::stack_pointer()) };
+    Saved(NonNull::from(header)).enter_space(irq);
+}
+
+/// Takes the timeout that was set for this call, if one was.
+#[inline]
+#[must_use]
+pub fn take_timeout() -> Option<Timeout> {
+    // SAFETY: the stack that the caller runs on.
+    let place = &unsafe { header_of(crate::csr::stack_pointer()) }.timeout;
+    let timeout = place.get();
+    if timeout.is_some() {
+        place.set(None);
+    }
+    timeout
+}
+
+/// Sets the timeout of the calling thread's next call.
+pub fn set_timeout(timeout: Option<Timeout>) {
+    // SAFETY: the stack that the caller runs on.
+    unsafe { header_of(crate::csr::stack_pointer()) }.timeout.set(timeout);
 }
 
 /// Whether the calling thread has been condemned. With interrupts masked the

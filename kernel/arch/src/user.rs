@@ -65,6 +65,22 @@ impl Call<'_> {
         self.0.registers[A0 + place]
     }
 
+    /// All seven: the last is for calls that say so.
+    #[inline]
+    #[must_use]
+    pub const fn arguments(&self) -> [u64; 7] {
+        let [.., a0, a1, a2, a3, a4, a5, a6] = *self.0.registers.first_chunk::<17>().unwrap();
+        [a0, a1, a2, a3, a4, a5, a6]
+    }
+
+    /// Sets what the program finds in a1 and a2, of a call that has more than one
+    /// result.
+    #[inline]
+    pub const fn add_results(&mut self, second: u64, third: u64) {
+        self.0.registers[A0 + 1] = second;
+        self.0.registers[A0 + 2] = third;
+    }
+
     /// Sets what the program finds in a0.
     #[inline]
     pub const fn finish(&mut self, result: i64) {

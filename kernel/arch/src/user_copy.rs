@@ -10,10 +10,18 @@
 use core::arch::global_asm;
 
 use skimmer_abi::errno::Errno;
-use skimmer_core::user::UserAddr;
+use skimmer_core::{
+    channel::rendezvous::{AT_ONCE, Fault},
+    frames::FRAME_SIZE,
+    space::entry::Access,
+    user::{UserAddr, UserBytes},
+};
+use skimmer_sync::irq::IrqOff;
 
 use crate::{
-    csr, paging,
+    csr,
+    paging::{self, UserSpace},
+    stack,
     trap::{TrapFrame, cause},
 };
 
@@ -71,6 +79,101 @@ pub fn write_words<const N: usize>(to: UserAddr, words: [u64; N]) -> Result<(), 
     write(to, words.map(u64::to_le_bytes).as_flattened())
 }
 
+/// Copies from the memory of the program that runs to that of another, whose thread
+/// is blocked and stays so meanwhile. At most [`AT_ONCE`] bytes; as many as both have.
+///
+/// # Errors
+/// Whose memory was bad; a part may have been copied.
+pub fn give(irq: &IrqOff, from: UserBytes, other: &UserSpace, to: UserBytes) -> Result<(), Fault> {
+    let bytes = judge_both(from, to)?;
+    if bytes <= SHORT {
+        let mut buffer = [0; SHORT];
+        let buffer = &mut buffer[..bytes];
+        read(buffer, from.start).map_err(|_| Fault::Own)?;
+        return in_other(irq, other, || write(to.start, buffer)).map_err(|_| Fault::Peer);
+    }
+    in_pages(irq, other, to.start, bytes, Access::Write, |page, done, part| {
+        let source = core::ptr::without_provenance::<u8>(from.start.get() + done);
+        whole(at(from.start, done), part, |more, left| {
+            copy(page.wrapping_add(more), source.wrapping_add(more), left)
+        })
+    })
+}
+
+/// Copies to the memory of the program that runs from that of another, likewise.
+///
+/// # Errors
+/// As [`give`].
+pub fn fetch(irq: &IrqOff, other: &UserSpace, from: UserBytes, to: UserBytes) -> Result<(), Fault> {
+    let bytes = judge_both(to, from)?;
+    if bytes <= SHORT {
+        let mut buffer = [0; SHORT];
+        let buffer = &mut buffer[..bytes];
+        in_other(irq, other, || read(buffer, from.start)).map_err(|_| Fault::Peer)?;
+        return write(to.start, buffer).map_err(|_| Fault::Own);
+    }
+    in_pages(irq, other, from.start, bytes, Access::Read, |page, done, part| {
+        let target = core::ptr::without_provenance_mut::<u8>(to.start.get() + done);
+        whole(at(to.start, done), part, |more, left| {
+            copy(target.wrapping_add(more), page.cast_const().wrapping_add(more), left)
+        })
+    })
+}
+
+/// Copies that are so short do not walk tables: they go by way of the kernel's stack
+/// and the other's own translations.
+const SHORT: usize = 64;
+
+fn at(start: UserAddr, done: usize) -> UserAddr {
+    UserAddr::new(start.get() + done)
+}
+
+/// How many bytes both have, if both lie where programs live.
+fn judge_both(own: UserBytes, peer: UserBytes) -> Result<usize, Fault> {
+    let bytes = own.length.min(peer.length);
+    assert!(bytes <= AT_ONCE, "a masked section is short");
+    judge(own.start, bytes).map_err(|_| Fault::Own)?;
+    judge(peer.start, bytes).map_err(|_| Fault::Peer)?;
+    Ok(bytes)
+}
+
+/// Does something in the other's space, and comes back.
+fn in_other<R>(irq: &IrqOff, other: &UserSpace, f: impl FnOnce() -> R) -> R {
+    other.load(irq);
+    let result = f();
+    stack::enter_own_space(irq);
+    result
+}
+
+/// Does something with each page of the other's that has some of those bytes.
+fn in_pages(
+    irq: &IrqOff,
+    other: &UserSpace,
+    start: UserAddr,
+    bytes: usize,
+    access: Access,
+    mut f: impl FnMut(*mut u8, usize, usize) -> Result<(), Errno>,
+) -> Result<(), Fault> {
+    let mut done = 0;
+    while done < bytes {
+        let here = at(start, done);
+        let part = (FRAME_SIZE - here.get() % FRAME_SIZE).min(bytes - done);
+        let page = other.resolve(irq, here, access).ok_or(Fault::Peer)?;
+        f(page, done, part).map_err(|_| Fault::Own)?;
+        done += part;
+    }
+    Ok(())
+}
+
+/// Whether a range that a program names could be its: all of it lies where programs
+/// live. Of nothing the address is not looked at.
+///
+/// # Errors
+/// EFAULT.
+pub fn judge_range(range: UserBytes) -> Result<(), Errno> {
+    judge(range.start, range.length)
+}
+
 /// Whether all of it lies where programs live. Whether it is there is seen when
 /// it is touched.
 fn judge(start: UserAddr, bytes: usize) -> Result<(), Errno> {
@@ -107,8 +210,10 @@ fn whole(
 /// Returns how many bytes were not copied.
 fn copy(to: *mut u8, from: *const u8, bytes: usize) -> usize {
     csr::open_user_memory();
-    // SAFETY: one side is a slice of the kernel's, the other lies in the user
-    // half, which holds nothing of the kernel's; a fault there ends the copy.
+    // SAFETY: one side is a slice of the kernel's, or part of a frame of another
+    // program's, which nobody gives back meanwhile (`UserSpace::resolve`); the other
+    // lies in the user half, which holds nothing of the kernel's; a fault there ends
+    // the copy.
     let left = unsafe { skimmer_copy(to, from, bytes) };
     csr::close_user_memory();
     left

@@ -18,6 +18,7 @@ use crate::{
     port::{MsgPort, Wait},
     thread::{Thread, Why},
     thread_port::ThreadPort,
+    waiting::Unsettled,
 };
 
 /// Something that handlers leave to the hart's service thread.
@@ -29,6 +30,8 @@ pub enum Chore<M: Machine> {
     Return(Received<M>, i64),
     /// Free the memory of something nobody waits for.
     Discard(Discarded<M>),
+    /// Do something, under the channel's lock, to the wait of a thread of the hart.
+    Settle(Unsettled),
 }
 
 /// What a service thread does next.
@@ -84,6 +87,9 @@ impl<M: Machine> Hart<M> {
         }
         if let Some(note) = self.notes.pop_front() {
             return Some(Chore::Discard(Discarded { _message: None, _note: Some(note) }));
+        }
+        if let Some(unsettled) = self.next_unsettled() {
+            return Some(Chore::Settle(unsettled));
         }
         let slot = self.dead.pop(&mut self.threads)?;
         self.threads.remove_at(slot).map(Chore::Bury)

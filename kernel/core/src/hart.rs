@@ -27,7 +27,8 @@ use crate::{
 
 /// Queue numbers above the 256 of the run queue.
 pub(crate) const DEAD: u16 = 256;
-pub(crate) const FIRST_SPACE: u16 = 257;
+pub(crate) const UNSETTLED: u16 = 257;
+pub(crate) const FIRST_SPACE: u16 = 258;
 
 /// One hart.
 pub struct Hart<M: Machine> {
@@ -50,6 +51,9 @@ pub struct Hart<M: Machine> {
     pub(crate) preempt_wanted: bool,
     pub(crate) trace: Ring,
     pub(crate) dead: List,
+    /// Threads that are blocked at channels, to whose waits the service thread is to
+    /// do something under the channel's lock.
+    pub(crate) unsettled: List,
     /// Requests to threads that are gone.
     pub(crate) orphans: Fifo<Body<M>>,
     /// Requests that their senders asked for back.
@@ -112,6 +116,7 @@ impl<M: Machine> Hart<M> {
             preempt_wanted: false,
             trace,
             dead: List::new(DEAD),
+            unsettled: List::new(UNSETTLED),
             orphans: Fifo::new(),
             canceled: Fifo::new(),
             discards: Fifo::new(),

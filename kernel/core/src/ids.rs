@@ -88,6 +88,9 @@ const HART_BITS: u32 = 12;
 pub const MAX_HARTS: usize = 1 << HART_BITS;
 
 impl ThreadId {
+    /// Bits of a place that name the slot.
+    pub(crate) const PLACE_SLOT_BITS: u32 = SLOT_BITS;
+
     /// The most threads that one hart can name.
     pub const MAX_PER_HART: u32 = 1 << SLOT_BITS;
 

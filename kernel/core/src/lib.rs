@@ -40,3 +40,4 @@ pub mod thread;
 pub mod thread_port;
 pub mod turns;
 pub mod user;
+pub mod waiting;

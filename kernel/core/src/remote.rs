@@ -16,6 +16,7 @@ use skimmer_sync::{
 };
 
 use crate::{
+    channel::{ChannelId, connection::ConnectionId},
     ids::{HartIndex, Priority, ThreadId},
     machine::Machine,
     message::{Carried, Note},
@@ -39,6 +40,15 @@ pub(crate) enum Op<M: Machine> {
     Condemn(ThreadId, Priority),
     /// Change a thread's priority.
     SetPriority(ThreadId, Priority),
+    /// Wake a thread whose wait of that number at a channel is over, at that priority
+    /// if one is said.
+    EndWait(ThreadId, u64, Option<Priority>),
+    /// The wait of that number is now for an answer.
+    Received(ThreadId, u64),
+    /// Who serves that channel is to be that urgent at least.
+    Boost(ThreadId, ChannelId, Priority),
+    /// A connection is gone: whoever is blocked on it is to be told.
+    Detached(ThreadId, ConnectionId),
     /// Put a message to a thread's port.
     Send(ThreadId, Carried<M>),
     /// Give a message back to the thread that sent it.

@@ -8,6 +8,7 @@
 //! can come between (law nothing-between-block-and-switch).
 
 use skimmer_abi::{
+    errno::Errno,
     inspect::bump,
     trace::{Event, Reason},
 };
@@ -100,6 +101,7 @@ impl<M: Machine> Hart<M> {
                 self.set_priority(irq, id, urgency)?;
             }
             self.end_interrupt_wait(irq, id);
+            self.disturb(irq, id, Errno::EINTR);
             return self.schedule(irq, id);
         }
         Ok(())
@@ -119,11 +121,23 @@ impl<M: Machine> Hart<M> {
         if self.is_elsewhere(id) {
             return self.ask(irq, id.home(), Op::SetPriority(id, priority));
         }
-        let turn = self.shares.turn();
         let Some(thread) = self.live_thread(id) else {
             return Ok(());
         };
+        thread.base = priority;
+        self.change_priority(irq, id, priority);
+        Ok(())
+    }
+
+    /// Makes a thread of this hart as urgent as that, whatever it is on its own
+    /// account.
+    pub(crate) fn change_priority(&mut self, irq: &IrqOff, id: ThreadId, priority: Priority) {
+        let turn = self.shares.turn();
+        let Some(thread) = self.live_thread(id) else { return };
         thread.priority = priority;
+        if thread.state == State::Blocked(Why::Channel) {
+            return self.requeue_at_channel(irq, id);
+        }
         if thread.state == State::Ready {
             thread.queued = turn;
             let slot = id.slot().index();
@@ -131,7 +145,6 @@ impl<M: Machine> Hart<M> {
             self.runq.push_back(irq, &mut self.threads, slot, priority);
         }
         self.preempt_wanted = true;
-        Ok(())
     }
 
     /// Stops the current thread until somebody schedules it.
@@ -228,6 +241,8 @@ impl<M: Machine> Hart<M> {
             let id = ThreadId::new(self.index, slot);
             if self.make_ready(irq, id, Why::Sleep) || self.make_ready(irq, id, Why::Interrupt) {
                 self.note(irq, Event::WakeLocal, 0, id.to_word());
+            } else {
+                self.disturb(irq, id, Errno::ETIMEDOUT);
             }
         }
         // A slice that is over needs no more timer: it is acted on when this
@@ -291,7 +306,7 @@ impl<M: Machine> Hart<M> {
     /// Makes the timer fire in time for whatever comes first. One that is set
     /// too early stays: it costs one trap, which sets it right, where setting
     /// it anew at every switch would cost every message.
-    fn arm(&mut self) {
+    pub(crate) fn arm(&mut self) {
         let next = self.first_deadline(self.slice_end);
         let is_late = next.is_some_and(|next| self.armed.is_none_or(|armed| next < armed));
         if is_late {

@@ -5,12 +5,14 @@
 use core::fmt;
 
 use crate::{
+    channel::ChannelId,
     ids::{HartIndex, Priority},
     interrupt::Attachment,
     list::Link,
     machine::Machine,
     shares::Family,
     thread_port::PortState,
+    waiting::Waiting,
 };
 
 /// A thread that has no home yet: everything that takes memory is done.
@@ -46,6 +48,8 @@ pub enum Why {
     Sleep,
     /// An interrupt of its source.
     Interrupt,
+    /// A client, a server or an answer, at a channel.
+    Channel,
 }
 
 /// Whether a thread runs.
@@ -64,7 +68,14 @@ pub enum State {
 /// A thread.
 pub struct Thread<M: Machine> {
     pub(crate) name: &'static str,
+    /// As urgent as it is now.
     pub(crate) priority: Priority,
+    /// As urgent as it is on its own account, without who waits for it.
+    pub(crate) base: Priority,
+    /// The channel that it received from last.
+    pub(crate) serves: Option<ChannelId>,
+    /// What it waits for, while it is blocked at a channel.
+    pub(crate) waiting: Option<Waiting>,
     pub(crate) state: State,
     pub(crate) link: Link,
     pub(crate) port: PortState<M>,
@@ -85,6 +96,9 @@ impl<M: Machine> Thread<M> {
         Self {
             name: new.name,
             priority: new.priority,
+            base: new.priority,
+            serves: None,
+            waiting: None,
             state: State::Blocked(Why::Stopped),
             link: Link::new(),
             port: PortState::new(),
@@ -113,6 +127,12 @@ impl<M: Machine> Thread<M> {
     #[must_use]
     pub const fn priority(&self) -> Priority {
         self.priority
+    }
+
+    /// How urgent on its own account.
+    #[must_use]
+    pub const fn base(&self) -> Priority {
+        self.base
     }
 
     /// Whether it runs.

@@ -47,3 +47,31 @@ impl UserAddr {
         self.0
     }
 }
+
+/// Memory that a program names: claims, both of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UserBytes {
+    /// Where it begins.
+    pub start: UserAddr,
+    /// Bytes.
+    pub length: usize,
+}
+
+impl UserBytes {
+    /// Nothing, nowhere.
+    pub const NONE: Self = Self::new(0, 0);
+
+    /// So many bytes there.
+    #[must_use]
+    pub const fn new(start: usize, length: usize) -> Self {
+        Self { start: UserAddr::new(start), length }
+    }
+
+    /// The part of it from `done` on, at most `most` bytes.
+    #[must_use]
+    pub const fn part(self, done: usize, most: usize) -> Self {
+        let left = self.length.saturating_sub(done);
+        let length = if left < most { left } else { most };
+        Self { start: UserAddr::new(self.start.get().wrapping_add(done)), length }
+    }
+}

@@ -173,7 +173,13 @@ fn until_sent<T, R>(
     }
 }
 
-fn wait_for_space(target: HartIndex) {
+/// Tells somebody something, on whatever hart: again when its ring has space.
+pub(crate) fn tell(mut attempt: impl FnMut(&mut Hart<Riscv>, &IrqOff) -> Result<(), Full<()>>) {
+    until_sent((), |hart, irq, ()| attempt(hart, irq));
+}
+
+/// Waits until the ring to that hart may have space.
+pub(crate) fn wait_for_space(target: HartIndex) {
     enter(|hart, irq| {
         let blocked = hart.wait_for_space(irq, target);
         ((), blocked.map(|blocked| blocked.switch(irq)))

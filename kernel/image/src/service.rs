@@ -61,6 +61,7 @@ fn do_chore(chore: Chore<Riscv>) {
         // Dropping frees the memory, here in thread context.
         Chore::Bury(thread) => drop(thread),
         Chore::Discard(discarded) => drop(discarded),
+        Chore::Settle(unsettled) => process::settle(&unsettled),
     }
 }
 

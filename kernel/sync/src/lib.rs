@@ -28,4 +28,5 @@ pub mod segments;
 mod shim;
 pub mod slab;
 pub mod spsc;
+pub mod static_ref;
 pub mod tally;

@@ -114,6 +114,12 @@ impl<T, const N: usize> Producer<'_, T, N> {
         self.tail.wrapping_sub(self.head)
     }
 
+    /// Whether the next push will succeed.
+    #[inline]
+    pub fn has_space(&mut self) -> bool {
+        !self.is_full()
+    }
+
     fn is_full(&mut self) -> bool {
         if self.tail.wrapping_sub(self.head) as usize == N {
             self.head = self.ring.head.0.load(Site::RingReuse.ordering());

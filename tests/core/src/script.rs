@@ -242,6 +242,7 @@ pub(crate) fn serve(me: Me) -> Pin<Box<dyn Future<Output = ()>>> {
                 }
                 Some(Duty::Chore(Chore::Bury(thread))) => drop(thread),
                 Some(Duty::Chore(Chore::Discard(memory))) => drop(memory),
+                Some(Duty::Chore(Chore::Settle(_))) => unreachable!("nobody waits at a channel"),
             }
         }
     })

@@ -10,8 +10,7 @@ use crate::message::{self, states};
 use crate::{Result, raw};
 
 /// The kernel's name of a connection of this process. A name, not the connection:
-/// it is the lowest number that is free, so when the connection is gone, it may
-/// mean the next one.
+/// when the connection is gone it is refused, and never means the next one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(u64);
 
@@ -61,16 +60,16 @@ impl Connection {
     ///
     /// # Errors
     /// ESRCH (no such process or channel), EPERM (a private channel of another
-    /// process), ENXIO (the server is ending), EMFILE (the process has no number
-    /// left), EAGAIN (a limit of the process, or memory is out).
+    /// process), ENXIO (the server is ending), EMFILE (no index is left), EAGAIN (a
+    /// limit of the process, or memory is out).
     pub fn attach(pid: u64, chid: u64) -> Result<Self> {
         // A server is no file: its connection takes no number of theirs.
         Self::attach_at(pid, chid, SIDE_CHANNEL, 0)
     }
 
-    /// The same with a number of at least `index`, which is the lowest that is
-    /// free; [`SIDE_CHANNEL`] is for one outside of the numbers of files. `flags`
-    /// are 0 or [`CLOSE_ON_EXEC`].
+    /// The same at an index of at least `index`, the lowest that is free, which is the
+    /// lower half of its name; [`SIDE_CHANNEL`] is for one outside of the numbers of
+    /// files. `flags` are 0 or [`CLOSE_ON_EXEC`].
     ///
     /// # Errors
     /// As [`Self::attach`]. EINVAL: `index` or `flags` make no sense.

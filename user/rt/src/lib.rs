@@ -3,8 +3,9 @@
 //!
 //! Entry, panic handler, heap, debug console, and a typed interface to the
 //! system calls: [`thread`], [`process`], [`channel`], [`connection`], [`message`],
-//! [`typed`], [`memory`], [`time`], [`report`], [`measure`]. `alloc` works. Beside it lie a seeded generator ([`random`]) and
-//! a digest ([`digest`]), which do no calls.
+//! [`typed`], [`memory`], [`time`], [`report`], [`measure`]. `alloc` works. Beside
+//! it lie a seeded generator ([`random`]) and a digest ([`digest`]), which do no
+//! calls.
 //!
 //! A whole program:
 //!
@@ -48,6 +49,11 @@ pub use lock::Lock;
 pub use process::Ending;
 pub use skimmer_abi::errno::Errno;
 pub use skimmer_abi::{digest, random};
+
+/// The guide to messages, whose programs are compiled here.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/ipc.md")]
+mod guide {}
 
 /// What a call comes back with.
 pub type Result<T> = core::result::Result<T, Errno>;

@@ -6,7 +6,8 @@
 use skimmer_abi::call::Call;
 use skimmer_abi::errno::Errno;
 
-/// Makes the call of that number, known or not. Less than 0 is the negative of
+/// Makes the call of that number, known or not, but none of messages: these keep
+/// fewer registers ([`any_call`]). Less than 0 is the negative of
 /// an [`Errno`].
 ///
 /// # Safety
@@ -95,6 +96,39 @@ pub(crate) unsafe fn message_call(
     _a6: u64,
 ) -> (i64, u64, u64) {
     (Errno::ENOSYS.status(), Errno::ENOSYS as u64, 0)
+}
+
+/// Makes the call of any number, one of messages perhaps: a0 as the kernel leaves it.
+///
+/// # Safety
+/// As [`call`].
+#[cfg(target_os = "none")]
+#[inline(never)]
+pub unsafe fn any_call(number: u64, arguments: [u64; 7]) -> i64 {
+    let [a0, a1, a2, a3, a4, a5, a6] = arguments;
+    let result: i64;
+    // SAFETY: no call changes more than a function may, and of memory what the caller
+    // of this function answers for.
+    unsafe {
+        core::arch::asm!(
+            "ecall",
+            inlateout("a0") a0 => result,
+            in("a1") a1, in("a2") a2, in("a3") a3, in("a4") a4, in("a5") a5, in("a6") a6,
+            in("a7") number,
+            clobber_abi("C"),
+            options(nostack),
+        );
+    }
+    result
+}
+
+/// The same on the host, where there is no such kernel: every call is unknown.
+///
+/// # Safety
+/// None is needed here; see the other one.
+#[cfg(not(target_os = "none"))]
+pub unsafe fn any_call(_number: u64, _arguments: [u64; 7]) -> i64 {
+    Errno::ENOSYS.status()
 }
 
 /// Makes a call and reads its answer.

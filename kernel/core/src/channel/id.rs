@@ -3,6 +3,8 @@
 
 use core::num::NonZeroU32;
 
+use crate::{channel::waiter::Wait, ids::ThreadId};
+
 /// The last generation: a name fits a positive `i64`.
 pub const LAST_GENERATION: u32 = i32::MAX as u32;
 
@@ -47,6 +49,59 @@ impl ChannelId {
     #[must_use]
     pub const fn generation(self) -> NonZeroU32 {
         self.generation
+    }
+}
+
+/// Names one message that was received, for the server's process: where its client
+/// waits, and which of the waits there. 0 and negative numbers name nothing. A
+/// client's waits are told apart up to 2^33 of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct MessageId(u64);
+
+impl MessageId {
+    const PLACE_BITS: u32 = 30;
+    const NUMBERS: u64 = (1 << (63 - Self::PLACE_BITS)) - 1;
+
+    /// Harts whose threads can be told apart.
+    pub const MOST_HARTS: usize = 1 << (Self::PLACE_BITS - ThreadId::PLACE_SLOT_BITS);
+
+    pub(crate) const fn new(place: u32, number: u64) -> Self {
+        Self((number & Self::NUMBERS) << Self::PLACE_BITS | place as u64)
+    }
+
+    /// The message that is sent, or was, by that wait.
+    #[must_use]
+    pub const fn of(wait: Wait) -> Self {
+        Self::new(wait.thread.place(), wait.number)
+    }
+
+    /// Whether messages of that number would have no name.
+    pub(crate) const fn is_nameless(number: u64) -> bool {
+        number & Self::NUMBERS == 0
+    }
+
+    /// The name in a register, if it could be one.
+    #[inline]
+    #[must_use]
+    pub const fn from_register(register: u64) -> Option<Self> {
+        let number = register >> Self::PLACE_BITS;
+        if number == 0 || number > Self::NUMBERS { None } else { Some(Self(register)) }
+    }
+
+    /// As it travels in a register: positive as an `i64`.
+    #[inline]
+    #[must_use]
+    pub const fn to_register(self) -> u64 {
+        self.0
+    }
+
+    pub(crate) const fn place(self) -> u32 {
+        (self.0 & ((1 << Self::PLACE_BITS) - 1)) as u32
+    }
+
+    /// Whether it is of the wait of that number.
+    pub(crate) const fn is_of(self, number: u64) -> bool {
+        self.0 >> Self::PLACE_BITS == number & Self::NUMBERS
     }
 }
 

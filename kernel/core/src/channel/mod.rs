@@ -24,14 +24,18 @@
 //! last thread empties its table, which does the same for each channel; the
 //! table and its memory are the next process's.
 
+pub mod connection;
 mod id;
+mod outcome;
 pub mod queue;
+pub mod rendezvous;
 mod slot;
 mod stock;
 pub mod table;
 mod waiter;
 
-pub use id::{ChannelId, LAST_GENERATION};
+pub use id::{ChannelId, LAST_GENERATION, MessageId};
+pub use outcome::{Outcome, Receipt};
 pub use skimmer_abi::channel::ChannelFlags;
 pub use slot::Channel;
-pub use waiter::{Wait, Waiters, Which, Woken};
+pub use waiter::{Guest, Wait, Waiters, Which, Woken};

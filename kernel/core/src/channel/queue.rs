@@ -97,6 +97,37 @@ impl PriorityQueue {
 
     /// Puts a node in, behind its equals. It stands in no queue.
     pub fn push(&mut self, links: &mut impl Links, node: Node, level: Priority) {
+        let (higher, at) = self.neighbours(links, level);
+        if at == NONE || links.link(at).level != level {
+            return self.lead(links, node, level, higher, at);
+        }
+        let last = core::mem::replace(&mut links.link(at).before, node);
+        links.link(last).behind = node;
+        let (before, behind) = (last, at);
+        *links.link(node) = Link { level, before, behind, ..Link::new() };
+    }
+
+    /// Puts a node in, before its equals. It stands in no queue.
+    pub fn push_first(&mut self, links: &mut impl Links, node: Node, level: Priority) {
+        let (higher, at) = self.neighbours(links, level);
+        if at == NONE || links.link(at).level != level {
+            return self.lead(links, node, level, higher, at);
+        }
+        let lead = links.link(at);
+        let (last, lower) = (lead.before, lead.lower);
+        (lead.leads, lead.before, lead.higher, lead.lower) = (false, node, NONE, NONE);
+        links.link(last).behind = node;
+        let (before, behind) = (last, at);
+        *links.link(node) = Link { level, leads: true, before, behind, higher, lower };
+        self.join(links, higher, node);
+        if lower != NONE {
+            links.link(lower).higher = node;
+        }
+    }
+
+    /// The lead of the next level above that one, and the lead of it or, if nobody
+    /// stands there, of the next below.
+    fn neighbours(&self, links: &mut impl Links, level: Priority) -> (Node, Node) {
         let (mut higher, mut at) = (NONE, self.first);
         while at != NONE {
             let lead = links.link(at);
@@ -105,18 +136,23 @@ impl PriorityQueue {
             }
             (higher, at) = (at, lead.lower);
         }
-        if at != NONE && links.link(at).level == level {
-            let last = core::mem::replace(&mut links.link(at).before, node);
-            links.link(last).behind = node;
-            let (before, behind) = (last, at);
-            *links.link(node) = Link { level, before, behind, ..Link::new() };
-            return;
-        }
+        (higher, at)
+    }
+
+    /// Puts a node in as the first at its level.
+    fn lead(
+        &mut self,
+        links: &mut impl Links,
+        node: Node,
+        level: Priority,
+        higher: Node,
+        lower: Node,
+    ) {
         let (before, behind) = (node, node);
-        *links.link(node) = Link { level, leads: true, before, behind, higher, lower: at };
+        *links.link(node) = Link { level, leads: true, before, behind, higher, lower };
         self.join(links, higher, node);
-        if at != NONE {
-            links.link(at).higher = node;
+        if lower != NONE {
+            links.link(lower).higher = node;
         }
     }
 

@@ -7,9 +7,10 @@ use skimmer_abi::{channel::ChannelFlags, errno::Errno};
 
 use crate::{
     channel::{
-        id::ChannelId,
+        id::{ChannelId, MessageId},
+        outcome::Outcome,
         queue::{Node, PriorityQueue},
-        waiter::{Owned, Wait, Waiter, Which, Woken},
+        waiter::{Guest, Owned, Wait, Waiter, Which, Woken},
     },
     ids::{Priority, ThreadId},
 };
@@ -35,9 +36,9 @@ impl State {
     }
 }
 
-/// The three queues.
+/// The three queues, and those of whom somebody is in the middle of copying.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Queues([PriorityQueue; 3]);
+pub(crate) struct Queues([PriorityQueue; 4]);
 
 impl Queues {
     const fn of(&mut self, which: Which) -> &mut PriorityQueue {
@@ -57,6 +58,8 @@ pub(crate) struct Slot {
     pub(crate) state: State,
     pub(crate) flags: ChannelFlags,
     pub(crate) queues: Queues,
+    /// Who received last, and has had its priority raised so far since.
+    pub(crate) server: Option<(ThreadId, Priority)>,
 }
 
 impl Slot {
@@ -67,6 +70,7 @@ impl Slot {
             state: State::Retired,
             flags: ChannelFlags::default(),
             queues: Queues::default(),
+            server: None,
         }
     }
 
@@ -107,7 +111,21 @@ impl Channel<'_> {
     pub fn first(&mut self, which: Which) -> Option<(Wait, Priority)> {
         let node = self.slot.queues.of(which).first()?;
         let waiter = *self.owned.waiter(node);
-        Some((self.wait(&waiter), waiter.priority))
+        Some((self.wait(&waiter), waiter.guest.priority))
+    }
+
+    /// Whether nobody stands in that queue.
+    #[inline]
+    #[must_use]
+    pub const fn is_empty(&mut self, which: Which) -> bool {
+        self.slot.queues.of(which).is_empty()
+    }
+
+    /// What is known of the first in that queue.
+    #[inline]
+    pub(crate) fn head(&mut self, which: Which) -> Option<Waiter> {
+        let node = self.slot.queues.of(which).first()?;
+        Some(*self.owned.waiter(node))
     }
 
     /// Puts a thread into a queue. It is the caller's to block, on its home
@@ -122,42 +140,69 @@ impl Channel<'_> {
         thread: ThreadId,
         priority: Priority,
     ) -> Result<Wait, Errno> {
-        let node = thread.place();
-        let waiter = self.owned.claim(node).ok_or(Errno::EBUSY)?;
-        (waiter.thread, waiter.queue, waiter.priority) = (thread, which, priority);
+        self.put(which, &Guest::bare(thread, priority))
+    }
+
+    /// The same with all that the thread wants here.
+    ///
+    /// # Errors
+    /// As [`Self::push`].
+    pub fn put(&mut self, which: Which, guest: &Guest) -> Result<Wait, Errno> {
+        let node = guest.thread.place();
+        let waiter = self.owned.claim(node, self.id).ok_or(Errno::EBUSY)?;
+        (waiter.guest, waiter.queue, waiter.received) = (*guest, which, 0);
         waiter.number += 1;
-        let waiter = *waiter;
-        self.slot.queues.of(which).push(&mut self.owned, node, waiter.level());
-        Ok(self.wait(&waiter))
+        if MessageId::is_nameless(waiter.number) {
+            waiter.number += 1;
+        }
+        let (number, level) = (waiter.number, waiter.level());
+        self.slot.queues.of(which).push(&mut self.owned, node, level);
+        Ok(Wait { channel: self.id, thread: guest.thread, number })
     }
 
     /// Takes the oldest of the most urgent out of that queue.
     pub fn pop(&mut self, which: Which) -> Option<(Wait, Priority)> {
         let node = self.slot.queues.of(which).first()?;
-        let waiter = self.take_out(node);
-        Some((self.wait(&waiter), waiter.priority))
+        let waiter = self.take_out(node, Outcome::Again);
+        Some((self.wait(&waiter), waiter.guest.priority))
     }
 
     /// Ends a wait, wherever at this channel it goes on. None if it has ended.
     pub fn take(&mut self, wait: Wait) -> Option<Woken> {
+        self.end(wait, Errno::ESRCH)
+    }
+
+    /// The same for that reason.
+    pub fn end(&mut self, wait: Wait, error: Errno) -> Option<Woken> {
         let queue = self.find(wait)?.queue;
-        self.take_out(wait.thread.place());
-        Some(Woken { wait, queue, error: Errno::ESRCH })
+        self.take_out(wait.thread.place(), Outcome::Failed(error));
+        Some(Woken { wait, queue, error })
     }
 
     /// Moves a wait, which goes on, to another queue: a client that was
     /// received. Whether it is still going on.
     pub fn shift(&mut self, wait: Wait, to: Which) -> bool {
-        let Some(from) = self.find(wait).map(|waiter| waiter.queue) else {
-            return false;
-        };
+        let Some(level) = self.leave(wait, to) else { return false };
+        self.slot.queues.of(to).push(&mut self.owned, wait.thread.place(), level);
+        true
+    }
+
+    /// Moves a wait back to where it stood as the first of its equals. Whether it is
+    /// still going on.
+    pub(crate) fn shift_back(&mut self, wait: Wait, to: Which) -> bool {
+        let Some(level) = self.leave(wait, to) else { return false };
+        self.slot.queues.of(to).push_first(&mut self.owned, wait.thread.place(), level);
+        true
+    }
+
+    /// Takes a wait out of its queue for another. At which level it will stand there.
+    fn leave(&mut self, wait: Wait, to: Which) -> Option<Priority> {
+        let from = self.find(wait)?.queue;
         let node = wait.thread.place();
         self.slot.queues.of(from).remove(&mut self.owned, node);
         let waiter = self.owned.waiter(node);
         waiter.queue = to;
-        let level = waiter.level();
-        self.slot.queues.of(to).push(&mut self.owned, node, level);
-        true
+        Some(waiter.level())
     }
 
     /// Gives a wait another priority, and with it another place in its queue:
@@ -166,7 +211,7 @@ impl Channel<'_> {
         let Some(waiter) = self.find(wait) else {
             return false;
         };
-        waiter.priority = priority;
+        waiter.guest.priority = priority;
         let (queue, level) = (waiter.queue, waiter.level());
         self.slot.queues.of(queue).change(&mut self.owned, wait.thread.place(), level);
         true
@@ -175,28 +220,49 @@ impl Channel<'_> {
     /// The next to wake when the channel ends.
     pub(crate) fn next_to_wake(&mut self) -> Option<Woken> {
         let queue = *Which::ALL.iter().find(|which| !self.slot.queues.of(**which).is_empty())?;
-        let (wait, _) = self.pop(queue)?;
-        Some(Woken { wait, queue, error: Errno::ESRCH })
+        let waiter = self.head(queue)?;
+        self.end(self.wait(&waiter), Errno::ESRCH)
     }
 
     /// The record of a wait that is going on at this channel.
-    fn find(&mut self, wait: Wait) -> Option<&mut Waiter> {
+    #[inline]
+    pub(crate) fn find(&mut self, wait: Wait) -> Option<&mut Waiter> {
         if wait.channel != self.id {
             return None;
         }
         let is_same =
-            |waiter: &Waiter| waiter.thread == wait.thread && waiter.number == wait.number;
+            |waiter: &Waiter| waiter.guest.thread == wait.thread && waiter.number == wait.number;
         self.owned.get(wait.thread.place()).filter(|waiter| is_same(waiter))
     }
 
-    fn take_out(&mut self, node: Node) -> Waiter {
+    /// The client that waits for the answer to that message, which it sent to this
+    /// very channel.
+    #[inline]
+    pub(crate) fn client(&mut self, message: MessageId) -> Option<Waiter> {
+        let waiter = *self.owned.get(message.place())?;
+        (message.is_of(waiter.number) && waiter.queue == Which::Reply).then_some(waiter)
+    }
+
+    /// Who has sent that message and waits for the answer, and how much of it was
+    /// received.
+    pub fn sent(&mut self, message: MessageId) -> Option<(Guest, usize)> {
+        self.client(message).map(|client| (client.guest, client.received))
+    }
+
+    /// Where a wait stands, if it goes on.
+    pub fn queue_of(&mut self, wait: Wait) -> Option<Which> {
+        self.find(wait).map(|waiter| waiter.queue)
+    }
+
+    /// Takes a waiter out for good, and says what it will find.
+    pub(crate) fn take_out(&mut self, node: Node, outcome: Outcome) -> Waiter {
         let waiter = *self.owned.waiter(node);
         self.slot.queues.of(waiter.queue).remove(&mut self.owned, node);
-        self.owned.release(node);
+        self.owned.release(node, outcome);
         waiter
     }
 
-    const fn wait(&self, waiter: &Waiter) -> Wait {
-        Wait { channel: self.id, thread: waiter.thread, number: waiter.number }
+    pub(crate) const fn wait(&self, waiter: &Waiter) -> Wait {
+        Wait { channel: self.id, thread: waiter.guest.thread, number: waiter.number }
     }
 }

@@ -2,6 +2,7 @@
 //! The channels of one process.
 
 use alloc::{boxed::Box, vec::Vec};
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use skimmer_abi::{channel::ChannelFlags, errno::Errno};
 use skimmer_sync::{footprint, irq::IrqOff, lock::SpinLock, retire::Retirable, segments};
@@ -42,6 +43,8 @@ pub struct ChannelTable<const LAST: u32 = LAST_GENERATION> {
     stocks: Box<[Line<SpinLock<Stock>>]>,
     pub(crate) room: SpinLock<Room>,
     special: SpinLock<[Option<ChannelId>; SPECIAL.len()]>,
+    /// The process whose channels these are.
+    owner: AtomicU64,
 }
 
 /// What a table has done, and has.
@@ -106,7 +109,21 @@ impl<const LAST: u32> ChannelTable<LAST> {
             stocks: stocks.into_boxed_slice(),
             room: SpinLock::new(Room::new(limit)),
             special: SpinLock::new([None; SPECIAL.len()]),
+            owner: AtomicU64::new(0),
         })
+    }
+
+    /// Says whose channels these are from now on: before there are any.
+    pub fn set_owner(&self, owner: u64) {
+        // Seen by whoever finds a channel: its lock was held since.
+        self.owner.store(owner, Ordering::Relaxed);
+    }
+
+    /// Whose channels these are, for who holds the lock of one.
+    #[inline]
+    #[must_use]
+    pub fn owner(&self) -> u64 {
+        self.owner.load(Ordering::Relaxed)
     }
 
     /// Allows so many more channels.
@@ -184,6 +201,18 @@ impl<const LAST: u32> ChannelTable<LAST> {
     /// if it has ended: whoever ended it wakes the thread.
     pub fn end_wait(&self, irq: &IrqOff, waiters: &Waiters, wait: Wait) -> Option<Woken> {
         self.with_slot(irq, waiters, wait.channel, |channel| channel.take(wait)).flatten()
+    }
+
+    /// Does something to a wait at a channel of this table, also at one that is
+    /// closing; `work` must be short and lock nothing.
+    pub fn with_waits<R>(
+        &self,
+        irq: &IrqOff,
+        waiters: &Waiters,
+        id: ChannelId,
+        work: impl FnOnce(&mut Channel<'_>) -> R,
+    ) -> Option<R> {
+        self.with_slot(irq, waiters, id, work)
     }
 
     /// Gives a waiting thread the place that its new priority wants. Whether it
@@ -287,7 +316,7 @@ impl<const LAST: u32> ChannelTable<LAST> {
     fn take(&self, irq: &IrqOff, flags: ChannelFlags) -> Result<ChannelId, Refusal> {
         let mut stock = self.stock(irq).lock(irq);
         let (index, mut slot) = self.pop(irq, &mut stock).ok_or(Refusal::NoSlot)?;
-        (slot.state, slot.flags) = (State::Live, flags);
+        (slot.state, slot.flags, slot.server) = (State::Live, flags, None);
         stock.created += 1;
         Ok(ChannelId::new(index, slot.generation))
     }
@@ -447,7 +476,6 @@ impl<const LAST: u32> ChannelTable<LAST> {
 /// The named bug: which channel is not freed.
 #[cfg(feature = "bug-leak-channel")]
 fn is_one_in_a_million() -> bool {
-    use core::sync::atomic::{AtomicU64, Ordering};
     static FREED: AtomicU64 = AtomicU64::new(1);
     FREED.fetch_add(1, Ordering::Relaxed).is_multiple_of(1_000_000)
 }

@@ -13,17 +13,20 @@
 //! still going on: who comes second finds that it is not.
 
 use alloc::{boxed::Box, vec::Vec};
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use skimmer_abi::errno::Errno;
 use skimmer_sync::{lock::Held, locked::LockedCell, segments::Segments};
 
 use crate::{
     channel::{
-        id::ChannelId,
+        id::{ChannelId, MessageId},
+        outcome::{Outcome, OutcomeCell},
         queue::{Link, Links, Node},
     },
     ids::{HartIndex, Priority, SlotId, ThreadId},
     table::OutOfMemory,
+    user::UserBytes,
 };
 
 /// The queues of a channel, in the order in which its end wakes them.
@@ -35,18 +38,22 @@ pub enum Which {
     Receive,
     /// Clients that were received and not answered. By arrival.
     Reply,
+    /// Those whose memory somebody is in the middle of a long copy with: clients
+    /// that are being received or answered, servers that are being sent to. Nobody
+    /// else chooses them; whoever ends their wait does so as anywhere.
+    Copying,
 }
 
 impl Which {
     /// Every queue.
-    pub const ALL: [Self; 3] = [Self::Send, Self::Receive, Self::Reply];
+    pub const ALL: [Self; 4] = [Self::Send, Self::Receive, Self::Reply, Self::Copying];
 
-    /// Where somebody of that priority stands: nobody is chosen from the reply
-    /// queue by priority.
+    /// Where somebody of that priority stands: nobody is chosen by priority from the
+    /// queues that are not named here.
     const fn level(self, priority: Priority) -> Priority {
         match self {
             Self::Send | Self::Receive => priority,
-            Self::Reply => Priority::IDLE,
+            Self::Reply | Self::Copying => Priority::IDLE,
         }
     }
 }
@@ -60,6 +67,36 @@ pub struct Wait {
     pub thread: ThreadId,
     /// Which of its waits.
     pub number: u64,
+}
+
+/// A thread that comes to a channel, and what it wants there.
+#[derive(Clone, Copy, Debug)]
+pub struct Guest {
+    /// Who.
+    pub thread: ThreadId,
+    /// As urgent as it is.
+    pub priority: Priority,
+    /// Its process: the kernel's word for it, as long as the process lives.
+    pub owner: u64,
+    /// What its process calls it.
+    pub tid: u64,
+    /// The connection that it sends on; 0 of who receives.
+    pub coid: u64,
+    /// What it sends.
+    pub out: UserBytes,
+    /// Its place for an answer, or for what it receives.
+    pub into: UserBytes,
+    /// The states in which a timeout of its call counts (`abi::message::states`).
+    pub timeouts: u64,
+}
+
+impl Guest {
+    /// Somebody without a message.
+    #[must_use]
+    pub const fn bare(thread: ThreadId, priority: Priority) -> Self {
+        let (out, into) = (UserBytes::NONE, UserBytes::NONE);
+        Self { thread, priority, owner: 0, tid: 0, coid: 0, out, into, timeouts: 0 }
+    }
 }
 
 /// A wait that ended; the thread is to be woken, outside of all locks.
@@ -78,36 +115,59 @@ pub struct Woken {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Waiter {
     link: Link,
-    pub(crate) thread: ThreadId,
+    pub(crate) guest: Guest,
     pub(crate) number: u64,
     pub(crate) queue: Which,
-    pub(crate) priority: Priority,
+    /// Bytes of its message that the server has.
+    pub(crate) received: usize,
 }
 
 impl Waiter {
-    fn new() -> Self {
+    const fn new() -> Self {
         let thread = ThreadId::new(HartIndex::new(0), SlotId::new(0, 0));
-        let (number, queue, priority) = (0, Which::Send, Priority::IDLE);
-        Self { link: Link::new(), thread, number, queue, priority }
+        let guest = Guest::bare(thread, Priority::IDLE);
+        Self { link: Link::new(), guest, number: 0, queue: Which::Send, received: 0 }
     }
 
     pub(crate) const fn level(&self) -> Priority {
-        self.queue.level(self.priority)
+        self.queue.level(self.guest.priority)
+    }
+}
+
+/// What there is of a thread as a waiter.
+#[derive(Debug)]
+pub(crate) struct Record {
+    waiter: LockedCell<Waiter>,
+    /// Where it waits, or has waited: a hint for who has only its message's name.
+    channel: AtomicU64,
+    outcome: OutcomeCell,
+}
+
+impl Record {
+    fn new() -> Self {
+        Self {
+            waiter: LockedCell::new(Waiter::new()),
+            channel: AtomicU64::new(0),
+            outcome: OutcomeCell::new(),
+        }
     }
 }
 
 /// The records of all threads.
 #[derive(Debug)]
 pub struct Waiters {
-    harts: Box<[Segments<LockedCell<Waiter>>]>,
+    harts: Box<[Segments<Record>]>,
 }
 
 impl Waiters {
     /// Records for the threads of that many harts; there are none yet.
     ///
     /// # Errors
-    /// When memory is out.
+    /// When memory is out, or messages have no names for so many harts.
     pub fn new(harts: usize) -> Result<Self, OutOfMemory> {
+        if harts > MessageId::MOST_HARTS {
+            return Err(OutOfMemory);
+        }
         let mut tables = Vec::new();
         tables.try_reserve_exact(harts).map_err(|_| OutOfMemory)?;
         tables.extend((0..harts).map(|_| Segments::new()));
@@ -123,7 +183,7 @@ impl Waiters {
     pub fn enrol(&self, thread: ThreadId) -> Result<(), OutOfMemory> {
         let (hart, slot) = ThreadId::split_place(thread.place());
         let table = self.harts.get(hart).ok_or(OutOfMemory)?;
-        table.ensure(slot, |_| LockedCell::new(Waiter::new())).map_err(|_| OutOfMemory)
+        table.ensure(slot, |_| Record::new()).map_err(|_| OutOfMemory)
     }
 
     /// The same for all threads of a hart in the slots from `first` on by which
@@ -141,10 +201,30 @@ impl Waiters {
         self.harts.iter().map(Segments::footprint).sum()
     }
 
+    /// Where the thread waits that has sent that message, if it still does: the
+    /// lock of that channel will tell.
     #[inline]
-    pub(crate) fn cell(&self, node: Node) -> Option<&LockedCell<Waiter>> {
+    #[must_use]
+    pub fn channel_of(&self, message: MessageId) -> Option<ChannelId> {
+        let channel = self.record(message.place())?.channel.load(Ordering::Relaxed);
+        ChannelId::from_register(channel)
+    }
+
+    /// What became of the last wait of a thread, which is over. For its home hart.
+    #[must_use]
+    pub fn outcome(&self, thread: ThreadId) -> Option<Outcome> {
+        self.record(thread.place())?.outcome.get()
+    }
+
+    #[inline]
+    fn record(&self, node: Node) -> Option<&Record> {
         let (hart, slot) = ThreadId::split_place(node);
         self.harts.get(hart)?.get(slot)
+    }
+
+    #[inline]
+    pub(crate) fn cell(&self, node: Node) -> Option<&LockedCell<Waiter>> {
+        self.record(node).map(|record| &record.waiter)
     }
 }
 
@@ -173,16 +253,22 @@ impl Owned<'_> {
         }
     }
 
-    /// Makes the record this lock's. None if the thread waits somewhere
-    /// already, or has no record.
-    pub(crate) fn claim(&mut self, node: Node) -> Option<&mut Waiter> {
-        let cell = self.waiters.cell(node)?;
-        if cell.claim(&mut self.held) { cell.open(&mut self.held) } else { None }
+    /// Makes the record this lock's, of that channel. None if the thread waits
+    /// somewhere already, or has no record.
+    pub(crate) fn claim(&mut self, node: Node, channel: ChannelId) -> Option<&mut Waiter> {
+        let record = self.waiters.record(node)?;
+        if !record.waiter.claim(&mut self.held) {
+            return None;
+        }
+        record.channel.store(channel.to_register(), Ordering::Relaxed);
+        record.waiter.open(&mut self.held)
     }
 
-    pub(crate) fn release(&mut self, node: Node) {
-        if let Some(cell) = self.waiters.cell(node) {
-            cell.release(&mut self.held);
+    /// Makes the record nobody's, and says what became of the wait.
+    pub(crate) fn release(&mut self, node: Node, outcome: Outcome) {
+        if let Some(record) = self.waiters.record(node) {
+            record.outcome.set(outcome);
+            record.waiter.release(&mut self.held);
         }
     }
 }

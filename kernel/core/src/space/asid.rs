@@ -121,6 +121,16 @@ impl HartAsids {
         Activation { asid, flush }
     }
 
+    /// Makes the hart one of those that may hold translations of the space whose
+    /// `slot` and set these are: it is about to walk the tables itself, in this masked
+    /// section. It gets no number for that.
+    #[inline]
+    pub fn look_into(&self, slot: &SpaceOnHart, active: &ActiveHarts) {
+        if slot.generation != self.generation {
+            active.enter(self.hart);
+        }
+    }
+
     /// What to do about a shootdown of the space whose `slot` and set these
     /// are; `is_loaded` says whether its root is in this hart's satp.
     ///

@@ -183,6 +183,33 @@ impl Entry {
         self.0 & VALID != 0
     }
 
+    /// The frame, for a walk that does what the hardware would: of a valid entry.
+    #[inline]
+    #[must_use]
+    pub const fn frame(self) -> FrameNumber {
+        FrameNumber::new((self.0 >> FRAME_AT & ((1 << FRAME_BITS) - 1)) as usize)
+    }
+
+    /// Whether the hardware goes on to the next table.
+    #[inline]
+    #[must_use]
+    pub const fn leads_on(self) -> bool {
+        self.0 & (VALID | RIGHTS) == VALID
+    }
+
+    /// Whether the hardware lets a program do that.
+    #[inline]
+    #[must_use]
+    pub const fn lets_program(self, access: Access) -> bool {
+        let right = match access {
+            Access::Read => READ,
+            Access::Write => WRITE,
+            Access::Execute => EXECUTE,
+        };
+        let due = VALID | USER | right;
+        self.0 & due == due
+    }
+
     /// What it says.
     #[must_use]
     pub const fn meaning(self) -> Meaning {

@@ -11,6 +11,7 @@ use skimmer_abi::{
         Call as Name, Exit, Figure, Holdings, MOST_FIGURE_NAME, NewThread, Report, Spawn, ended,
     },
     errno::Errno,
+    message,
     record::{MARK, Record},
 };
 use skimmer_arch::{console, irq::masked, println, stack, time, user::Call, user_copy};
@@ -20,11 +21,15 @@ use skimmer_core::{
     process::Tid,
     space::{entry::Protection, pages::UserPages, regions::Holds},
     user::UserAddr,
+    waiting::{Timeout, Until},
 };
 
 use skimmer_sync::lock::SpinLock;
 
-use super::{Birth, Process, caller, channels, death, limits, list, spawn, tally, threads};
+use super::{
+    Birth, Process, caller, channels, connections, death, limits, list, messages, spawn, tally,
+    threads,
+};
 use crate::lwkt;
 
 /// What is copied and shown at a time.
@@ -56,10 +61,13 @@ fn look_up(call: &mut Call<'_>) {
     });
 }
 
-fn perform(name: Name, call: &Call<'_>) -> Result<u64, Errno> {
+fn perform(name: Name, call: &mut Call<'_>) -> Result<u64, Errno> {
     let (process, me) = caller();
-    let argument = |place| call.argument(place);
-    let address = |place| UserAddr::new(call.argument(place) as usize);
+    // Whatever this call is, a timeout was for it.
+    let timeout = stack::take_timeout();
+    let arguments = call.arguments();
+    let argument = |place: usize| arguments[place];
+    let address = |place: usize| UserAddr::new(arguments[place] as usize);
     match name {
         Name::Nop => Ok(0),
         Name::DebugWrite => debug_write(address(0), argument(1)),
@@ -100,15 +108,19 @@ fn perform(name: Name, call: &Call<'_>) -> Result<u64, Errno> {
         Name::PrioritySet => threads::set_priority(process, argument(0), argument(1)),
         Name::ChannelCreate => channels::create(process, argument(0)),
         Name::ChannelDestroy => channels::destroy(process, argument(0)),
-        Name::ConnectAttach
-        | Name::ConnectDetach
-        | Name::MsgSend
-        | Name::MsgReceive
-        | Name::MsgReply
-        | Name::MsgReplyReceive
-        | Name::MsgError
-        | Name::MsgInfo
-        | Name::TimerTimeout => Err(Errno::ENOSYS),
+        Name::ConnectAttach => {
+            let node = argument(0);
+            let flags = argument(4);
+            connections::attach(process, node, argument(1), argument(2), argument(3), flags)
+        }
+        Name::ConnectDetach => connections::detach(process, argument(0)),
+        Name::MsgSend => messages::send(process, me, timeout, call),
+        Name::MsgReceive => messages::receive(process, me, timeout, call),
+        Name::MsgReply => messages::reply(process, call),
+        Name::MsgReplyReceive => messages::reply_receive(process, me, timeout, call),
+        Name::MsgError => messages::error(process, argument(0), argument(1)),
+        Name::MsgInfo => messages::info(process, argument(0), address(1)),
+        Name::TimerTimeout => timer_timeout(argument(0), argument(1), argument(2), argument(3)),
         Name::MemoryMap => memory_map(process, argument(0), argument(1)),
         Name::MemoryUnmap => memory_unmap(process, address(0), argument(1)),
     }
@@ -282,6 +294,20 @@ fn thread_join(process: &'static Process, me: Tid, tid: u64, to: u64) -> Result<
     place.map_or(Ok(()), judge_words::<1>)?;
     let status = threads::join(process, me, Tid::from_word(tid))?;
     place.map_or(Ok(()), |place| user_copy::write_words(place, [status.cast_unsigned()]))?;
+    Ok(0)
+}
+
+fn timer_timeout(clock: u64, states: u64, nanos: u64, is_absolute: u64) -> Result<u64, Errno> {
+    if clock != message::MONOTONIC || states & !message::states::ALL != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let ticks = time::ticks(nanos);
+    let until = match is_absolute {
+        0 => Until::After(ticks),
+        1 => Until::At(ticks),
+        _ => return Err(Errno::EINVAL),
+    };
+    stack::set_timeout(Some(Timeout { states, until }).filter(|_| states != 0));
     Ok(0)
 }
 

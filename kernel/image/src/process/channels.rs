@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Channels of the calling process. Nobody waits at one yet: messages come with
-//! the next milestone.
+//! Channels of the calling process.
 
 use alloc::boxed::Box;
 
@@ -12,6 +11,7 @@ use skimmer_arch::{
 use skimmer_core::{
     channel::{
         ChannelFlags, ChannelId, Waiters, Woken,
+        rendezvous::Wake,
         table::{ChannelTable, Counts},
     },
     ids::HartIndex,
@@ -20,8 +20,8 @@ use skimmer_core::{
 };
 use skimmer_sync::once::Once;
 
-use super::{Process, limits};
-use crate::{lwkt, smp};
+use super::{Process, limits, messages};
+use crate::smp;
 
 /// The records of all threads that can wait at channels.
 static WAITERS: Once<Waiters> = Once::new();
@@ -35,13 +35,14 @@ pub(super) fn begin() -> Result<(), OutOfMemory> {
     for hart in 0..smp::inspect().len() {
         waiters.enrol_block(hart_at(hart), 0).map_err(|_| OutOfMemory)?;
     }
+    super::rooms::begin()?;
     match WAITERS.set(Box::new(waiters)) {
         Ok(_) => Ok(()),
         Err(_) => unreachable!("called once"),
     }
 }
 
-fn waiters() -> &'static Waiters {
+pub(super) fn waiters() -> &'static Waiters {
     match WAITERS.get() {
         Some(waiters) => waiters,
         None => unreachable!("they are made before there are programs"),
@@ -55,7 +56,7 @@ pub(super) fn table() -> Result<ChannelTable, OutOfMemory> {
 
 /// Bytes of the heap that the records of threads take.
 pub(super) fn kept() -> usize {
-    waiters().footprint()
+    waiters().footprint() + super::rooms::footprint()
 }
 
 /// Lets the threads of a hart wait at channels that it gets room for, from the
@@ -132,5 +133,5 @@ pub(super) fn counts(process: &Process) -> Counts {
 }
 
 fn wake(woken: Woken) {
-    lwkt::schedule(woken.wait.thread);
+    messages::wake(&Wake { wait: woken.wait, priority: None, error: Some(woken.error) });
 }

@@ -3,7 +3,7 @@
 //! takes the process apart, and then it is only a thread of the kernel that
 //! exits.
 
-use core::mem;
+use core::{mem, sync::atomic::Ordering};
 
 use skimmer_abi::{
     call::{Exit, ended},
@@ -22,7 +22,7 @@ use skimmer_core::{
     space::AddressSpace,
 };
 
-use super::{Process, caller, calls, channels, limits, list, report, threads, tlb};
+use super::{Process, caller, calls, channels, connections, limits, list, report, threads, tlb};
 use crate::{lwkt, service};
 
 /// A system call.
@@ -77,6 +77,7 @@ extern "Rust" fn skimmer_condemned() -> ! {
 pub(super) fn end(process: &Process, exit: Exit) -> bool {
     let is_first = process.threads(|threads| threads.end(exit));
     if is_first {
+        process.is_ending.store(true, Ordering::Relaxed);
         condemn_all(process, |_| true);
     }
     is_first
@@ -120,6 +121,7 @@ const FEW_THREADS: u32 = 32;
 /// Takes what a process holds, and gives its room back.
 pub(super) fn empty(process: &'static Process) {
     let mut spare = masked(|irq| process.spare.lock(irq).take());
+    connections::empty(process, || service::pass_all(&mut spare));
     channels::empty(process, || service::pass_all(&mut spare));
     if let Some(space) = process.space.with(Option::take) {
         spare = close(process, *space, spare);
@@ -162,6 +164,7 @@ pub(super) fn kill(victim: &Process, pid: u64) -> Result<u64, Errno> {
     let is_first = victim
         .threads(|threads| (victim.pid() == pid && threads.live() > 0).then(|| threads.end(exit)));
     if is_first.ok_or(Errno::ESRCH)? {
+        victim.is_ending.store(true, Ordering::Relaxed);
         condemn_all(victim, |_| true);
     }
     Ok(0)

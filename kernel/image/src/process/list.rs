@@ -121,6 +121,17 @@ pub(super) fn find_of(ancestor: u64, pid: u64) -> Result<&'static Process, Errno
     })
 }
 
+/// The process of that pid, for one that wants to talk to it. It may end at any time.
+///
+/// # Errors
+/// ESRCH: there is none.
+pub(super) fn find(pid: u64) -> Result<&'static Process, Errno> {
+    with(|list| {
+        let entry = list.entries.get(SlotId::from_word(pid)).ok_or(Errno::ESRCH)?;
+        if entry.exit.is_none() { Ok(entry.process) } else { Err(Errno::ESRCH) }
+    })
+}
+
 /// A process has been taken apart.
 pub(super) fn ended(pid: u64, exit: Exit) {
     #[cfg(feature = "bug-leak-process")]

@@ -11,17 +11,20 @@
 
 mod calls;
 mod channels;
+mod connections;
 mod death;
 mod limits;
 mod list;
+mod messages;
 mod report;
+mod rooms;
 mod spawn;
 mod tally;
 mod threads;
 mod tlb;
 
 use alloc::boxed::Box;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use skimmer_abi::errno::Errno;
 use skimmer_arch::{
@@ -31,7 +34,10 @@ use skimmer_arch::{
 };
 use skimmer_core::{
     budget::{Budget, Line},
-    channel::table::ChannelTable,
+    channel::{
+        connection::{Connections, Directory},
+        table::ChannelTable,
+    },
     ids::SlotId,
     process::{Threads, Tid},
     shares::Family,
@@ -40,12 +46,13 @@ use skimmer_core::{
 };
 use skimmer_sync::{boxed::try_box, footprint, lock::SpinLock};
 
-use self::threads::OwnStack;
+use self::{connections::Clients, threads::OwnStack};
 use crate::{lwkt, mutex::Mutex};
 
 pub(crate) use calls::reported;
 pub(crate) use channels::enrol;
 pub(crate) use list::{are_rooms_bare, channel_totals, count, kept, kept_in_rooms, wait};
+pub(crate) use messages::settle;
 pub(crate) use report::faults_left_out;
 pub(crate) use spawn::{Birth, set_package, spawn};
 pub(crate) use tally::read as counts;
@@ -66,6 +73,17 @@ pub(crate) struct Process {
     /// What it runs.
     image: SpinLock<Image>,
     channels: ChannelTable,
+    /// Where its threads send to.
+    connections: Connections<Self>,
+    directory: Mutex<Directory>,
+    /// Who sends to its channels.
+    clients: Mutex<Clients>,
+    /// Frames that are paid for connections.
+    connections_paid: SpinLock<usize>,
+    /// How it ends is decided.
+    is_ending: AtomicBool,
+    /// The kernel's word for this room.
+    number: u64,
     /// What the table counted when this process began.
     channels_before: SpinLock<(u64, u64)>,
     /// With whom it shares its time: the pid of the first process of its family
@@ -122,6 +140,12 @@ impl Process {
             loaded: UserSpace::new()?,
             image: SpinLock::new(Image::default()),
             channels: channels::table()?,
+            connections: Connections::new(),
+            directory: Mutex::new(Directory::new()),
+            clients: Mutex::new(Clients::new()),
+            connections_paid: SpinLock::new(0),
+            is_ending: AtomicBool::new(false),
+            number: rooms::new_number()?,
             channels_before: SpinLock::new((0, 0)),
             family: AtomicU64::new(0),
             ceiling: AtomicU64::new(0),
@@ -132,7 +156,10 @@ impl Process {
             spare: SpinLock::new(Some(spare)),
             next_free: SpinLock::new(None),
         };
-        try_box(room).map(|room| &*Box::leak(room)).map_err(|_| OutOfMemory)
+        let room = try_box(room).map_err(|_| OutOfMemory)?;
+        let room = &*Box::leak(room);
+        rooms::set(room);
+        Ok(room)
     }
 
     /// Bytes of the heap that the room takes while no process is in it.
@@ -142,6 +169,11 @@ impl Process {
             + self.loaded.footprint()
             + self.channels.footprint()
             + self.space.footprint()
+            + self.connections.footprint()
+            + self.directory.footprint()
+            + self.directory.with(|directory| directory.footprint())
+            + self.clients.footprint()
+            + self.clients.with(|clients| clients.footprint())
             + if has_spare { lwkt::Message::footprint() } else { 0 }
     }
 

@@ -222,6 +222,9 @@ fn begin(room: &'static Process, first: FirstThread, birth: &Birth<'_>) -> Resul
     }
     let started = list::enter_process(room, birth.parent).and_then(|pid| {
         room.pid.store(pid, Ordering::Relaxed);
+        room.is_ending.store(false, Ordering::Relaxed);
+        room.channels.set_owner(pid);
+        room.clients.with(|clients| clients.open(pid));
         room.share_time(birth.parent);
         let tid = threads::reserve(room, None);
         let born = tid.and_then(|tid| {

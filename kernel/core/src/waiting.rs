@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Threads that are blocked at channels, as their home hart sees them: how they
+//! block and wake, time out, are ended, and get another priority.
+//!
+//! The wait itself is the channel's, under its lock. A handler takes no lock, so
+//! what has to be done there because of a handler is left to the service thread
+//! ([`Unsettled`]), which finds under the lock whether the wait still goes on.
+
+use skimmer_abi::{errno::Errno, message::states, trace::Event};
+use skimmer_sync::irq::IrqOff;
+
+use crate::{
+    channel::{
+        ChannelId, Wait, Which,
+        connection::ConnectionId,
+        rendezvous::{Boost, Wake},
+        table::ChannelTable,
+    },
+    hart::Hart,
+    ids::{Priority, ThreadId},
+    machine::Machine,
+    port::Full,
+    remote::Op,
+    sched::Blocked,
+    thread::{State, Why},
+};
+
+/// When a call is to fail with ETIMEDOUT.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeout {
+    /// In which states that counts (`abi::message::states`).
+    pub states: u64,
+    /// When, or after how long.
+    pub until: Until,
+}
+
+/// The end of a timeout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// So many ticks after the first of the states was entered.
+    After(u64),
+    /// That moment, in ticks.
+    At(u64),
+}
+
+/// A wait at a channel, as its home hart keeps it.
+#[derive(Clone, Copy, Debug)]
+pub struct Waiting {
+    /// Where: in which table.
+    pub table: &'static ChannelTable,
+    /// Which wait.
+    pub wait: Wait,
+    /// The connection that the thread has sent on, if it has.
+    pub connection: Option<ConnectionId>,
+    /// When it is to end.
+    pub timeout: Option<Timeout>,
+    /// Why it is to end.
+    ending: Option<Errno>,
+    /// Its priority has changed.
+    has_moved: bool,
+}
+
+impl Waiting {
+    /// A wait that has begun.
+    #[must_use]
+    pub const fn new(
+        table: &'static ChannelTable,
+        wait: Wait,
+        connection: Option<ConnectionId>,
+        timeout: Option<Timeout>,
+    ) -> Self {
+        Self { table, wait, connection, timeout, ending: None, has_moved: false }
+    }
+}
+
+/// What is to be done to a wait, if it still goes on.
+#[derive(Clone, Copy, Debug)]
+#[must_use = "nobody else will do it"]
+pub struct Unsettled {
+    /// The wait.
+    pub waiting: Waiting,
+    /// Why it is to end, if it is.
+    pub ending: Option<Errno>,
+    /// The priority that it is to have.
+    pub priority: Priority,
+}
+
+impl Unsettled {
+    /// Whether the wait is to end if the thread stands in that queue: a timeout may
+    /// not count there.
+    #[must_use]
+    pub fn ends_in(&self, queue: Which) -> bool {
+        match self.ending {
+            Some(Errno::ETIMEDOUT) => self.waiting.timeout.is_some_and(|it| it.counts_in(queue)),
+            ending => ending.is_some(),
+        }
+    }
+}
+
+impl Timeout {
+    const fn counts_in(&self, queue: Which) -> bool {
+        let state = match queue {
+            Which::Send => states::SEND,
+            Which::Receive => states::RECEIVE,
+            // A server that is being sent to has no part in this: it has its message.
+            Which::Reply | Which::Copying => states::REPLY,
+        };
+        self.states & state != 0
+    }
+
+    const fn deadline(&self, now: u64) -> u64 {
+        match self.until {
+            Until::After(ticks) => now.saturating_add(ticks),
+            Until::At(moment) => moment,
+        }
+    }
+}
+
+impl<M: Machine> Hart<M> {
+    /// Blocks the current thread, which has been put into a queue of a channel in the
+    /// same masked section.
+    pub fn wait_at_channel(
+        &mut self,
+        irq: &IrqOff,
+        queue: Which,
+        waiting: Waiting,
+    ) -> Blocked<'_, M> {
+        let timeout = waiting.timeout.filter(|timeout| timeout.counts_in(queue));
+        self.current_thread().waiting = Some(waiting);
+        if let Some(timeout) = timeout {
+            let deadline = timeout.deadline(self.machine.now());
+            self.deadlines.set(self.current, deadline);
+        }
+        self.block(irq, Why::Channel)
+    }
+
+    /// What the current thread needs to know of itself to come to a channel: how urgent
+    /// it is, and how urgent on its own account.
+    pub fn own_priorities(&mut self) -> (Priority, Priority) {
+        let me = self.current_thread();
+        (me.priority, me.base)
+    }
+
+    /// The current thread receives from that channel from now on, or from none: then
+    /// nobody makes it more urgent than it is.
+    pub fn serve(&mut self, irq: &IrqOff, channel: Option<ChannelId>) {
+        let me = self.current_thread();
+        me.serves = channel;
+        if channel.is_none() {
+            self.restore_priority(irq);
+        }
+    }
+
+    /// The current thread is as urgent as on its own account.
+    pub fn restore_priority(&mut self, irq: &IrqOff) {
+        let base = self.current_thread().base;
+        self.inherit(irq, base);
+    }
+
+    /// The current thread takes on the priority of whom it serves.
+    pub fn inherit(&mut self, irq: &IrqOff, priority: Priority) {
+        if self.current_thread().priority != priority {
+            self.note(irq, Event::Boost, u32::from(priority.level()), self.current.to_word());
+            self.change_priority(irq, self.current, priority);
+        }
+    }
+
+    /// Whether a thread can be told something now: it lives here, or the ring to its
+    /// home has space.
+    ///
+    /// # Errors
+    /// The hart that it lives on.
+    pub fn can_tell(&mut self, id: ThreadId) -> Result<(), crate::ids::HartIndex> {
+        if !self.is_elsewhere(id) {
+            return Ok(());
+        }
+        let line = self.lines.outbound.get_mut(id.home().index()).and_then(Option::as_mut);
+        if line.is_some_and(|line| line.has_space()) { Ok(()) } else { Err(id.home()) }
+    }
+
+    /// Wakes a thread whose wait at a channel is over, here or elsewhere.
+    ///
+    /// # Errors
+    /// [`Full`] when it lives on another hart and the ring to it is full.
+    pub fn wake(&mut self, irq: &IrqOff, wake: &Wake) -> Result<(), Full<()>> {
+        let Wake { wait, priority, error } = *wake;
+        if self.is_elsewhere(wait.thread) {
+            self.ask(irq, wait.thread.home(), Op::EndWait(wait.thread, wait.number, priority))?;
+        } else {
+            self.end_wait(irq, wait.thread, wait.number, priority);
+        }
+        if let Some(error) = error {
+            self.note(irq, Event::Unblock, error as u32, wait.thread.to_word());
+        }
+        Ok(())
+    }
+
+    /// Says that a client that has a timeout was received: from now on it waits for
+    /// the answer.
+    ///
+    /// # Errors
+    /// As [`Hart::wake`].
+    pub fn tell_received(&mut self, irq: &IrqOff, wait: Wait) -> Result<(), Full<()>> {
+        if self.is_elsewhere(wait.thread) {
+            return self.ask(irq, wait.thread.home(), Op::Received(wait.thread, wait.number));
+        }
+        self.begin_reply_clock(irq, wait.thread, wait.number);
+        Ok(())
+    }
+
+    /// Makes a server as urgent as who waits for it.
+    ///
+    /// # Errors
+    /// As [`Hart::wake`].
+    pub fn boost(&mut self, irq: &IrqOff, boost: &Boost) -> Result<(), Full<()>> {
+        let Boost { server, channel, priority } = *boost;
+        if self.is_elsewhere(server) {
+            return self.ask(irq, server.home(), Op::Boost(server, channel, priority));
+        }
+        self.raise(irq, server, channel, priority);
+        Ok(())
+    }
+
+    /// Tells a thread that a connection of its process is gone.
+    ///
+    /// # Errors
+    /// As [`Hart::wake`].
+    pub fn tell_detached(
+        &mut self,
+        irq: &IrqOff,
+        id: ThreadId,
+        connection: ConnectionId,
+    ) -> Result<(), Full<()>> {
+        if self.is_elsewhere(id) {
+            return self.ask(irq, id.home(), Op::Detached(id, connection));
+        }
+        self.hear_of_detach(irq, id, connection);
+        Ok(())
+    }
+
+    pub(crate) fn end_wait(
+        &mut self,
+        irq: &IrqOff,
+        id: ThreadId,
+        number: u64,
+        priority: Option<Priority>,
+    ) {
+        if self.waiting(id, number).is_none() {
+            return;
+        }
+        if let Some(thread) = self.live_thread(id) {
+            thread.waiting = None;
+            thread.priority = priority.unwrap_or(thread.priority);
+        }
+        let slot = id.slot().index();
+        self.deadlines.clear(slot);
+        self.unsettled.remove(&mut self.threads, slot);
+        if let Some(priority) = priority {
+            self.note(irq, Event::Boost, u32::from(priority.level()), id.to_word());
+        }
+        self.make_ready(irq, id, Why::Channel);
+        self.note(irq, Event::WakeLocal, 0, id.to_word());
+    }
+
+    pub(crate) fn begin_reply_clock(&mut self, _: &IrqOff, id: ThreadId, number: u64) {
+        let Some(timeout) = self.waiting(id, number).and_then(|waiting| waiting.timeout) else {
+            return;
+        };
+        let counted_before = timeout.counts_in(Which::Send);
+        if timeout.counts_in(Which::Reply) && !counted_before {
+            let deadline = timeout.deadline(self.machine.now());
+            self.deadlines.set(id, deadline);
+            self.arm();
+        } else if counted_before && !timeout.counts_in(Which::Reply) {
+            self.deadlines.clear(id.slot().index());
+        }
+    }
+
+    pub(crate) fn raise(
+        &mut self,
+        irq: &IrqOff,
+        id: ThreadId,
+        channel: ChannelId,
+        priority: Priority,
+    ) {
+        let Some(thread) = self.live_thread(id) else { return };
+        if thread.serves == Some(channel) && thread.priority < priority {
+            self.note(irq, Event::Boost, u32::from(priority.level()), id.to_word());
+            self.change_priority(irq, id, priority);
+        }
+    }
+
+    pub(crate) fn hear_of_detach(&mut self, irq: &IrqOff, id: ThreadId, connection: ConnectionId) {
+        let waiting = self.live_thread(id).and_then(|thread| thread.waiting);
+        if waiting.is_some_and(|waiting| waiting.connection == Some(connection)) {
+            self.disturb(irq, id, Errno::EBADF);
+        }
+    }
+
+    /// A thread that is blocked at a channel is to find that its call has failed,
+    /// unless its wait is over by itself. Any other is left as it is.
+    pub(crate) fn disturb(&mut self, irq: &IrqOff, id: ThreadId, error: Errno) {
+        let Some(waiting) = self.live_thread(id).and_then(|thread| thread.waiting.as_mut()) else {
+            return;
+        };
+        // Of several reasons the one that lasts: a thread that is to end, then.
+        if waiting.ending != Some(Errno::EINTR) {
+            waiting.ending = Some(error);
+        }
+        self.unsettle(irq, id);
+    }
+
+    /// The priority of a thread that is blocked at a channel has changed.
+    pub(crate) fn requeue_at_channel(&mut self, irq: &IrqOff, id: ThreadId) {
+        if let Some(waiting) = self.live_thread(id).and_then(|thread| thread.waiting.as_mut()) {
+            waiting.has_moved = true;
+            self.unsettle(irq, id);
+        }
+    }
+
+    fn unsettle(&mut self, irq: &IrqOff, id: ThreadId) {
+        self.unsettled.push_back(&mut self.threads, id.slot().index());
+        self.wake_service(irq);
+    }
+
+    pub(crate) fn next_unsettled(&mut self) -> Option<Unsettled> {
+        loop {
+            let slot = self.unsettled.pop(&mut self.threads)?;
+            let Some(thread) = self.threads.at_mut(slot) else { continue };
+            let priority = thread.priority;
+            let Some(waiting) = thread.waiting.as_mut() else { continue };
+            let ending = waiting.ending.take();
+            waiting.has_moved = false;
+            return Some(Unsettled { waiting: *waiting, ending, priority });
+        }
+    }
+
+    /// That wait of a thread that is blocked at a channel.
+    fn waiting(&mut self, id: ThreadId, number: u64) -> Option<Waiting> {
+        let thread = self.live_thread(id)?;
+        let is_blocked = thread.state == State::Blocked(Why::Channel);
+        thread.waiting.filter(|waiting| is_blocked && waiting.wait.number == number)
+    }
+}
