@@ -28,6 +28,7 @@ extern crate alloc;
 mod beside;
 mod client;
 mod collector;
+mod deaths;
 mod histogram;
 mod letter;
 mod note;
@@ -52,10 +53,13 @@ const NAME: &str = "ipcstorm";
 
 fn main(args: Args) -> Result<(), String> {
     let sizes = Sizes::of(args)?;
-    match args.value("role") {
-        None => parent::run(&sizes),
-        Some("client") => client::run(&sizes, args),
-        Some("server") => server::run(&sizes, args),
-        Some(role) => Err(format!("role={role}: there is none")),
+    match (args.value("role"), sizes.deaths) {
+        (None, 0) => parent::run(&sizes),
+        (None, _) => deaths::parent(&sizes),
+        (Some("client"), 0) => client::run(&sizes, args),
+        (Some("client"), _) => deaths::client(&sizes, args),
+        (Some("server"), 0) => server::run(&sizes, args),
+        (Some("server"), _) => deaths::server(&sizes, args),
+        (Some(role), _) => Err(format!("role={role}: there is none")),
     }
 }

@@ -8,7 +8,8 @@ use alloc::vec::Vec;
 pub(crate) const HELLO: u64 = 0x6865_6c6c_6f20_0001;
 /// To a server: the thread that receives it answers with its [`Bill`] and ends.
 pub(crate) const STOP: u64 = 0x6865_6c6c_6f20_0002;
-/// To the first process: a server says its number, its pid and its chid.
+/// To the first process: a server says its number, its pid, its chid, and a number that
+/// is greater each time that one of its number does.
 pub(crate) const HERE: u64 = 0x6865_6c6c_6f20_0003;
 /// To the first process: where the server of that number is. Answered when it is known.
 pub(crate) const WHERE: u64 = 0x6865_6c6c_6f20_0004;
@@ -51,22 +52,24 @@ pub(crate) struct Bill {
     pub(crate) failed: u64,
     /// Of what came.
     pub(crate) digest: u64,
-    /// Messages for which a server had just the client's priority.
+    /// Looks of a server at its priority, where that is the client's, and those at
+    /// which it was just that and nobody more urgent waited.
+    pub(crate) looks: u64,
     pub(crate) exact: u64,
 }
 
 impl Bill {
     /// Words of it.
-    pub(crate) const WORDS: usize = 6;
+    pub(crate) const WORDS: usize = 7;
 
     pub(crate) const fn to_words(self) -> [u64; Self::WORDS] {
-        let Self { messages, verified, errors, failed, digest, exact } = self;
-        [messages, verified, errors, failed, digest, exact]
+        let Self { messages, verified, errors, failed, digest, looks, exact } = self;
+        [messages, verified, errors, failed, digest, looks, exact]
     }
 
     pub(crate) const fn of(words: [u64; Self::WORDS]) -> Self {
-        let [messages, verified, errors, failed, digest, exact] = words;
-        Self { messages, verified, errors, failed, digest, exact }
+        let [messages, verified, errors, failed, digest, looks, exact] = words;
+        Self { messages, verified, errors, failed, digest, looks, exact }
     }
 
     /// From the words of bytes, if there are enough.
@@ -83,6 +86,7 @@ impl Bill {
         self.verified += other.verified;
         self.errors += other.errors;
         self.digest = self.digest.wrapping_add(other.digest);
+        self.looks += other.looks;
         self.exact += other.exact;
         if self.failed == 0 {
             self.failed = other.failed;

@@ -14,6 +14,7 @@ use skimmer_rt::{Errno, Result as Called, env, process, thread};
 
 use crate::beside;
 use crate::collector::{Collected, Collector};
+use crate::histogram::Histogram;
 use crate::note::{self, Bill, ENDED, STOP, WHERE};
 use crate::sizes::{Address, Sizes};
 
@@ -32,7 +33,7 @@ pub(crate) fn run(sizes: &Sizes) -> Result<(), String> {
     let warden = thread::spawn(move || warden(sizes, home)).map_err(said)?;
     let beside = (sizes.chanstorm > 0).then(|| thread::spawn(move || beside::run(sizes, home)));
     let beside = beside.transpose().map_err(said)?;
-    let collected = Collector::new(&sizes, home.chid).collect();
+    let collected = Collector::new(&sizes, home.chid, sizes.servers as usize).collect();
     let served = warden.join().map_err(said)?;
     let beside = beside.map(|thread| thread.join()).transpose().map_err(said)?;
     channel.destroy().map_err(said)?;
@@ -46,7 +47,7 @@ fn settle(
     served: &Served,
     beside: Option<Bill>,
 ) -> Result<(), String> {
-    let Collected { mut bill, sent, times, runs, least } = collected;
+    let Collected { mut bill, counts: sent, times, runs, least } = collected;
     let clients = bill;
     bill.add(&served.bill);
     if let Some(beside) = beside {
@@ -60,23 +61,30 @@ fn settle(
     let why = format_args!("{} and {}", clients.verified, served.bill.verified);
     let is_right = (clients.verified, served.bill.verified) == (due, due);
     bill.check(Check::CountsAgree, is_right, why);
+    tell_times(&times, runs, least)?;
+    let Bill { looks, exact, .. } = served.bill;
+    figure("ipcstorm/exact", looks, exact, None).map_err(|errno| errno.to_string())?;
+    let Bill { errors, failed, digest, .. } = bill;
+    let told = report(&Report { verified: 0, errors, digest, failed });
+    told.map_err(|errno| format!("the report: {errno}"))?;
+    if errors > 0 {
+        return Err(format!("{errors} errors, {} messages verified", clients.verified));
+    }
+    Ok(())
+}
+
+/// Tells how long round trips took, and how often `chanstorm` ran.
+pub(crate) fn tell_times(times: &Histogram, runs: u64, least: u64) -> Result<(), String> {
     let count = times.count();
     let told = [
         ("ipcstorm/least", count, times.least()),
         ("ipcstorm/median", count, times.quantile(50)),
         ("ipcstorm/percent99", count, times.quantile(99)),
         ("ipcstorm/most", count, times.most()),
-        ("ipcstorm/exact", served.bill.messages * 2, served.bill.exact),
         ("ipcstorm/chanstorm", runs, least),
     ];
     for (name, operations, value) in told {
         figure(name, operations, value, None).map_err(|errno| format!("{name}: {errno}"))?;
-    }
-    let Bill { errors, failed, digest, .. } = bill;
-    let told = report(&Report { verified: 0, errors, digest, failed });
-    told.map_err(|errno| format!("the report: {errno}"))?;
-    if errors > 0 {
-        return Err(format!("{errors} errors, {} messages verified", clients.verified));
     }
     Ok(())
 }

@@ -71,7 +71,7 @@ pub(crate) fn run(sizes: &Sizes, args: Args) -> Result<(), String> {
         builder.spawn(move || Serving::new(&server, place).serve())
     };
     let threads: Vec<_> = (0..sizes.threads).map(start).collect::<Called<_>>().map_err(said)?;
-    let here = [HERE, number, process::id().map_err(said)?.number(), server.chid];
+    let here = [HERE, number, process::id().map_err(said)?.number(), server.chid, 1];
     let told = Connection::attach(home.pid, home.chid).and_then(|home| {
         home.send(&note::bytes(&here), &mut [])?;
         home.detach()
@@ -160,7 +160,6 @@ impl<'a> Serving<'a> {
     /// One message: checks it, and makes the answer.
     fn one(&mut self, received: &Received, header: Option<[u64; letter::HEADER]>) -> Given {
         let priority = thread::priority();
-        let id = received.id.number();
         let server = self.server;
         let by_header = header.filter(|header| header[0] == letter::MESSAGE);
         let client = match by_header {
@@ -183,7 +182,6 @@ impl<'a> Serving<'a> {
         self.inbox.calm(received.copied);
         self.bill.messages += 1;
         self.bill.verified += u64::from(errors == self.bill.errors);
-        let _ = id;
         given
     }
 
@@ -233,7 +231,8 @@ impl<'a> Serving<'a> {
             Ok(priority) => due <= priority && priority <= HIGHEST,
             Err(_) => false,
         };
-        self.bill.exact += u64::from(priority == Ok(due));
+        self.bill.looks += u64::from(!self.server.is_fixed);
+        self.bill.exact += u64::from(!self.server.is_fixed && priority == Ok(due));
         let why = format_args!("{priority:?} for a client of {due}");
         self.bill.check(Check::Inherits, is_right, why);
     }
