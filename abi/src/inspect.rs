@@ -87,6 +87,10 @@ pub struct HartInspect {
     pub stray_interrupts: AtomicU64,
     /// 1 once this hart has stopped listening to the interrupt controller.
     pub deaf: AtomicU64,
+    /// Messages of programs that a server was given by this hart.
+    pub handed: AtomicU64,
+    /// Messages of programs that threads of this hart answered.
+    pub answered: AtomicU64,
 }
 
 /// One hart's worst off-times, by its counter of instructions (`instret`).
@@ -123,7 +127,7 @@ pub struct Longest {
     pub to: AtomicU64,
 }
 
-const _: () = assert!(size_of::<HartInspect>() == 256);
+const _: () = assert!(size_of::<HartInspect>() == 320);
 const _: () = assert!(size_of::<InspectRoot>() == 24);
 
 /// Bumps a counter that only the calling hart writes: a load and a store, no

@@ -7,7 +7,9 @@
 //! the same section: somebody is woken, the caller is blocked. What needs a ring that
 //! is full, or more copying than one section is for, ends the section.
 
-use skimmer_abi::{call::MsgInfo, errno::Errno, trace::Event};
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use skimmer_abi::{call::MsgInfo, errno::Errno, inspect::bump, trace::Event};
 use skimmer_arch::{
     cpu::{Riscv, enter},
     irq::masked,
@@ -35,7 +37,7 @@ use skimmer_core::{
 use skimmer_sync::irq::IrqOff;
 
 use super::{Process, channels::waiters, rooms};
-use crate::lwkt;
+use crate::{lwkt, smp};
 
 /// What one masked section has come to.
 enum Step<R> {
@@ -175,7 +177,7 @@ impl Sender {
         if server.channels.owner() != pid || !self.process.connections.is_current(irq, self.id) {
             return Err(Obstacle::Failed(Errno::EBADF));
         }
-        let is_ending = server.is_ending.load(core::sync::atomic::Ordering::Relaxed);
+        let is_ending = server.is_ending.load(Ordering::Relaxed);
         if is_ending && channel.is_empty(Which::Receive) {
             return Err(Obstacle::Failed(Errno::ENXIO));
         }
@@ -191,6 +193,7 @@ impl Sender {
     ) -> Section<i64> {
         let (wait, queue) = match sent {
             Ok(Sent::Received(wait, server)) => {
+                bump(&hart.inspect().handed);
                 certain(hart.wake(irq, &server));
                 (wait, Which::Reply)
             }
@@ -402,6 +405,7 @@ impl Receiver {
     ) -> Section<Receipt> {
         match got {
             Ok(Got::Message(receipt, Message { priority, timed })) => {
+                bump(&hart.inspect().handed);
                 hart.serve(irq, Some(self.channel));
                 match priority {
                     Some(priority) => hart.inherit(irq, priority),
@@ -585,6 +589,7 @@ fn answer(process: &'static Process, id: u64, answer: Answer) -> Result<(), Errn
             });
             let step = match answered.unwrap_or(Err(Obstacle::Failed(Errno::ESRCH))) {
                 Ok((client, failed)) => {
+                    bump(&hart.inspect().answered);
                     certain(hart.wake(irq, &client));
                     hart.note(irq, Event::MsgReply, channel.index(), id.to_register());
                     Step::Done(failed.map_or(Ok(()), Err))
@@ -629,6 +634,7 @@ fn answer_at_last(copying: &Copying, status: i64) -> Result<(), Errno> {
             });
             let step = match answered.unwrap_or(Err(Obstacle::Failed(Errno::ESRCH))) {
                 Ok(client) => {
+                    bump(&hart.inspect().answered);
                     certain(hart.wake(irq, &client));
                     note(hart, irq, Event::MsgReply, client.wait);
                     Step::Done(Ok(()))
@@ -669,6 +675,15 @@ pub(super) fn info(process: &'static Process, id: u64, to: UserAddr) -> Result<u
         })
     })?;
     user_copy::write_words(to, info.to_words()).map(|()| 0)
+}
+
+/// Messages of programs since boot: that servers were given, and that were answered.
+pub(crate) fn totals() -> (u64, u64) {
+    let counts = smp::inspect().iter();
+    counts.fold((0, 0), |(handed, answered), hart| {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        (handed + read(&hart.handed), answered + read(&hart.answered))
+    })
 }
 
 /// Tells every thread of a process that a connection is gone.

@@ -52,7 +52,7 @@ use crate::{lwkt, mutex::Mutex};
 pub(crate) use calls::reported;
 pub(crate) use channels::enrol;
 pub(crate) use list::{are_rooms_bare, channel_totals, count, kept, kept_in_rooms, wait};
-pub(crate) use messages::settle;
+pub(crate) use messages::{settle, totals as message_totals};
 pub(crate) use report::faults_left_out;
 pub(crate) use spawn::{Birth, set_package, spawn};
 pub(crate) use tally::read as counts;

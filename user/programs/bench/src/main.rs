@@ -11,6 +11,8 @@
 
 extern crate alloc;
 
+mod messages;
+
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -34,6 +36,7 @@ fn main(args: Args) -> Result<()> {
             measure::fault_now();
             Err(Errno::EFAULT)
         }
+        Some("serve") => messages::serve(args),
         Some("harts") => all_harts(),
         _ => one_hart(),
     }
@@ -50,8 +53,9 @@ fn one_hart() -> Result<()> {
         tell("switch-same-space", 500, 2, 4, switches),
         tell("switch-other-space", 500, 2, 3, switches_of_space),
     ];
-    let verified = told.len() as u64;
+    let mut verified = told.len() as u64;
     told.into_iter().collect::<Result<()>>()?;
+    verified += messages::one_hart()?;
     report(&Report { verified, ..Report::default() })
 }
 

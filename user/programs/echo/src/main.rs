@@ -54,8 +54,8 @@ fn server(rounds: u64) -> Result<(), Errno> {
 
     // Without its channel the loop ends.
     name.destroy()?;
-    assert_eq!(serving.join()?, Errno::ESRCH, "what ended the server");
     assert_eq!(status, ExitStatus::Exited(0), "how the client ended");
+    assert_eq!(serving.join()?, Errno::ESRCH, "what ended the server");
     println!("echo: {rounds} messages came back");
     Ok(())
 }
@@ -71,7 +71,7 @@ fn client(pid: u64, chid: u64, rounds: u64) -> Result<(), String> {
         let status = server.send(&message[..length], &mut answer);
         let untouched = answer[length..].iter().all(|&byte| byte == !0);
         if status != Ok(length as i64) || answer[..length] != message[..length] || !untouched {
-            return Err(format!("message {round} came back as {status:?}, {answer:x?}"));
+            return Err(format!("message {round}, of {length} bytes, came back wrong: {status:?}"));
         }
     }
     Ok(())

@@ -92,8 +92,8 @@ fn server(keys: u64) -> Result<(), Errno> {
 
     // Without its channel the loop ends.
     name.destroy()?;
-    assert_eq!(serving.join()?, (Errno::ESRCH, 0), "what ended the server, and what was left");
     assert_eq!(ends, [ExitStatus::Exited(0); 2], "how the clients ended");
+    assert_eq!(serving.join()?, (Errno::ESRCH, 0), "what ended the server, and what was left");
     println!("kv: two clients had {keys} keys each");
     Ok(())
 }
