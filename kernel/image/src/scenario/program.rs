@@ -133,14 +133,15 @@ fn judge(name: &str, exit: Exit, before: &Before) -> Report {
         digest: reported.digest,
         channels_created: created,
         channels_destroyed: destroyed,
-        messages: messages(),
+        messages: Some(messages()),
     };
     Report { verified: reported.verified, errors, programs: Some(programs), ..Report::default() }
 }
 
 /// Messages between programs since boot.
-const fn messages() -> Option<Exchanged> {
-    None
+fn messages() -> Exchanged {
+    let (sent, answered) = process::message_totals();
+    Exchanged { sent, answered }
 }
 
 /// `A,B` as texts that each end with a NUL.

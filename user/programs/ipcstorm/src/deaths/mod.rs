@@ -22,7 +22,6 @@ use crate::note::Bill;
 use crate::sizes::Sizes;
 
 pub(crate) use client::run as client;
-pub(crate) use kinds::Kind;
 pub(crate) use parent::run as parent;
 pub(crate) use server::run as server;
 
