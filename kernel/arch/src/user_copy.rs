@@ -86,6 +86,9 @@ pub fn write_words<const N: usize>(to: UserAddr, words: [u64; N]) -> Result<(), 
 /// Whose memory was bad; a part may have been copied.
 pub fn give(irq: &IrqOff, from: UserBytes, other: &UserSpace, to: UserBytes) -> Result<(), Fault> {
     let bytes = judge_both(from, to)?;
+    if bytes == 0 {
+        return Ok(());
+    }
     if bytes <= SHORT {
         let mut buffer = [0; SHORT];
         let buffer = &mut buffer[..bytes];
@@ -106,6 +109,9 @@ pub fn give(irq: &IrqOff, from: UserBytes, other: &UserSpace, to: UserBytes) -> 
 /// As [`give`].
 pub fn fetch(irq: &IrqOff, other: &UserSpace, from: UserBytes, to: UserBytes) -> Result<(), Fault> {
     let bytes = judge_both(to, from)?;
+    if bytes == 0 {
+        return Ok(());
+    }
     if bytes <= SHORT {
         let mut buffer = [0; SHORT];
         let buffer = &mut buffer[..bytes];

@@ -64,6 +64,7 @@ const READS: u64 = 500;
 /// turns every 781,250 instructions at the latest and get into each other's way.
 const CASES: &[Case] = &[
     Case { name: "1-hart", what: What::Program("one"), harts: 1, schedule: Schedule::Rr(0) },
+    Case { name: "2-harts", what: What::Program("two"), harts: 2, schedule: Schedule::Rr(7) },
     Case { name: "8-harts", what: What::Program("harts"), harts: 8, schedule: Schedule::Rr(7) },
     // An instruction is a nanosecond of the alarm clock.
     Case { name: "idle", what: What::Interrupts("load=idle"), harts: 1, schedule: Schedule::Rr(0) },

@@ -90,7 +90,7 @@ fn begin(way: &Way) -> Result<(Child, Connection)> {
     let meeting = Channel::create(ChannelFlags::NONE)?;
     let server = Program::new(NAME)
         .arg("serve")
-        .arg(&process::id().to_string())
+        .arg(&process::id()?.number().to_string())
         .arg(&meeting.id().number().to_string())
         .arg(&way.sent.to_string())
         .arg(&way.answered.to_string())
@@ -100,7 +100,7 @@ fn begin(way: &Way) -> Result<(Child, Connection)> {
     let mut name = [0; 8];
     let said = meeting.receive(&mut name)?;
     said.reply(0, &[])?;
-    let connection = Connection::attach(server.id(), u64::from_le_bytes(name))?;
+    let connection = Connection::attach(server.id().number(), u64::from_le_bytes(name))?;
     Ok((server, connection))
 }
 
