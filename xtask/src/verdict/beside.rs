@@ -77,7 +77,10 @@ pub(super) fn check_messages(
         let one = work.messages(0)?;
         Some(all.saturating_add(one.saturating_mul(runs.saturating_sub(1))))
     });
-    let (Some(due), Some(Exchanged { sent, answered })) = (due, told) else { return };
+    let Some(due) = due else { return };
+    let Some(Exchanged { sent, answered }) = told else {
+        return check(false, "messages of programs are not told".to_owned());
+    };
     check(sent == due, format!("the kernel counts {sent} messages, {due} were due"));
     check(sent == answered, format!("{sent} messages were sent, {answered} answered"));
 }

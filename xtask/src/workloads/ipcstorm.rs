@@ -197,3 +197,46 @@ fn sum(header: [u64; HEADER as usize], start: u64, got: u64) -> u64 {
     let kept = (1_u64 << (8 * (got % 8))) - 1;
     whole.wrapping_add(word(got / 8) & kept)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Work;
+    use super::*;
+
+    fn storm(words: &[&str], is_beside: bool) -> Ipcstorm {
+        let words: Vec<String> = words.iter().map(ToString::to_string).collect();
+        match Work::of("ipcstorm", &words, None, 1, is_beside) {
+            Some(Work::Ipcstorm(storm)) => storm,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_usual_work_is_that_of_the_issue() {
+        let usual = storm(&[], false);
+        assert_eq!((usual.verified(), usual.channels()), (16_000, Some(2)));
+        assert_eq!(usual.beside(), None);
+        assert_eq!(storm(&[], true).beside().map(|it| it.rounds), Some(BESIDE_ROUNDS));
+        assert_eq!(storm(&["chanstorm=0"], true).beside(), None);
+        let deadly = storm(&["deaths=4", "clients=3"], false);
+        assert_eq!((deadly.verified(), deadly.digest()), (12, 0));
+        assert_eq!((deadly.channels(), deadly.messages(0)), (None, None));
+    }
+
+    /// As a guest told them.
+    #[test]
+    fn contents_are_the_guests() {
+        let digest = |words: &[&str]| storm(words, false).digest();
+        assert_eq!(digest(&["clients=2", "rounds=20"]), 0xfe62_20c1_9cce_60e6);
+        assert_eq!(digest(&["servers=3", "threads=4"]), 0x67a4_3ca8_0564_068a);
+    }
+
+    #[test]
+    fn every_message_is_known() {
+        // Of each client 1 + 1000 + 20 + 1, of the server 1 + 1 + 1; and the end.
+        assert_eq!(storm(&[], false).messages(0), Some(16 * 1_022 + 3 + 1));
+        let several = storm(&["servers=3", "threads=4", "rounds=50"], true);
+        // Those clients tell every second message.
+        assert_eq!(several.messages(7), Some(16 * (3 + 50 + 25 + 1) + 3 * 6 + 1 + 8));
+    }
+}

@@ -236,7 +236,7 @@ impl Client {
     fn leave(&mut self, connection: ConnectionId, kind: Kind) {
         if self.random.below(2) == 0 {
             let again = message::send(connection.number(), &[], &mut []);
-            if !rules::may_still_be_dead(again) {
+            if !rules::may_still_be_dead(kind, again) {
                 wrong(Check::ResultAllowed, format_args!("after {kind:?}: {again:?}"));
             }
         }

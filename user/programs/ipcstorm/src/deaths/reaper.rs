@@ -16,7 +16,7 @@ use super::wrong;
 const PAUSE: u64 = 30_000_000;
 
 /// Of so many deaths one is a client's.
-const CLIENTS: u64 = 4;
+const CLIENTS: u64 = 12;
 
 /// A process that is alive, or was a moment ago.
 #[derive(Clone, Copy, Debug)]

@@ -38,9 +38,14 @@ pub(super) const fn is_alive(kind: Kind) -> bool {
 }
 
 /// Whether a call may end so on a connection that led nowhere before. While a server
-/// ends, its channels may still be there.
-pub(super) fn may_still_be_dead(came: Called<i64>) -> bool {
-    matches!(came, Err(Errno::EBADF | Errno::ENXIO))
+/// ends, its channels may still be there; and if it was told so before, one of its
+/// threads may even have received this.
+pub(super) fn may_still_be_dead(before: Kind, came: Called<i64>) -> bool {
+    match came {
+        Err(Errno::EBADF | Errno::ENXIO) => true,
+        Err(Errno::ESRCH) => before == Kind::Ending,
+        _ => false,
+    }
 }
 
 /// Whether attaching may end so, to a server that may be dead.
