@@ -36,6 +36,7 @@ pub enum Chore<M: Machine> {
 
 /// What a service thread does next.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "handed over once, to be taken apart")]
 pub enum Duty<M: Machine> {
     /// Something that handlers left over.
     Chore(Chore<M>),

@@ -34,6 +34,16 @@ pub struct Timeout {
     pub until: Until,
 }
 
+/// Which of two reasons to end a wait says more: a timeout may not count where the
+/// thread stands, and a thread that is to end is to end whatever else.
+const fn lasts(error: Errno) -> u8 {
+    match error {
+        Errno::EINTR => 2,
+        Errno::ETIMEDOUT => 0,
+        _ => 1,
+    }
+}
+
 /// The end of a timeout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Until {
@@ -102,8 +112,9 @@ impl Timeout {
         let state = match queue {
             Which::Send => states::SEND,
             Which::Receive => states::RECEIVE,
-            // A server that is being sent to has no part in this: it has its message.
-            Which::Reply | Which::Copying => states::REPLY,
+            Which::Reply => states::REPLY,
+            // A thread is in a state also while it is being copied from.
+            Which::Copying => 0,
         };
         self.states & state != 0
     }
@@ -303,8 +314,7 @@ impl<M: Machine> Hart<M> {
         let Some(waiting) = self.live_thread(id).and_then(|thread| thread.waiting.as_mut()) else {
             return;
         };
-        // Of several reasons the one that lasts: a thread that is to end, then.
-        if waiting.ending != Some(Errno::EINTR) {
+        if waiting.ending.is_none_or(|so_far| lasts(so_far) < lasts(error)) {
             waiting.ending = Some(error);
         }
         self.unsettle(irq, id);

@@ -393,6 +393,10 @@ pub const CASES: &[Case] = &[
         ..PROGRAM
     },
     Case { name: "program-hello-64-harts", harts: 64, ..HELLO },
+    Case { name: "echo-1-hart", harts: 1, program: Some(("echo", &[])), ..PROGRAM },
+    Case { name: "echo-8-harts", harts: 8, program: Some(("echo", &[])), ..PROGRAM },
+    Case { name: "kv-1-hart", harts: 1, program: Some(("kv", &[])), ..PROGRAM },
+    Case { name: "kv-4-harts", harts: 4, program: Some(("kv", &[])), ..PROGRAM },
     Case { name: "program-by-init", program: Some(("init", &["hello", "there"])), ..PROGRAM },
     // Its child ends with a failure, and so must it.
     Case {

@@ -113,7 +113,8 @@ impl<S: Sync> Entry<S> {
     }
 
     // What is read of an entry that changes meanwhile is thrown away after a second
-    // look at its word: so each load keeps those behind it behind.
+    // look at its word. Who has read something of the next connection sees by then that
+    // this one is gone: each load acquires what each store released.
     #[inline]
     fn read(&self) -> Option<Target<S>> {
         let server = self.server.get()?;
@@ -125,9 +126,9 @@ impl<S: Sync> Entry<S> {
 
     fn write(&self, target: &Target<S>, generation: u64) {
         self.server.set(target.server);
-        self.pid.store(target.pid, Ordering::Relaxed);
-        self.channel.store(target.channel.to_register(), Ordering::Relaxed);
-        self.scoid.store(target.scoid, Ordering::Relaxed);
+        self.pid.store(target.pid, Ordering::Release);
+        self.channel.store(target.channel.to_register(), Ordering::Release);
+        self.scoid.store(target.scoid, Ordering::Release);
         self.word.store(word(generation, true), Ordering::Release);
     }
 }
@@ -169,7 +170,7 @@ impl<S: Sync> Connections<S> {
     #[must_use]
     pub fn is_current(&self, irq: &IrqOff, id: ConnectionId) -> bool {
         self.entry(irq, id.index())
-            .is_some_and(|entry| entry.word.load(Ordering::Acquire) == word(id.generation(), true))
+            .is_some_and(|entry| entry.word.load(Ordering::Relaxed) == word(id.generation(), true))
     }
 
     /// Whether there is no memory yet for an entry of that index.
@@ -368,7 +369,7 @@ impl Directory {
         let target = sections.masked(|irq| {
             let target = connections.find(irq, id)?;
             let entry = connections.entry(irq, id.index())?;
-            entry.word.store(word(id.generation(), false), Ordering::Release);
+            entry.word.store(word(id.generation(), false), Ordering::Relaxed);
             Some(target)
         })?;
         self.live -= 1;

@@ -107,12 +107,40 @@ impl PriorityQueue {
         *links.link(node) = Link { level, before, behind, ..Link::new() };
     }
 
-    /// Puts a node in, before its equals. It stands in no queue.
-    pub fn push_first(&mut self, links: &mut impl Links, node: Node, level: Priority) {
-        let (higher, at) = self.neighbours(links, level);
-        if at == NONE || links.link(at).level != level {
-            return self.lead(links, node, level, higher, at);
+    /// Puts a node back that was taken out: before those of its equals that came after
+    /// it, as `is_older` says of each. That takes a step for each that came before.
+    pub fn put_back<L: Links>(
+        &mut self,
+        links: &mut L,
+        node: Node,
+        level: Priority,
+        mut is_older: impl FnMut(&mut L, Node) -> bool,
+    ) {
+        let (higher, first) = self.neighbours(links, level);
+        if first == NONE || links.link(first).level != level {
+            return self.lead(links, node, level, higher, first);
         }
+        if !is_older(links, first) {
+            return self.push_first(links, node, level, higher, first);
+        }
+        let mut at = links.link(first).behind;
+        while at != first && is_older(links, at) {
+            at = links.link(at).behind;
+        }
+        let before = core::mem::replace(&mut links.link(at).before, node);
+        links.link(before).behind = node;
+        *links.link(node) = Link { level, before, behind: at, ..Link::new() };
+    }
+
+    /// Puts a node in before its equals, of whom `at` is the first.
+    fn push_first(
+        &mut self,
+        links: &mut impl Links,
+        node: Node,
+        level: Priority,
+        higher: Node,
+        at: Node,
+    ) {
         let lead = links.link(at);
         let (last, lower) = (lead.before, lead.lower);
         (lead.leads, lead.before, lead.higher, lead.lower) = (false, node, NONE, NONE);

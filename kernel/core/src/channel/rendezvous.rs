@@ -174,6 +174,7 @@ impl Channel<'_> {
         let Some(client) = self.head(Which::Send) else {
             let waiting = Guest { priority: base, ..*server };
             let wait = self.put(Which::Receive, &waiting).map_err(Obstacle::Failed)?;
+            self.serves(server.thread, base);
             return Ok(Got::Waiting(wait));
         };
         by.can_wake(client.guest.thread).map_err(Obstacle::Full)?;
@@ -281,8 +282,16 @@ impl Channel<'_> {
         Got::Message(receipt, Message { priority, timed })
     }
 
-    /// The server takes on the client's priority, up or down.
+    /// The server takes on the client's priority, up or down, or that of a client who
+    /// has come while a long message was copied and is more urgent.
     fn inherit(&mut self, server: ThreadId, priority: Priority) -> Option<Priority> {
+        let queued = self.first(Which::Send).map_or(priority, |(_, queued)| queued);
+        self.serves(server, priority.max(queued))
+    }
+
+    /// That thread serves the channel, and is that urgent; none if that is its own
+    /// affair here.
+    fn serves(&mut self, server: ThreadId, priority: Priority) -> Option<Priority> {
         if self.slot.flags.has(ChannelFlags::FIXED_PRIORITY) {
             return None;
         }
@@ -475,7 +484,9 @@ impl Transfer {
         Ok(server.map(|server| {
             // Where it stands now.
             let server = channel.find(channel.wait(&server)).copied().unwrap_or(server);
-            channel.wake(&server, Outcome::Again)
+            // For whom it is to look: it may be more urgent than the server is.
+            let priority = channel.inherit(server.guest.thread, Priority::IDLE);
+            Wake { priority, ..channel.wake(&server, Outcome::Again) }
         }))
     }
 }

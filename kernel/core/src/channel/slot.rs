@@ -58,8 +58,10 @@ pub(crate) struct Slot {
     pub(crate) state: State,
     pub(crate) flags: ChannelFlags,
     pub(crate) queues: Queues,
-    /// Who received last, and has had its priority raised so far since.
+    /// Who received last, or waits to, and how urgent it was made since.
     pub(crate) server: Option<(ThreadId, Priority)>,
+    /// How many have come, or moved.
+    pub(crate) arrivals: u64,
 }
 
 impl Slot {
@@ -71,6 +73,7 @@ impl Slot {
             flags: ChannelFlags::default(),
             queues: Queues::default(),
             server: None,
+            arrivals: 0,
         }
     }
 
@@ -151,6 +154,8 @@ impl Channel<'_> {
         let node = guest.thread.place();
         let waiter = self.owned.claim(node, self.id).ok_or(Errno::EBUSY)?;
         (waiter.guest, waiter.queue, waiter.received) = (*guest, which, 0);
+        self.slot.arrivals += 1;
+        waiter.arrival = self.slot.arrivals;
         waiter.number += 1;
         if MessageId::is_nameless(waiter.number) {
             waiter.number += 1;
@@ -187,11 +192,14 @@ impl Channel<'_> {
         true
     }
 
-    /// Moves a wait back to where it stood as the first of its equals. Whether it is
-    /// still going on.
+    /// Moves a wait back to where it stood among its equals. Whether it is still going
+    /// on.
     pub(crate) fn shift_back(&mut self, wait: Wait, to: Which) -> bool {
         let Some(level) = self.leave(wait, to) else { return false };
-        self.slot.queues.of(to).push_first(&mut self.owned, wait.thread.place(), level);
+        let node = wait.thread.place();
+        let arrival = self.owned.waiter(node).arrival;
+        let is_older = |owned: &mut Owned<'_>, other| owned.waiter(other).arrival < arrival;
+        self.slot.queues.of(to).put_back(&mut self.owned, node, level, is_older);
         true
     }
 
@@ -201,6 +209,9 @@ impl Channel<'_> {
         let node = wait.thread.place();
         self.slot.queues.of(from).remove(&mut self.owned, node);
         let waiter = self.owned.waiter(node);
+        if to == Which::Copying {
+            waiter.stood = from;
+        }
         waiter.queue = to;
         Some(waiter.level())
     }
@@ -208,9 +219,14 @@ impl Channel<'_> {
     /// Gives a wait another priority, and with it another place in its queue:
     /// behind its new equals. Whether it is still going on.
     pub fn set_priority(&mut self, wait: Wait, priority: Priority) -> bool {
+        self.slot.arrivals += 1;
+        let arrival = self.slot.arrivals;
         let Some(waiter) = self.find(wait) else {
             return false;
         };
+        if waiter.guest.priority != priority {
+            waiter.arrival = arrival;
+        }
         waiter.guest.priority = priority;
         let (queue, level) = (waiter.queue, waiter.level());
         self.slot.queues.of(queue).change(&mut self.owned, wait.thread.place(), level);
@@ -249,9 +265,10 @@ impl Channel<'_> {
         self.client(message).map(|client| (client.guest, client.received))
     }
 
-    /// Where a wait stands, if it goes on.
+    /// Where a wait stands, if it goes on; or where it stood before a long copy began.
     pub fn queue_of(&mut self, wait: Wait) -> Option<Which> {
-        self.find(wait).map(|waiter| waiter.queue)
+        let waiter = self.find(wait)?;
+        Some(if waiter.queue == Which::Copying { waiter.stood } else { waiter.queue })
     }
 
     /// Takes a waiter out for good, and says what it will find.

@@ -120,13 +120,18 @@ pub(crate) struct Waiter {
     pub(crate) queue: Which,
     /// Bytes of its message that the server has.
     pub(crate) received: usize,
+    /// When it came, among all who came to the channel.
+    pub(crate) arrival: u64,
+    /// Where it stood before a long copy began.
+    pub(crate) stood: Which,
 }
 
 impl Waiter {
     const fn new() -> Self {
         let thread = ThreadId::new(HartIndex::new(0), SlotId::new(0, 0));
         let guest = Guest::bare(thread, Priority::IDLE);
-        Self { link: Link::new(), guest, number: 0, queue: Which::Send, received: 0 }
+        let (queue, stood) = (Which::Send, Which::Send);
+        Self { link: Link::new(), guest, number: 0, queue, received: 0, arrival: 0, stood }
     }
 
     pub(crate) const fn level(&self) -> Priority {

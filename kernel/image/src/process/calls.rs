@@ -108,19 +108,15 @@ fn perform(name: Name, call: &mut Call<'_>) -> Result<u64, Errno> {
         Name::PrioritySet => threads::set_priority(process, argument(0), argument(1)),
         Name::ChannelCreate => channels::create(process, argument(0)),
         Name::ChannelDestroy => channels::destroy(process, argument(0)),
-        Name::ConnectAttach => {
-            let node = argument(0);
-            let flags = argument(4);
-            connections::attach(process, node, argument(1), argument(2), argument(3), flags)
-        }
+        Name::ConnectAttach => connections::attach(process, arguments),
         Name::ConnectDetach => connections::detach(process, argument(0)),
-        Name::MsgSend => messages::send(process, me, timeout, call),
-        Name::MsgReceive => messages::receive(process, me, timeout, call),
-        Name::MsgReply => messages::reply(process, call),
-        Name::MsgReplyReceive => messages::reply_receive(process, me, timeout, call),
-        Name::MsgError => messages::error(process, argument(0), argument(1)),
-        Name::MsgInfo => messages::info(process, argument(0), address(1)),
-        Name::TimerTimeout => timer_timeout(argument(0), argument(1), argument(2), argument(3)),
+        Name::MsgSend
+        | Name::MsgReceive
+        | Name::MsgReply
+        | Name::MsgReplyReceive
+        | Name::MsgError
+        | Name::MsgInfo => messages::perform(name, (process, me), timeout, call),
+        Name::TimerTimeout => timer_timeout(arguments),
         Name::MemoryMap => memory_map(process, argument(0), argument(1)),
         Name::MemoryUnmap => memory_unmap(process, address(0), argument(1)),
     }
@@ -297,7 +293,8 @@ fn thread_join(process: &'static Process, me: Tid, tid: u64, to: u64) -> Result<
     Ok(0)
 }
 
-fn timer_timeout(clock: u64, states: u64, nanos: u64, is_absolute: u64) -> Result<u64, Errno> {
+fn timer_timeout(arguments: [u64; 7]) -> Result<u64, Errno> {
+    let [clock, states, nanos, is_absolute, ..] = arguments;
     if clock != message::MONOTONIC || states & !message::states::ALL != 0 {
         return Err(Errno::EINVAL);
     }

@@ -109,11 +109,7 @@ impl Clients {
 /// As `abi` says.
 pub(super) fn attach(
     process: &'static Process,
-    node: u64,
-    pid: u64,
-    channel: u64,
-    index: u64,
-    flags: u64,
+    [node, pid, channel, index, flags, ..]: [u64; 7],
 ) -> Result<u64, Errno> {
     if node != 0 {
         return Err(Errno::ENOREMOTE);

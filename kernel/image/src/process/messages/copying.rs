@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Long copies: part by part, each in a masked section of its own.
+
+use skimmer_abi::errno::Errno;
+use skimmer_arch::{
+    cpu::{Riscv, enter},
+    stack,
+};
+use skimmer_core::{
+    channel::{
+        Channel,
+        rendezvous::{Progress, Transfer, Wake},
+        table::ChannelTable,
+    },
+    hart::Hart,
+    ids::HartIndex,
+};
+use skimmer_sync::irq::IrqOff;
+
+use super::{Bearer, certain};
+use crate::{lwkt, process::channels::waiters};
+
+/// A long copy, and where its peer waits.
+pub(super) struct Copying {
+    pub(super) table: &'static ChannelTable,
+    pub(super) transfer: Transfer,
+}
+
+impl Copying {
+    /// Does something at the channel, which may be gone.
+    pub(super) fn at_channel<R>(
+        &self,
+        hart: &mut Hart<Riscv>,
+        irq: &IrqOff,
+        work: impl FnOnce(&mut Channel<'_>, &mut Bearer<'_>) -> R,
+    ) -> Option<R> {
+        let channel = self.transfer.peer().channel;
+        let work = |channel: &mut Channel<'_>| work(channel, &mut Bearer { hart, irq });
+        self.table.with(irq, waiters(), channel, work).ok()
+    }
+
+    /// Copies part by part, each in a masked section of its own. More is left only of
+    /// a thread that is to end.
+    pub(super) fn carry(&mut self) -> Progress {
+        loop {
+            let progress = enter(|hart, irq| {
+                let Self { table, transfer } = self;
+                let channel = transfer.peer().channel;
+                let part =
+                    |channel: &mut Channel<'_>| transfer.go_on(channel, &mut Bearer { hart, irq });
+                let part = table.with(irq, waiters(), channel, part);
+                (part.unwrap_or(Progress::Gone), None)
+            });
+            match progress {
+                Progress::More if !stack::am_condemned() => {}
+                progress => return progress,
+            }
+        }
+    }
+
+    /// The peer goes back to where it stood.
+    pub(super) fn give_up(&self) {
+        self.end(|transfer, channel, by| transfer.give_up(channel, by));
+    }
+
+    /// The peer's call fails.
+    pub(super) fn fail(&self, error: Errno) {
+        self.end(|transfer, channel, by| transfer.fail(channel, error, by));
+    }
+
+    pub(super) fn end(
+        &self,
+        how: impl Fn(&Transfer, &mut Channel<'_>, &mut Bearer<'_>) -> Result<Option<Wake>, HartIndex>,
+    ) {
+        loop {
+            let full = enter(|hart, irq| {
+                let ended =
+                    self.at_channel(hart, irq, |channel, by| how(&self.transfer, channel, by));
+                match ended.unwrap_or(Ok(None)) {
+                    Ok(woken) => {
+                        woken.iter().for_each(|woken| certain(hart.wake(irq, woken)));
+                        (None, None)
+                    }
+                    Err(target) => (Some(target), None),
+                }
+            });
+            match full {
+                Some(target) => lwkt::wait_for_space(target),
+                None => return,
+            }
+        }
+    }
+}

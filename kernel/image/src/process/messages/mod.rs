@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Messages between programs: the calls, around the policy of
+//! `core::channel::rendezvous`.
+//!
+//! Each call is a loop of masked sections. In each the policy looks, copies and
+//! decides under the channel's lock; what it says is done outside of the lock and in
+//! the same section: somebody is woken, the caller is blocked. What needs a ring that
+//! is full, or more copying than one section is for, ends the section.
+
+mod answer;
+mod copying;
+mod receive;
+mod send;
+mod settle;
+
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use skimmer_abi::{
+    call::{Call as Name, MsgInfo},
+    errno::Errno,
+    trace::Event,
+};
+use skimmer_arch::{cpu::Riscv, irq::masked, user::Call, user_copy};
+use skimmer_core::{
+    channel::{
+        Guest, MessageId, Outcome, Wait,
+        connection::ConnectionId,
+        rendezvous::{Carrier, Fault, Obstacle, Wake},
+        table::ChannelTable,
+    },
+    hart::Hart,
+    ids::{HartIndex, ThreadId},
+    port::Full,
+    process::Tid,
+    sched::Switch,
+    user::{UserAddr, UserBytes},
+    waiting::Timeout,
+};
+use skimmer_sync::irq::IrqOff;
+
+use self::{copying::Copying, send::send};
+use super::{Process, channels::waiters, rooms};
+use crate::{lwkt, smp};
+
+pub(crate) use self::settle::settle;
+pub(super) use self::settle::tell_detached;
+
+/// A call of messages.
+pub(super) fn perform(
+    name: Name,
+    (process, me): (&'static Process, Tid),
+    timeout: Option<Timeout>,
+    call: &mut Call<'_>,
+) -> Result<u64, Errno> {
+    let [first, second, ..] = call.arguments();
+    match name {
+        Name::MsgSend => send(process, me, timeout, call),
+        Name::MsgReceive => receive::receive(process, me, timeout, call),
+        Name::MsgReply => answer::reply(process, call),
+        Name::MsgReplyReceive => answer::reply_receive(process, me, timeout, call),
+        Name::MsgError => answer::error(process, first, second),
+        Name::MsgInfo => info(process, first, UserAddr::new(second as usize)),
+        _ => Err(Errno::ENOSYS),
+    }
+}
+
+/// What one masked section has come to.
+enum Step<R> {
+    /// The call's result.
+    Done(R),
+    /// The caller was blocked, and is awake.
+    Woken,
+    /// Once more.
+    Again,
+    /// Once more, when that ring has space.
+    Space(HartIndex),
+    /// A long copy comes first.
+    Long(Copying),
+}
+
+type Section<R> = (Step<Result<R, Errno>>, Option<Switch<Riscv>>);
+
+/// How bytes move and threads are told, from the calling thread.
+struct Bearer<'a> {
+    hart: &'a mut Hart<Riscv>,
+    irq: &'a IrqOff,
+}
+
+impl Carrier for Bearer<'_> {
+    fn give(&mut self, from: UserBytes, peer: &Guest, to: UserBytes) -> Result<(), Fault> {
+        user_copy::give(self.irq, from, &rooms::at(peer.owner).loaded, to)
+    }
+
+    fn fetch(&mut self, peer: &Guest, from: UserBytes, to: UserBytes) -> Result<(), Fault> {
+        user_copy::fetch(self.irq, &rooms::at(peer.owner).loaded, from, to)
+    }
+
+    fn can_wake(&mut self, thread: ThreadId) -> Result<(), HartIndex> {
+        self.hart.can_tell(thread)
+    }
+
+    fn is_connected(&mut self, client: &Guest) -> bool {
+        let id = ConnectionId::from_register(client.coid);
+        rooms::at(client.owner).connections.is_current(self.irq, id)
+    }
+}
+
+/// What was promised to have space.
+fn certain(told: Result<(), Full<()>>) {
+    if told.is_err() {
+        unreachable!("the ring had space, and only this hart fills it");
+    }
+}
+
+fn bytes(start: u64, length: u64) -> Result<UserBytes, Errno> {
+    if length > isize::MAX as u64 {
+        return Err(Errno::EOVERFLOW);
+    }
+    Ok(UserBytes::new(start as usize, length as usize))
+}
+
+fn judged(range: UserBytes) -> Result<UserBytes, Errno> {
+    user_copy::judge_range(range).map(|()| range)
+}
+
+/// Wakes a thread whose wait is over, wherever it lives.
+pub(super) fn wake(wake: &Wake) {
+    lwkt::tell(|hart, irq| hart.wake(irq, wake));
+}
+
+/// What became of the caller's wait.
+fn outcome() -> Outcome {
+    match waiters().outcome(lwkt::current()) {
+        Some(outcome) => outcome,
+        None => unreachable!("whoever ends a wait says why"),
+    }
+}
+
+/// What stands in the way of a call.
+fn stopped<R>(
+    hart: &mut Hart<Riscv>,
+    irq: &IrqOff,
+    table: &'static ChannelTable,
+    obstacle: Obstacle,
+) -> Step<Result<R, Errno>> {
+    match obstacle {
+        Obstacle::Full(target) => Step::Space(target),
+        Obstacle::Refused(other) => {
+            certain(hart.wake(irq, &other));
+            Step::Again
+        }
+        Obstacle::Long(transfer) => Step::Long(Copying { table, transfer }),
+        Obstacle::Failed(error) => Step::Done(Err(error)),
+    }
+}
+
+fn note(hart: &Hart<Riscv>, irq: &IrqOff, event: Event, wait: Wait) {
+    hart.note(irq, event, wait.channel.index(), MessageId::of(wait).to_register());
+}
+
+/// MsgInfo.
+fn info(process: &'static Process, id: u64, to: UserAddr) -> Result<u64, Errno> {
+    let id = MessageId::from_register(id).ok_or(Errno::ESRCH)?;
+    let channel = waiters().channel_of(id).ok_or(Errno::ESRCH)?;
+    let info = masked(|irq| {
+        let sent = process.channels.with(irq, waiters(), channel, |channel| channel.sent(id));
+        let (client, received) = sent.ok().flatten().ok_or(Errno::ESRCH)?;
+        let owner = rooms::at(client.owner);
+        let connection = ConnectionId::from_register(client.coid);
+        let target = owner.connections.find(irq, connection).ok_or(Errno::ESRCH)?;
+        Ok(MsgInfo {
+            pid: owner.pid(),
+            tid: client.tid,
+            chid: channel.to_register(),
+            scoid: target.scoid,
+            coid: client.coid,
+            priority: u64::from(client.priority.level()),
+            msglen: received as u64,
+            srcmsglen: client.out.length as u64,
+            dstmsglen: client.into.length as u64,
+            ..MsgInfo::default()
+        })
+    })?;
+    user_copy::write_words(to, info.to_words()).map(|()| 0)
+}
+
+/// Messages of programs since boot: that servers were given, and that were answered.
+pub(crate) fn totals() -> (u64, u64) {
+    let counts = smp::inspect().iter();
+    counts.fold((0, 0), |(handed, answered), hart| {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        (handed + read(&hart.handed), answered + read(&hart.answered))
+    })
+}

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+//! MsgReceive.
+
+use skimmer_abi::{errno::Errno, inspect::bump, trace::Event};
+use skimmer_arch::{
+    cpu::{Riscv, enter},
+    stack,
+    user::Call,
+};
+use skimmer_core::{
+    channel::{
+        Channel, ChannelId, Guest, Outcome, Receipt, Which,
+        rendezvous::{Fault, Got, Message, Obstacle, Progress},
+    },
+    hart::Hart,
+    ids::Priority,
+    process::Tid,
+    user::{UserAddr, UserBytes},
+    waiting::{Timeout, Waiting},
+};
+use skimmer_sync::irq::IrqOff;
+
+use super::{
+    Bearer, Section, Step, bytes, certain, copying::Copying, info, judged, outcome, stopped,
+};
+use crate::{
+    lwkt,
+    process::{Process, channels::waiters},
+};
+
+/// A server's call.
+struct Receiver {
+    process: &'static Process,
+    channel: ChannelId,
+    guest: Guest,
+    timeout: Option<Timeout>,
+}
+
+impl Receiver {
+    fn at_channel(
+        &mut self,
+        work: impl FnOnce(&mut Channel<'_>, &Guest, Priority, &mut Bearer<'_>) -> Result<Got, Obstacle>,
+    ) -> Step<Result<Receipt, Errno>> {
+        enter(|hart, irq| {
+            if stack::am_condemned() {
+                return (Step::Done(Err(Errno::EINTR)), None);
+            }
+            let (priority, base) = hart.own_priorities();
+            self.guest.priority = priority;
+            let got = self.process.channels.with(irq, waiters(), self.channel, |channel| {
+                work(channel, &self.guest, base, &mut Bearer { hart, irq })
+            });
+            self.follow(hart, irq, got.unwrap_or(Err(Obstacle::Failed(Errno::ESRCH))))
+        })
+    }
+
+    fn follow(
+        &self,
+        hart: &mut Hart<Riscv>,
+        irq: &IrqOff,
+        got: Result<Got, Obstacle>,
+    ) -> Section<Receipt> {
+        match got {
+            Ok(Got::Message(receipt, Message { priority, timed })) => {
+                bump(&hart.inspect().handed);
+                hart.serve(irq, Some(self.channel));
+                match priority {
+                    Some(priority) => hart.inherit(irq, priority),
+                    None => hart.restore_priority(irq),
+                }
+                timed.iter().for_each(|wait| certain(hart.tell_received(irq, *wait)));
+                let id = receipt.id.to_register();
+                hart.note(irq, Event::MsgReceive, self.channel.index(), id);
+                (Step::Done(Ok(receipt)), None)
+            }
+            Ok(Got::Waiting(wait)) => {
+                hart.serve(irq, Some(self.channel));
+                hart.restore_priority(irq);
+                let waiting = Waiting::new(&self.process.channels, wait, None, self.timeout);
+                (Step::Woken, Some(hart.wait_at_channel(irq, Which::Receive, waiting).switch(irq)))
+            }
+            Err(obstacle) => (stopped(hart, irq, &self.process.channels, obstacle), None),
+        }
+    }
+
+    fn carry(&mut self, mut copying: Copying) -> Step<Result<Receipt, Errno>> {
+        let error = match copying.carry() {
+            Progress::Done => return self.take_over(&copying),
+            Progress::Gone => return Step::Again,
+            Progress::Failed(Fault::Peer) => {
+                copying.fail(Errno::EFAULT);
+                return Step::Again;
+            }
+            Progress::Failed(Fault::Own) => Errno::EFAULT,
+            Progress::More => Errno::EINTR,
+        };
+        copying.give_up();
+        Step::Done(Err(error))
+    }
+
+    fn take_over(&mut self, copying: &Copying) -> Step<Result<Receipt, Errno>> {
+        loop {
+            let step = self
+                .at_channel(|channel, guest, _, by| copying.transfer.received(channel, guest, by));
+            match step {
+                Step::Space(hart) => lwkt::wait_for_space(hart),
+                // The client is gone meanwhile: to the next.
+                Step::Done(Err(Errno::ESRCH)) => return Step::Again,
+                Step::Done(Err(error)) => {
+                    copying.give_up();
+                    return Step::Done(Err(error));
+                }
+                step => return step,
+            }
+        }
+    }
+
+    fn run(&mut self) -> Result<Receipt, Errno> {
+        loop {
+            let step = self.at_channel(|channel, guest, base, by| channel.receive(guest, base, by));
+            let step = match step {
+                Step::Long(copying) => self.carry(copying),
+                step => step,
+            };
+            match step {
+                Step::Done(result) => return result,
+                Step::Woken => match outcome() {
+                    Outcome::Received(receipt) => {
+                        self.note(&receipt);
+                        return Ok(receipt);
+                    }
+                    Outcome::Failed(error) => return Err(error),
+                    Outcome::Again => {}
+                    Outcome::Answered(_) => unreachable!("a server is answered nothing"),
+                },
+                Step::Space(hart) => lwkt::wait_for_space(hart),
+                Step::Again | Step::Long(_) => {}
+            }
+        }
+    }
+
+    fn note(&self, receipt: &Receipt) {
+        let (channel, id) = (self.channel.index(), receipt.id.to_register());
+        enter(|hart, irq| (hart.note(irq, Event::MsgReceive, channel, id), None));
+    }
+}
+
+/// MsgReceive.
+pub(super) fn receive(
+    process: &'static Process,
+    me: Tid,
+    timeout: Option<Timeout>,
+    call: &mut Call<'_>,
+) -> Result<u64, Errno> {
+    let [channel, into, room, to, ..] = call.arguments();
+    if channel == u64::MAX {
+        enter(|hart, irq| (hart.serve(irq, None), None));
+        call.add_results(0, 0);
+        return Ok(0);
+    }
+    let receipt = receive_at(process, me, timeout, channel, judged(bytes(into, room)?)?)?;
+    if to != 0 {
+        // It has been received: what is wrong with the place is the caller's loss.
+        info(process, receipt.id.to_register(), UserAddr::new(to as usize))?;
+    }
+    Ok(told(call, &receipt))
+}
+
+pub(super) fn told(call: &mut Call<'_>, receipt: &Receipt) -> u64 {
+    call.add_results(receipt.copied as u64, receipt.sent as u64);
+    receipt.id.to_register()
+}
+
+pub(super) fn receive_at(
+    process: &'static Process,
+    me: Tid,
+    timeout: Option<Timeout>,
+    channel: u64,
+    into: UserBytes,
+) -> Result<Receipt, Errno> {
+    let channel = ChannelId::from_register(channel).ok_or(Errno::ESRCH)?;
+    let guest = Guest {
+        owner: process.number,
+        tid: me.to_word(),
+        into,
+        timeouts: timeout.map_or(0, |it| it.states),
+        ..Guest::bare(lwkt::current(), Priority::IDLE)
+    };
+    Receiver { process, channel, guest, timeout }.run()
+}
