@@ -11,6 +11,7 @@ pub mod featured;
 pub mod host;
 pub mod image;
 pub mod interrupt;
+pub mod messages;
 pub mod off_times;
 pub mod scenarios;
 pub mod shortage;
