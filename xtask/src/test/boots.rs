@@ -41,7 +41,7 @@ use crate::workspace::{short, target_dir};
 const SEED: u64 = 1;
 
 /// Checks that may have to be skipped.
-const CHECKS: &[&[(&str, Check)]] = 
+const CHECKS: &[&[(&str, Check)]] =
     &[traces::CASES, messages::CASES, disks::CASES, image::CASES, u_boot::CASES];
 
 /// Builds the kernel and makes every boot whose name contains `only`.
