@@ -225,7 +225,7 @@ impl Work {
         match self {
             Self::Chanstorm(_) => Some(self.verified()),
             Self::Ipcstorm(storm) => storm.channels(),
-            Self::Faults(_) | Self::Spawnstorm(_) => None,
+            Self::Conform | Self::Faults(_) | Self::Hogs | Self::Spawnstorm(_) => None,
         }
     }
 
