@@ -94,7 +94,8 @@ calls! {
     ProcessHoldings = 13,
     /// A new thread of the calling process: (address of [`NewThread`]). → tid.
     /// EFAULT, EINVAL (priority, hart), EPERM (a priority above the process's
-    /// highest), EAGAIN (a limit of the process), ENOMEM.
+    /// highest), EAGAIN (a limit of the process), ENOMEM, ESRCH (the caller or its process is
+    /// to end).
     ThreadCreate = 16,
     /// Ends the calling thread: (status). Does not return. The last thread
     /// ends its process with status 0.

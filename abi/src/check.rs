@@ -46,6 +46,15 @@ checks! {
     FairShare = 6, "a family leaves its neighbours their share of a hart";
     NothingLeft = 7, "a call that fails for want of memory leaves nothing behind";
     RoomBack = 8, "what dead families had can be had again";
+    MessageWhole = 32, "a message arrives as it was sent, and an answer as it was given";
+    BytesAround = 33, "no byte around a message's place is touched";
+    InOrder = 34, "a client's messages arrive in its order, each once";
+    InfoRight = 35, "a server is told who has sent a message";
+    Inherits = 36, "a server has its client's priority while it serves it";
+    CountsAgree = 37, "clients, servers and the kernel count the same messages";
+    ResultAllowed = 38, "a call ends with a result that is allowed";
+    CallEnds = 39, "every call ends, and every process that is to end";
+    GoesOnBeside = 40, "chanstorm goes on beside ipcstorm";
 }
 
 #[cfg(test)]

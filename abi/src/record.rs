@@ -99,7 +99,8 @@ pub struct Outcome {
 }
 
 impl Beside {
-    /// Runs at the least: so often is looked whether everything goes on.
+    /// Runs at the least, or of a program that is run once and tells as it goes,
+    /// looks: so often is looked whether everything goes on.
     pub const RUNS: u64 = 10;
 }
 
@@ -140,6 +141,18 @@ pub struct Programs {
     pub channels_created: u64,
     /// Of those, channels that were destroyed and whose slots were freed.
     pub channels_destroyed: u64,
+    /// Messages that they sent and that were received, and those that were answered, as
+    /// the kernel counts them; none where it does not.
+    pub messages: Option<Exchanged>,
+}
+
+/// Messages between programs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exchanged {
+    /// That were sent.
+    pub sent: u64,
+    /// That a server has answered, in whatever way.
+    pub answered: u64,
 }
 
 /// Interrupts of devices, by the hart that claimed them.
@@ -155,16 +168,19 @@ pub struct Interrupts {
     pub stray: u64,
 }
 
-/// What ran beside a program that was run again and again, between its beginning
-/// and its last end. Where something did not move in a run, the next one counts as
-/// part of it, up to [`Beside::RUNS`] in a row: a host may stand still.
+/// What ran beside a program, between its beginning and its last end. It was run again
+/// and again, and looked at after each run; or it was run once, and looked at after
+/// what it told. Where something did not move between two looks, the next stretch counts
+/// as part of it, up to [`Beside::RUNS`] in a row: a host may stand still.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Beside {
     /// Times that the program was run.
     pub runs: u64,
-    /// Stretches of runs that were looked at: of one run each, unless something did
-    /// not move in it.
+    /// Stretches that were looked at: of one run each, or from one thing that the
+    /// program told to another, unless something did not move in it.
     pub windows: u64,
+    /// Units that the program told in the stretch that had the fewest.
+    pub least_program: u64,
     /// Reads of drives that were verified meanwhile.
     pub reads: u64,
     /// Of these, in the stretch that had the fewest.

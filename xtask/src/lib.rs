@@ -34,6 +34,7 @@ pub mod programs;
 pub mod qemu;
 pub mod ram;
 pub mod record;
+pub mod round_trips;
 pub mod rounds;
 pub mod run;
 pub mod schedule;

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 pub use skimmer_abi::call::Counts;
 use skimmer_abi::record as abi;
 pub use skimmer_abi::record::{
-    Beside, DiskWritten, DriveFault, DriveOperation, DriveTold, Drives, Interrupts, Latency,
-    OffTimes, Outcome, Programs, Shortage, SkipReason,
+    Beside, DiskWritten, DriveFault, DriveOperation, DriveTold, Drives, Exchanged, Interrupts,
+    Latency, OffTimes, Outcome, Programs, Shortage, SkipReason,
 };
 use skimmer_abi::scenario::Scenario;
 

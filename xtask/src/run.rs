@@ -28,6 +28,7 @@ const TAIL: usize = 25;
 /// # Errors
 /// When the boot could not be made.
 pub fn run(args: &RunArgs) -> Result<bool> {
+    let args = &RunArgs { boot: args.boot.clone().complete(), ..args.clone() };
     args.boot.check()?;
     let tools = setup::ensure(&args.boot.machine.setup.wishes())?;
     let kernel = build::kernel(&tools.compiler, &args.boot.build.profile())?;

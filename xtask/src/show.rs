@@ -9,6 +9,7 @@ use crate::record::{
     Beside, DiskWritten, DriveFault, DriveTold, Drives, Interrupts, Latency, Outcome, Programs,
     Record, Shortage, SkipReason,
 };
+use crate::round_trips::{self, RoundTrips};
 use crate::symbols::Symbols;
 use crate::trace::rings::digest;
 use crate::verdict::{Ending, cases};
@@ -42,7 +43,9 @@ pub fn record(record: &Record, symbols: Option<&Symbols>) -> String {
             scenario.name()
         ),
         Record::Figure { name, operations, instructions, .. } => {
-            format!("figure: {name}, {instructions} instructions for {operations} operation(s)")
+            round_trips::in_words(name, *operations, *instructions).unwrap_or_else(|| {
+                format!("figure: {name}, {instructions} instructions for {operations} operation(s)")
+            })
         }
         Record::Case(told) => cases::line(told),
         Record::Fault(fault) => crate::faults::report(fault, symbols).trim_end().to_owned(),
@@ -125,6 +128,7 @@ pub fn summary(booted: &Booted, more: Vec<(&str, String)>) -> String {
             _ => {}
         }
     }
+    rows.extend(RoundTrips::of(&booted.records).map(|told| ("between programs", told.words())));
     rows.extend(more);
     if !booted.rings.is_empty() {
         let records: u64 = booted.rings.iter().map(|ring| ring.written).sum();
@@ -153,9 +157,8 @@ fn outcome_rows(outcome: &Outcome) -> Vec<(&'static str, String)> {
     } else {
         rows.push(("round trips", format!("{round_trips} verified, {errors} error(s)")));
     }
-    if let Some(Beside { runs, windows, reads, least_reads, least_storm, least_kstress }) =
-        outcome.beside
-    {
+    if let Some(told) = outcome.beside {
+        let Beside { runs, windows, reads, least_reads, least_storm, least_kstress, .. } = told;
         rows.push((
             "runs",
             format!("{runs}, looked at {windows} times, with {reads} reads beside them"),
@@ -166,7 +169,7 @@ fn outcome_rows(outcome: &Outcome) -> Vec<(&'static str, String)> {
         rows.push(("at the least", least));
     }
     rows.extend(outcome.kstress.map(|n| ("kstress", format!("{n} round trips beside it"))));
-    if let Some(Programs { digest, channels_created, channels_destroyed }) = outcome.programs
+    if let Some(Programs { digest, channels_created, channels_destroyed, .. }) = outcome.programs
         && channels_created > 0
     {
         let channels = format!("{channels_created} created, {channels_destroyed} destroyed");

@@ -20,6 +20,9 @@ use crate::workloads::Work;
 /// Round trips of the `ports` scenario when nothing else is asked.
 pub const DEMO_ROUNDS: u64 = 14;
 
+/// Reads of drives, at the least, beside a program that is run once.
+const READS_ONCE: u64 = 100;
+
 /// What `rounds` is in the kernel when nothing is asked; `None` for scenarios
 /// that know no rounds.
 #[must_use]
@@ -61,13 +64,21 @@ impl Workload {
     #[must_use]
     pub fn rounds(&self) -> Rounds {
         let rounds = Rounds::of(self.rounds, &self.append);
-        Rounds { kstress: rounds.kstress || self.scenario == Scenario::All, ..rounds }
+        let reads = rounds.reads.or(self.is_once().then_some(READS_ONCE));
+        Rounds { reads, kstress: rounds.kstress || self.scenario == Scenario::All, ..rounds }
+    }
+
+    /// Whether everything runs at once beside a program that is run once.
+    fn is_once(&self) -> bool {
+        let is_all = self.scenario == Scenario::All;
+        is_all && matches!(self.work(), Some(Work::Ipcstorm(_)))
     }
 
     /// How much the program is asked for, if it is a workload.
     #[must_use]
     pub fn work(&self) -> Option<Work> {
-        Work::of(self.program.as_deref()?, &self.arguments, self.rounds, self.seed)
+        let is_all = self.scenario == Scenario::All;
+        Work::of(self.program.as_deref()?, &self.arguments, self.rounds, self.seed, is_all)
     }
 
     /// The guest's command line. What a workload is asked for stands there in
@@ -80,6 +91,12 @@ impl Workload {
         let work = self.work();
         let rounds = self.rounds.filter(|_| work.is_none()).or(demo);
         words.extend(rounds.map(|rounds| format!("rounds={rounds}")));
+        if self.is_once() {
+            // The kernel's: the program has its own.
+            words.push("rounds=1".to_owned());
+            let is_said = self.append.iter().any(|word| word.starts_with("reads="));
+            words.extend((!is_said).then(|| format!("reads={READS_ONCE}")));
+        }
         words.push(format!("seed={}", self.seed));
         words.extend(self.program.iter().map(|name| format!("init={name}")));
         let arguments = work.map_or_else(|| self.arguments.clone(), |work| work.arguments());

@@ -3,10 +3,18 @@
 //! the guest, and what it must therefore tell. Pure. The host draws again what
 //! `chanstorm` draws, with the same generator (`abi::random`).
 
+mod ipcstorm;
+
 use skimmer_abi::digest::Digest;
 use skimmer_abi::random::Random;
 
 use crate::verdict::cases;
+
+pub use ipcstorm::Ipcstorm;
+
+/// Scenarios in which everything runs at once beside a program: the scenario's name
+/// for people, and the program's.
+pub const WITH_ALL: &[(&str, &str)] = &[("all", "chanstorm"), ("ipcstorm", "ipcstorm")];
 
 /// Programs that go by their names as scenarios do.
 pub const NAMES: &[&str] = &["chanstorm", "conform", "faults", "hogs", "spawnstorm"];
@@ -27,6 +35,8 @@ pub enum Work {
     Hogs,
     /// Processes.
     Spawnstorm(Spawnstorm),
+    /// Messages.
+    Ipcstorm(Ipcstorm),
 }
 
 /// What `chanstorm` takes.
@@ -66,6 +76,7 @@ pub fn usual_rounds(program: &str) -> Option<u64> {
     match program {
         "chanstorm" => Some(1_000),
         "spawnstorm" => Some(100),
+        "ipcstorm" => Some(ipcstorm::ROUNDS),
         _ => None,
     }
 }
@@ -85,6 +96,7 @@ fn keys(program: &str) -> &'static [&'static str] {
         "chanstorm" => &["threads", "rounds", "channels", "seed", "processes"],
         "spawnstorm" => &["threads", "rounds", "seed", "plain", "steps"],
         "faults" => &["times"],
+        "ipcstorm" => ipcstorm::KEYS,
         _ => &[],
     }
 }
@@ -117,11 +129,17 @@ fn parted(word: &str) -> Option<(&str, &str)> {
 
 impl Work {
     /// What such arguments ask of `program`. `rounds` and `seed` are those of the
-    /// boot, and count where the arguments have none. `None` for other programs,
-    /// and for arguments that ask for something else: then nobody knows what is
-    /// due.
+    /// boot, and count where the arguments have none; `is_beside` says that everything
+    /// runs at once. `None` for other programs, and for arguments that ask for something
+    /// else: then nobody knows what is due.
     #[must_use]
-    pub fn of(program: &str, words: &[String], rounds: Option<u64>, seed: u64) -> Option<Self> {
+    pub fn of(
+        program: &str,
+        words: &[String],
+        rounds: Option<u64>,
+        seed: u64,
+        is_beside: bool,
+    ) -> Option<Self> {
         let is_known =
             |word: &String| parted(word).is_some_and(|(key, _)| keys(program).contains(&key));
         if !words.iter().all(is_known) {
@@ -142,6 +160,9 @@ impl Work {
             let storm = Spawnstorm { threads, rounds, seed: asked, plain, steps };
             return Some(Self::Spawnstorm(storm));
         }
+        if program == "ipcstorm" {
+            return Ipcstorm::of(&words, rounds, asked, is_beside).map(Self::Ipcstorm);
+        }
         let threads = words.number("threads", 16)?;
         // The boots of a soak take both shapes.
         let usual = if seed.is_multiple_of(2) { threads } else { 0 };
@@ -161,6 +182,7 @@ impl Work {
         match *self {
             Self::Conform | Self::Hogs => Vec::new(),
             Self::Faults(times) => vec![say(&("times", times))],
+            Self::Ipcstorm(storm) => storm.words().iter().map(say).collect(),
             Self::Chanstorm(Chanstorm { threads, rounds, channels, seed, processes }) => {
                 let words = [("threads", threads), ("rounds", rounds), ("channels", channels)];
                 words.iter().chain(&[("seed", seed), ("processes", processes)]).map(say).collect()
@@ -178,7 +200,8 @@ impl Work {
         match self {
             Self::Conform | Self::Faults(_) | Self::Hogs => None,
             Self::Chanstorm(Chanstorm { rounds, .. })
-            | Self::Spawnstorm(Spawnstorm { rounds, .. }) => Some(*rounds),
+            | Self::Spawnstorm(Spawnstorm { rounds, .. })
+            | Self::Ipcstorm(Ipcstorm { rounds, .. }) => Some(*rounds),
         }
     }
 
@@ -192,13 +215,37 @@ impl Work {
                 storm.workers().saturating_mul(storm.rounds).saturating_mul(storm.channels)
             }
             Self::Spawnstorm(storm) => storm.threads.saturating_mul(storm.rounds),
+            Self::Ipcstorm(storm) => storm.verified(),
         }
     }
 
     /// Channels that the kernel must have counted, where that is known.
     #[must_use]
     pub fn channels(&self) -> Option<u64> {
-        matches!(self, Self::Chanstorm(_)).then(|| self.verified())
+        match self {
+            Self::Chanstorm(_) => Some(self.verified()),
+            Self::Ipcstorm(storm) => storm.channels(),
+            Self::Conform | Self::Faults(_) | Self::Hogs | Self::Spawnstorm(_) => None,
+        }
+    }
+
+    /// What it runs beside itself, again and again.
+    #[must_use]
+    pub fn beside(&self) -> Option<Self> {
+        match self {
+            Self::Ipcstorm(storm) => storm.beside().map(Self::Chanstorm),
+            _ => None,
+        }
+    }
+
+    /// Messages between programs that the kernel must have counted, where that is known,
+    /// if what is beside it was run so many times.
+    #[must_use]
+    pub fn messages(&self, beside: u64) -> Option<u64> {
+        match self {
+            Self::Ipcstorm(storm) => storm.messages(beside),
+            _ => None,
+        }
     }
 
     /// The digest that the program must report.
@@ -207,6 +254,7 @@ impl Work {
         match self {
             Self::Chanstorm(storm) => storm.digest(),
             Self::Conform | Self::Faults(_) | Self::Hogs | Self::Spawnstorm(_) => 0,
+            Self::Ipcstorm(storm) => storm.digest(),
         }
     }
 
@@ -221,6 +269,7 @@ impl Work {
                 Some(format!("{processes} processes of 1 thread"))
             }
             Self::Conform | Self::Faults(_) | Self::Hogs | Self::Spawnstorm(_) => None,
+            Self::Ipcstorm(storm) => Some(storm.shape()),
         }
     }
 }
@@ -256,7 +305,7 @@ mod tests {
 
     fn work(program: &str, words: &[&str], rounds: Option<u64>, seed: u64) -> Option<Work> {
         let words: Vec<String> = words.iter().map(ToString::to_string).collect();
-        Work::of(program, &words, rounds, seed)
+        Work::of(program, &words, rounds, seed, false)
     }
 
     fn said(program: &str, words: &[&str], rounds: Option<u64>, seed: u64) -> String {

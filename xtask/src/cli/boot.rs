@@ -42,7 +42,17 @@ impl BootArgs {
     pub fn of_words(words: &str, tools: &Tools) -> Result<Self> {
         let mut args = Words::try_parse_from(["run"].into_iter().chain(words.split(' ')))?.boot;
         args.machine.setup.qemu.clone_from(&tools.qemu_asked);
-        Ok(args)
+        Ok(args.complete())
+    }
+
+    /// With a test disk where the workload needs one and none was asked for.
+    #[must_use]
+    pub fn complete(mut self) -> Self {
+        let disks = &mut self.machine.disks.disk;
+        if disks.is_empty() {
+            disks.extend(self.workload.usual_disk().and_then(|disk| disk.parse().ok()));
+        }
+        self
     }
 
     /// Refuses what can be seen to be wrong before anything starts.

@@ -12,7 +12,7 @@ use crate::mutants;
 use crate::mutants::table::names;
 
 /// Options of `run`.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct RunArgs {
     /// What is booted.
     #[command(flatten)]
@@ -26,7 +26,7 @@ pub struct RunArgs {
 }
 
 /// Options of `soak`.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct SoakArgs {
     /// What is booted.
     #[command(flatten)]

@@ -10,18 +10,19 @@ use crate::programs;
 use crate::spec::{Workload, usual_rounds};
 use crate::workloads;
 
-/// The program of the scenario `all`.
-const BESIDE_ALL: &str = "chanstorm";
-
-/// Rounds of each of its runs.
+/// Rounds of each of the runs of the program of `all`.
 const ROUNDS_OF_ALL: u64 = 100;
+
+/// The test disk of a scenario that has all stressers.
+const USUAL_DISK: &str = "64M";
 
 /// What the guest is asked to do.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Workload")]
 pub struct WorkloadArgs {
     /// The scenario to run. chanstorm, faults and spawnstorm are programs: the
-    /// same as --program NAME.
+    /// same as --program NAME. ipcstorm is the program of that name with everything
+    /// else beside it; by itself it is --program ipcstorm.
     #[arg(long, value_name = "NAME", default_value = "ports", value_parser = scenario_names())]
     pub scenario: String,
     /// Run this program of the boot package (a folder of user/programs). What
@@ -34,7 +35,7 @@ pub struct WorkloadArgs {
     pub arguments: Vec<String>,
     /// How much of it: of ports round trips (14 unless told), of chanstorm
     /// rounds of each thread (1000), of spawnstorm processes of each thread
-    /// (100).
+    /// (100), of ipcstorm messages of each client (1000).
     #[arg(long, value_name = "N")]
     pub rounds: Option<u64>,
     /// What the data, the priorities and the order of the workload are drawn
@@ -71,23 +72,34 @@ impl WorkloadArgs {
     /// The program, whichever way it was asked for.
     #[must_use]
     pub fn program(&self) -> Option<&str> {
-        let by_scenario = match self.scenario.as_str() {
-            "all" => Some(BESIDE_ALL),
-            name => Some(name).filter(|name| workloads::NAMES.contains(name)),
+        let name = self.scenario.as_str();
+        let with_all = workloads::WITH_ALL.iter().find(|(scenario, _)| *scenario == name);
+        let by_scenario = match with_all {
+            Some((_, program)) => Some(*program),
+            None => Some(name).filter(|name| workloads::NAMES.contains(name)),
         };
         self.program.as_deref().or(by_scenario)
     }
 
     /// Whether everything is to run at once.
     fn is_all(&self) -> bool {
-        self.program.is_none() && self.scenario == Scenario::All.name()
+        let name = self.scenario.as_str();
+        self.program.is_none() && workloads::WITH_ALL.iter().any(|(scenario, _)| *scenario == name)
     }
 
     /// Rounds of the program of `all`, which is run several times, unless its words
     /// say how many.
     fn rounds_of_all(&self) -> Option<u64> {
         let is_said = self.arguments.iter().any(|word| word.starts_with("rounds="));
-        (self.is_all() && !is_said).then_some(ROUNDS_OF_ALL)
+        let is_all = self.scenario == Scenario::All.name();
+        (self.is_all() && is_all && !is_said).then_some(ROUNDS_OF_ALL)
+    }
+
+    /// The test disk that it has if none is asked for. (`all` is asked for reads of as
+    /// many places as its disk must have, so that is said.)
+    #[must_use]
+    pub fn usual_disk(&self) -> Option<&'static str> {
+        (self.is_all() && self.scenario != Scenario::All.name()).then_some(USUAL_DISK)
     }
 
     /// What it is called in reports.
@@ -165,7 +177,9 @@ impl WorkloadArgs {
 
 fn scenario_names() -> PossibleValuesParser {
     let kernel = Scenario::ALL.iter().map(|s| s.name());
-    PossibleValuesParser::new(kernel.chain(workloads::NAMES.iter().copied()))
+    let with_all = workloads::WITH_ALL.iter().map(|(name, _)| *name);
+    let with_all = with_all.filter(|name| Scenario::from_name(name).is_none());
+    PossibleValuesParser::new(kernel.chain(with_all).chain(workloads::NAMES.iter().copied()))
 }
 
 fn program(text: &str) -> Result<String, String> {

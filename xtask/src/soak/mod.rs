@@ -7,6 +7,7 @@
 //! is never tried again and never left out; what is interrupted is not counted
 //! and can be resumed. A boot that cannot be made is a failure, and the last.
 
+pub mod between;
 pub mod drives;
 pub mod record;
 pub mod summary;
@@ -64,6 +65,7 @@ struct Soak<'a> {
 /// # Errors
 /// When it could not begin.
 pub fn soak(args: &SoakArgs) -> Result<bool> {
+    let args = &SoakArgs { boot: args.boot.clone().complete(), ..args.clone() };
     args.boot.check()?;
     let tools = setup::ensure(&args.boot.machine.setup.wishes())?;
     cpu::demand(&args.boot.machine.machine(&tools, args.boot.workload.seed))?;

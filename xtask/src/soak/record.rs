@@ -12,6 +12,7 @@ use skimmer_abi::random::mix;
 use crate::boot::{Boot, Booted};
 use crate::inspect::HartCounters;
 use crate::record::{Outcome, Record};
+use crate::round_trips::RoundTrips;
 use crate::schedule::Schedule;
 use crate::trace::rings;
 use crate::verdict::{Ending, Kind, Problem, Verdict};
@@ -41,6 +42,8 @@ pub struct BootRecord {
     pub totals: Totals,
     /// What the guest vouched for.
     pub outcome: Option<Outcome>,
+    /// How long round trips between programs took, where that is told.
+    pub between_programs: Option<RoundTrips>,
     /// How the workload's threads were spread, where there is a choice.
     pub shape: Option<String>,
     /// The firmware's SBI implementation id and version.
@@ -109,6 +112,7 @@ impl BootRecord {
             duplicate: false,
             totals: Totals::of(&booted.harts),
             outcome,
+            between_programs: RoundTrips::of(&booted.records),
             shape: spec.workload.work().and_then(|work| work.shape()),
             firmware,
             reproduce: spec.reproduce.clone(),
@@ -132,6 +136,7 @@ impl BootRecord {
             duplicate: false,
             totals: Totals::default(),
             outcome: None,
+            between_programs: None,
             shape: None,
             firmware: None,
             reproduce: String::new(),
@@ -219,6 +224,7 @@ pub(super) mod tests {
             duplicate: false,
             totals: Totals { switches: 10, doorbells: 2, preemptions: 1 },
             outcome: None,
+            between_programs: None,
             shape: None,
             firmware: Some((1, 0x1_0001)),
             reproduce: "cargo xtask run".to_owned(),

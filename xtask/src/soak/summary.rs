@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use super::between::BetweenPrograms;
 use super::drives::DriveSummary;
 use super::record::{BootRecord, Totals};
 use crate::schedule::Schedule;
@@ -60,6 +61,8 @@ pub struct Summary {
     /// Round trips of `kstress` beside them: over all boots that passed and
     /// had it, and the fewest of one boot.
     pub kstress: Option<(u64, u64)>,
+    /// Round trips between programs, over all boots that passed and told of some.
+    pub between_programs: Option<BetweenPrograms>,
     /// What drives did, over all boots that passed and had some.
     pub drives: Option<DriveSummary>,
     /// Firmware, as the guest saw it.
@@ -90,6 +93,7 @@ impl Summary {
                 let (all, least) = sum.unwrap_or((0, n));
                 Some((all + n, n.min(least)))
             }),
+            between_programs: BetweenPrograms::of(passing().copied()),
             drives: DriveSummary::of(passing().copied()),
             firmware: records.iter().find_map(|r| r.firmware),
         }
@@ -149,6 +153,7 @@ impl Summary {
             ("round trips", format!("{} verified", self.round_trips)),
         ];
         rows.extend(kstress.map(|kstress| ("kstress", kstress)));
+        rows.extend(self.between_programs.iter().flat_map(BetweenPrograms::rows));
         rows.extend(self.drives.iter().flat_map(DriveSummary::rows));
         if !self.shapes.is_empty() {
             let shapes = in_words(&self.shapes, |shape, n| format!("{n} boot(s) of {shape}"));

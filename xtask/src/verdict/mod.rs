@@ -6,6 +6,7 @@
 //! success gives *and* numbers that the host checked again; whatever is
 //! missing, doubled, damaged or different is a failure with a kind.
 
+mod beside;
 pub mod cases;
 mod drives;
 mod faults;

@@ -4,8 +4,9 @@
 
 use skimmer_abi::scenario::Scenario;
 
-use super::{Expected, Kind, drives, faults};
-use crate::record::{Beside, Interrupts, Outcome, Programs, Record};
+use super::{Expected, Kind, beside, drives, faults};
+use crate::record::{Interrupts, Outcome, Programs, Record};
+use crate::round_trips::RoundTrips;
 use crate::rounds::{Due, Interrupted, Messages, kstress_messages};
 use crate::workloads::Work;
 
@@ -55,10 +56,13 @@ pub(super) fn check(
             Some(count) => format!("kstress made {count} round trips: it did not go on"),
         },
     );
-    check_beside(expected, outcome.beside, &mut check);
-    let runs = outcome.beside.map_or(1, |told| told.runs);
+    beside::check(expected, outcome.beside, records, &mut check);
+    // Of the program, and of what it ran beside itself.
+    let runs = (outcome.beside.map_or(1, |told| told.runs), beside::runs_of_its_own(records));
     if matches!(expected.scenario, Scenario::Program | Scenario::All) {
         check_programs(expected.work.as_ref(), runs, outcome.programs, &mut check);
+        beside::check_messages(expected.work.as_ref(), runs, outcome, &mut check);
+        check_round_trips(expected.work.as_ref(), records, &mut check);
     }
     let asked = expected.rounds.interrupts(expected.scenario, &ids);
     check_interrupts(asked, outcome.interrupts, &ids, &mut check);
@@ -75,29 +79,34 @@ pub(super) fn check(
     check_work(expected.scenario, &due, outcome, &mut check);
 }
 
-/// What ran beside the program of `all`: enough reads, and in each of its runs all
-/// of the others went on.
-fn check_beside(expected: &Expected, told: Option<Beside>, check: &mut impl FnMut(bool, String)) {
-    let is_all = expected.scenario == Scenario::All;
-    let Some(told) = told.filter(|_| is_all) else {
-        let is_right = !is_all && told.is_none();
-        return check(is_right, "what ran beside it is not told, or nobody asked".to_owned());
-    };
-    let Beside { runs, windows, reads, least_reads, least_storm, least_kstress } = told;
-    let due = expected.rounds.reads_beside();
-    check(reads >= due, format!("{reads} reads beside the program, {due} were due"));
-    let is_looked_at = runs >= Beside::RUNS && windows > 0 && windows <= runs;
-    check(is_looked_at, format!("{runs} runs of the program, {windows} looked at"));
-    let each = [("drives", least_reads), ("msgstorm", least_storm), ("kstress", least_kstress)];
-    for (name, least) in each {
-        check(least > 0, format!("{name} stood still beside the program"));
+/// How long round trips took, where messages are the work.
+fn check_round_trips(
+    work: Option<&Work>,
+    records: &[Record],
+    check: &mut impl FnMut(bool, String),
+) {
+    if matches!(work, Some(Work::Ipcstorm(_))) {
+        let told = RoundTrips::of(records);
+        let is_right = told.is_some_and(|told| told.are_in_order());
+        check(is_right, format!("of round trips was told: {told:?}"));
     }
+}
+
+/// What a program and what it runs beside itself have of something, all together, each
+/// run so many times.
+fn together(
+    work: &Work,
+    (runs, beside): (u64, u64),
+    of: impl Fn(&Work) -> Option<u64>,
+) -> Option<u64> {
+    let other = work.beside().and_then(|work| of(&work)).unwrap_or(0);
+    Some(of(work)?.wrapping_mul(runs).wrapping_add(other.wrapping_mul(beside)))
 }
 
 /// What a program's work is, for the kernel: one program, so many times, and nothing
 /// that it knows of.
-fn due_of(work: &Work, runs: u64) -> Due {
-    let verified = work.verified().saturating_mul(runs);
+fn due_of(work: &Work, runs: (u64, u64)) -> Due {
+    let verified = together(work, runs, |work| Some(work.verified())).unwrap_or(0);
     Due { clients: 1, rounds: 0, verified: verified..=verified, messages: Messages::Unknown }
 }
 
@@ -105,22 +114,22 @@ fn due_of(work: &Work, runs: u64) -> Due {
 /// against what was asked for.
 fn check_programs(
     work: Option<&Work>,
-    runs: u64,
+    runs: (u64, u64),
     told: Option<Programs>,
     check: &mut impl FnMut(bool, String),
 ) {
     let Some(told) = told else { return check(false, "nothing was told of programs".to_owned()) };
-    let Programs { digest, channels_created: created, channels_destroyed: destroyed } = told;
+    let Programs { digest, channels_created: created, channels_destroyed: destroyed, .. } = told;
     check(
         created == destroyed,
         format!("the kernel counts {created} channels created and {destroyed} destroyed"),
     );
     let Some(work) = work else { return };
-    if let Some(due) = work.channels().map(|due| due.saturating_mul(runs)) {
+    if let Some(due) = together(work, runs, Work::channels) {
         check(created == due, format!("{created} channels were created, {due} were due"));
     }
     // The kernel adds up what programs report.
-    let due = work.digest().wrapping_mul(runs);
+    let due = together(work, runs, |work| Some(work.digest())).unwrap_or(0);
     check(digest == due, format!("the digest is {digest:016x}, {due:016x} was due"));
 }
 

@@ -386,6 +386,14 @@ impl Channel<'_> {
         }
     }
 
+    /// The priority of a thread was set: what was added to it because of clients is no
+    /// more.
+    pub fn forget_boost(&mut self, server: ThreadId, priority: Priority) {
+        if let Some(served) = self.slot.server.as_mut().filter(|served| served.0 == server) {
+            served.1 = priority;
+        }
+    }
+
     fn fail(&mut self, peer: &Peer, error: Errno) -> Wake {
         let wake = self.wake(peer, Outcome::Failed(error));
         Wake { error: Some(error), ..wake }

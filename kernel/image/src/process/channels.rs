@@ -10,18 +10,18 @@ use skimmer_arch::{
 };
 use skimmer_core::{
     channel::{
-        ChannelFlags, ChannelId, Waiters, Woken,
+        Channel, ChannelFlags, ChannelId, Waiters, Woken,
         rendezvous::Wake,
         table::{ChannelTable, Counts},
     },
-    ids::HartIndex,
+    ids::{HartIndex, Priority, ThreadId},
     remote::hart_at,
     table::OutOfMemory,
 };
 use skimmer_sync::once::Once;
 
 use super::{Process, limits, messages};
-use crate::smp;
+use crate::{service, smp};
 
 /// The records of all threads that can wait at channels.
 static WAITERS: Once<Waiters> = Once::new();
@@ -106,6 +106,15 @@ fn allow_more(process: &Process, seen: Option<u32>) -> Result<u32, Errno> {
         }
         Ok(*paid)
     })
+}
+
+/// The priority of a thread of the process was set: the channel that it serves does not
+/// take it for as urgent as its clients any more.
+pub(super) fn forget_boost(process: &Process, thread: ThreadId, priority: Priority) {
+    // Of a thread that is gone, or of which memory is too short to ask, nothing is known.
+    let Ok(Some(channel)) = service::served_by(thread) else { return };
+    let forget = |channel: &mut Channel<'_>| channel.forget_boost(thread, priority);
+    let _ = masked(|irq| process.channels.with(irq, waiters(), channel, forget));
 }
 
 /// Destroys one.

@@ -25,7 +25,7 @@ use skimmer_core::{
     user::UserAddr,
 };
 
-use super::{Process, death, limits, spawn, tlb};
+use super::{Process, channels, death, limits, spawn, tlb};
 use crate::{lwkt, service, smp};
 
 /// A thread's stack, and what it takes to unmap it: a thread ends, and a call
@@ -280,6 +280,7 @@ pub(super) fn set_priority(process: &Process, tid: u64, level: u64) -> Result<u6
     }
     let (thread, priority) = (find(process, tid)?, priority(process, level)?);
     lwkt::set_priority(thread, priority);
+    channels::forget_boost(process, thread, priority);
     if thread == lwkt::current() {
         // Its place is behind its new equals.
         lwkt::yield_now();

@@ -12,6 +12,7 @@ mod kstress;
 mod msgstorm;
 mod nvme_cost;
 mod off_times;
+mod pace;
 mod ports;
 mod preempt;
 mod program;

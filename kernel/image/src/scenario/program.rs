@@ -8,12 +8,13 @@ use alloc::vec::Vec;
 use skimmer_abi::{
     call::{Exit, ended},
     check::Check,
-    record::{Programs, Record},
+    errno::Errno,
+    record::{Exchanged, Programs, Record},
 };
 use skimmer_arch::{console, println, shortage};
 use skimmer_core::{cmdline::CommandLine, ids::Priority};
 
-use super::{Report, announce, failed};
+use super::{Report, announce, failed, pace::Pace};
 use crate::{
     ledger::Ledger,
     process::{self, Birth},
@@ -25,11 +26,25 @@ use crate::{
 const PRIORITY: u8 = 100;
 
 pub(super) fn run(line: &CommandLine<'_>) -> Report {
-    run_while(line, || false)
+    run_while(line, None, |_| false)
 }
 
-/// Runs it, and after each end that was good once more while `again` says so.
-pub(super) fn run_while(line: &CommandLine<'_>, mut again: impl FnMut() -> bool) -> Report {
+/// When somebody looks at what goes on beside a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Moment {
+    /// While it runs, at each beat.
+    Meanwhile,
+    /// It has ended well.
+    Ended,
+}
+
+/// Runs it, and after each end that was good once more while `again` says so, which is
+/// asked at each beat of `pace`, too.
+pub(super) fn run_while(
+    line: &CommandLine<'_>,
+    pace: Option<&Pace>,
+    mut again: impl FnMut(Moment) -> bool,
+) -> Report {
     let Some(name) = line.init else {
         crate::refuse(&"scenario=program needs init=NAME");
     };
@@ -55,8 +70,13 @@ pub(super) fn run_while(line: &CommandLine<'_>, mut again: impl FnMut() -> bool)
         if let Some(one_in) = line.shortage {
             shortage::begin(line.seed, one_in.get());
         }
-        let exit = process::wait(None, pid, || false).unwrap_or_default();
-        if !is_good(exit) || !again() {
+        let exit = loop {
+            match process::wait(None, pid, || pace.is_some_and(Pace::take)) {
+                Err(Errno::EINTR) => again(Moment::Meanwhile),
+                ended => break ended.unwrap_or_default(),
+            };
+        };
+        if !is_good(exit) || !again(Moment::Ended) {
             break exit;
         }
     };
@@ -113,8 +133,15 @@ fn judge(name: &str, exit: Exit, before: &Before) -> Report {
         digest: reported.digest,
         channels_created: created,
         channels_destroyed: destroyed,
+        messages: Some(messages()),
     };
     Report { verified: reported.verified, errors, programs: Some(programs), ..Report::default() }
+}
+
+/// Messages between programs since boot.
+fn messages() -> Exchanged {
+    let (sent, answered) = process::message_totals();
+    Exchanged { sent, answered }
 }
 
 /// `A,B` as texts that each end with a NUL.

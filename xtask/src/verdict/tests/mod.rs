@@ -4,6 +4,7 @@
 mod faults;
 mod harts;
 mod hot_print;
+mod ipcstorm;
 mod programs;
 mod work;
 

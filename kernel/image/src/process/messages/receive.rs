@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! MsgReceive.
 
-use skimmer_abi::{errno::Errno, inspect::bump, trace::Event};
+use skimmer_abi::{call::MsgInfo, errno::Errno, inspect::bump, trace::Event};
 use skimmer_arch::{
     cpu::{Riscv, enter},
     stack,
@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     lwkt,
-    process::{Process, channels::waiters},
+    process::{Process, calls, channels::waiters},
 };
 
 /// A server's call.
@@ -159,10 +159,14 @@ pub(super) fn receive(
         call.add_results(0, 0);
         return Ok(0);
     }
-    let receipt = receive_at(process, me, timeout, channel, judged(bytes(into, room)?)?)?;
+    let (into, place) = (judged(bytes(into, room)?)?, UserAddr::new(to as usize));
     if to != 0 {
-        // It has been received: what is wrong with the place is the caller's loss.
-        info(process, receipt.id.to_register(), UserAddr::new(to as usize))?;
+        // Before there is a message that nobody would know of.
+        calls::judge_words::<{ MsgInfo::WORDS }>(place)?;
+    }
+    let receipt = receive_at(process, me, timeout, channel, into)?;
+    if to != 0 {
+        info(process, receipt.id.to_register(), place)?;
     }
     Ok(told(call, &receipt))
 }
