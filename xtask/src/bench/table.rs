@@ -83,6 +83,10 @@ const NOTES: &str = "\
   that had nothing to do. It is the median of the reads (500); 98 in 100 cost the same, and the others up to ten
   instructions more, because it matters where in its loop the other thread was. The columns to
   the right are of the whole round, the drive's time and the verification included.
+- `roundtrip-…`, `send-…`: a message from one process to another and its answer, with the stubs of `user/rt`; as
+  many bytes there and back as the name says (`send-…`: none back). The server's loop is one call
+  (MsgReplyReceive), but for `roundtrip-0-separate`. `roundtrip-cross-hart`: no bytes, a process on each of two
+  harts, the instructions of both. What was sent and answered is verified beside what is timed.
 - `channel-create-destroy-8-harts`: eight threads on eight harts, 10,000 pairs each; instructions of all
   harts while at least one is at it, idle harts execute none. Harts take turns (781,250 instructions at
   most), so that a lock is seldom found taken: contention of harts that really run at once is not in it.

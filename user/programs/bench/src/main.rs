@@ -66,11 +66,16 @@ fn one_hart() -> Result<()> {
 /// Measures `run`, which does something so many times and says what it took, of
 /// which `around` instructions each are its own. Each time is `parts`
 /// operations.
-fn tell(
+fn tell(name: &str, n: u64, parts: u64, around: u64, run: impl FnMut(u64) -> u64) -> Result<()> {
+    tell_in_steps(name, n, (parts, around), 1, run)
+}
+
+/// The same where an instruction is so many steps of the counter.
+fn tell_in_steps(
     name: &str,
     n: u64,
-    parts: u64,
-    around: u64,
+    (parts, around): (u64, u64),
+    step: u64,
     mut run: impl FnMut(u64) -> u64,
 ) -> Result<()> {
     // What grows once grows now.
@@ -81,8 +86,10 @@ fn tell(
         Ok((took, since(before, measure::counts()?)))
     };
     let (first, second) = (sample(n)?, sample(2 * n)?);
-    let instructions = (second.0 - first.0).saturating_sub(n * around);
-    measure::figure(name, n * parts, instructions, since(first.1, second.1))
+    let instructions = ((second.0 - first.0) / step).saturating_sub(n * around);
+    let counts = since(first.1, second.1)
+        .map(|counts| Counts { firmware: counts.firmware / step, ..counts });
+    measure::figure(name, n * parts, instructions, counts)
 }
 
 /// What `run` takes, from before it to after it.
@@ -166,7 +173,7 @@ fn all_harts() -> Result<()> {
     const EACH: u64 = 10_000;
     /// Around a pair (`measure::channels`).
     const AROUND: u64 = 5;
-    let step = (timed(|| measure::turns(2_000)) - timed(|| measure::turns(1_000))) / 2_000;
+    let step = step();
     let before = measure::counts()?;
     let start = |hart| {
         Builder::new().hart(hart).spawn(|| {
@@ -181,12 +188,18 @@ fn all_harts() -> Result<()> {
         spans.push(thread?.join()?);
     }
     let counts = since(before, measure::counts()?)
-        .map(|counts| Counts { firmware: counts.firmware / step.max(1), ..counts });
+        .map(|counts| Counts { firmware: counts.firmware / step, ..counts });
     let operations = EACH * env::harts();
-    let took = covered(&mut spans) / step.max(1);
+    let took = covered(&mut spans) / step;
     let name = "channel-create-destroy-8-harts";
     measure::figure(name, operations, took.saturating_sub(AROUND * operations), counts)?;
     report(&Report { verified: 1, ..Report::default() })
+}
+
+/// Steps of the counter that an instruction takes.
+fn step() -> u64 {
+    let steps = (timed(|| measure::turns(2_000)) - timed(|| measure::turns(1_000))) / 2_000;
+    steps.max(1)
 }
 
 /// How much of the line the spans cover together.

@@ -14,7 +14,7 @@ use skimmer_rt::message;
 use skimmer_rt::process::{self, Child, Program};
 use skimmer_rt::{Args, Errno, Result};
 
-use super::{NAME, tell, timed};
+use super::{NAME, step, tell_in_steps, timed};
 
 /// What is measured.
 struct Way {
@@ -48,17 +48,18 @@ const LARGEST: usize = 1 << 20;
 
 /// Measures all that happens on one hart. How many figures were told.
 pub(crate) fn one_hart() -> Result<u64> {
-    WAYS.iter().try_for_each(measure)?;
+    WAYS.iter().try_for_each(|way| measure(way, 1))?;
     Ok(WAYS.len() as u64)
 }
 
-/// Two harts, a process on each.
+/// Two harts, a process on each. The counter goes on by `step` for an instruction of
+/// either.
 pub(crate) fn two_harts() -> Result<u64> {
-    measure(&Way { hart: 1, ..on_one("roundtrip-cross-hart", 0, 0, 500) })?;
+    measure(&Way { hart: 1, ..on_one("roundtrip-cross-hart", 0, 0, 500) }, step())?;
     Ok(1)
 }
 
-fn measure(way: &Way) -> Result<()> {
+fn measure(way: &Way, step: u64) -> Result<()> {
     let (server, connection) = begin(way)?;
     let (mut sent, mut answer) = (vec![0_u8; way.sent], vec![0_u8; way.answered]);
     for (byte, place) in sent.iter_mut().zip(0_usize..) {
@@ -67,7 +68,7 @@ fn measure(way: &Way) -> Result<()> {
     let coid = connection.id().number();
     let mut total = 0;
     let last = &mut answer;
-    tell(way.name, way.times, 1, 0, |n| {
+    tell_in_steps(way.name, way.times, (1, 0), step, |n| {
         total += n;
         timed(|| {
             for _ in 0..n {
