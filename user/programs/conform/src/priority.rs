@@ -78,6 +78,12 @@ pub(crate) const CASES: &[Case] = &[
         |scene| boost_changed(scene, 60, 50),
     ),
     both(
+        "priority/boost-of-one-who-lost-its-hart",
+        "12.2",
+        "process/threads: forget what a server was given only after it is lowered",
+        boost_preempted,
+    ),
+    both(
         "priority/boost-never-lowers",
         "12.2",
         "rendezvous: give servers the priority of any client that is queued",
@@ -374,6 +380,44 @@ fn boost_changed(scene: &mut Scene, first: u8, second: u8) -> Result<()> {
     bad::destroy(opens)?;
     scene.eq("what it sees", server.join()?, Ok(second));
     received.join()?;
+    bad::destroy(chid)?;
+    queued.join().map(|_| ())
+}
+
+/// A server that makes itself less urgent than somebody who only runs: it cannot do
+/// anything any more, until a client raises it.
+fn boost_preempted(scene: &mut Scene) -> Result<()> {
+    let (chid, coid) = scene.loop_back()?;
+    let (seen, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let (says, stops) = (Arc::clone(&seen), Arc::clone(&stop));
+    let server = scene.thread(OWN, move || {
+        let id = message::receive(chid, &mut [])?.id.number();
+        thread::set_priority(35)?;
+        says.store(u64::from(thread::priority()?), Ordering::Relaxed);
+        message::reply(id, 0, &[])
+    })?;
+    let there = scene.there();
+    let hog = Builder::new().hart(there).priority(38).spawn(move || {
+        while stops.load(Ordering::Relaxed) == 0 {
+            core::hint::spin_loop();
+        }
+    })?;
+    let client = |level| {
+        let body = move || message::send(coid, b"", &mut []);
+        Builder::new().hart(there).priority(level).spawn(body)
+    };
+    let received = client(60)?;
+    scene.until(|| server.priority() == Ok(35))?;
+    let before = seen.load(Ordering::Relaxed);
+    let queued = client(45)?;
+    scene.until(|| seen.load(Ordering::Relaxed) != 0)?;
+    let after = seen.load(Ordering::Relaxed);
+    stop.store(1, Ordering::Relaxed);
+    scene.eq("while the other one runs", before, 0);
+    scene.eq("as a more urgent one is queued", after, 45);
+    hog.join()?;
+    scene.eq("its answer", server.join()?, Ok(()));
+    scene.eq("its client", received.join()?, Ok(0));
     bad::destroy(chid)?;
     queued.join().map(|_| ())
 }
