@@ -14,8 +14,8 @@ use crate::case::{Case, both, one};
 use crate::scene::{Scene, attach};
 
 pub(crate) const CASES: &[Case] = &[
-    both("priority/up", "12.1", "rendezvous: let a receiver keep its priority", up),
-    both("priority/down", "12.1", "rendezvous: only raise a receiver", down),
+    both("priority/up", "12.1", "core/channel/rendezvous: let a receiver keep its priority", up),
+    both("priority/down", "12.1", "core/channel/rendezvous: only raise a receiver", down),
     both(
         "priority/kept-after-the-answer",
         "12.3",
@@ -25,19 +25,19 @@ pub(crate) const CASES: &[Case] = &[
     both(
         "priority/own-where-nobody-waits",
         "12.3",
-        "rendezvous: let who waits at a channel keep what it inherited",
+        "core/channel/rendezvous: let who waits at a channel keep what it inherited",
         own_again,
     ),
     both(
         "priority/of-the-next-message",
         "12.3",
-        "rendezvous: inherit at the first receive only",
+        "core/channel/rendezvous: inherit at the first receive only",
         of_next,
     ),
     both(
         "priority/explicit-change-ends-it",
         "12.3",
-        "threads::set_priority: change what is inherited and not what is one's own",
+        "process/threads: change what is inherited and not what is one's own",
         explicit,
     ),
     both(
@@ -46,17 +46,22 @@ pub(crate) const CASES: &[Case] = &[
         "process/messages: let MsgReceive(-1) do nothing",
         leaving,
     ),
-    both("priority/fixed", "12.4", "rendezvous: leave the flag FIXED_PRIORITY out", fixed),
+    both(
+        "priority/fixed",
+        "12.4",
+        "core/channel/rendezvous: leave the flag FIXED_PRIORITY out",
+        fixed,
+    ),
     both(
         "priority/of-one-who-was-changed-while-queued",
         "12.1, 3 Queue order",
-        "rendezvous: inherit the priority that a client had as it sent",
+        "core/channel/rendezvous: inherit the priority that a client had as it sent",
         changed_queued,
     ),
     both(
         "priority/boost",
         "12.2",
-        "rendezvous: leave servers as they are when a more urgent client is queued",
+        "core/channel/rendezvous: leave servers as they are when a more urgent client is queued",
         boost,
     ),
     both(
@@ -68,13 +73,13 @@ pub(crate) const CASES: &[Case] = &[
     both(
         "priority/boost-after-an-explicit-change",
         "12.2",
-        "threads::set_priority: forget the thread's last channel",
+        "process/threads: forget the thread's last channel",
         |scene| boost_changed(scene, OWN, 60),
     ),
     both(
         "priority/boost-after-it-was-lowered",
         "12.2",
-        "rendezvous: boost only above what the server was given before",
+        "core/channel/rendezvous: boost only above what the server was given before",
         |scene| boost_changed(scene, 60, 50),
     ),
     both(
@@ -86,13 +91,13 @@ pub(crate) const CASES: &[Case] = &[
     both(
         "priority/boost-never-lowers",
         "12.2",
-        "rendezvous: give servers the priority of any client that is queued",
+        "core/channel/rendezvous: give servers the priority of any client that is queued",
         boost_low,
     ),
     both(
         "priority/boost-of-that-channel-only",
         "12.2",
-        "rendezvous: boost all threads of the server's process",
+        "core/channel/rendezvous: boost all threads of the server's process",
         boost_others,
     ),
     both(
@@ -104,32 +109,37 @@ pub(crate) const CASES: &[Case] = &[
     both(
         "priority/boost-not-of-fixed",
         "12.4",
-        "rendezvous: leave the flag FIXED_PRIORITY out of the boost",
+        "core/channel/rendezvous: leave the flag FIXED_PRIORITY out of the boost",
         boost_fixed,
     ),
     both(
         "priority/boost-ends-at-the-next-receive",
         "12.3",
-        "rendezvous: let a boosted server keep the boost at its receive",
+        "core/channel/rendezvous: let a boosted server keep the boost at its receive",
         boost_ends,
     ),
-    both("priority/nested", "12.5", "rendezvous: send with a server's own priority", nested),
+    both(
+        "priority/nested",
+        "12.5",
+        "core/channel/rendezvous: send with a server's own priority",
+        nested,
+    ),
     both(
         "priority/not-further-than-one",
         "12.6",
-        "rendezvous: pass a boost on to the server that a server waits for",
+        "core/channel/rendezvous: pass a boost on to the server that a server waits for",
         immediate,
     ),
     both(
         "priority/boosted-while-queued",
         "12.6, 3 Queue order",
-        "rendezvous: leave a boosted server where it is queued",
+        "core/channel/rendezvous: leave a boosted server where it is queued",
         queued_again,
     ),
     both(
         "priority/late-change-of-a-client",
         "12.7",
-        "threads::set_priority: pass a client's change on to its server",
+        "process/threads: pass a client's change on to its server",
         late_change,
     ),
     one(
