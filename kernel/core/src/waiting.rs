@@ -152,6 +152,11 @@ impl<M: Machine> Hart<M> {
         (me.priority, me.base)
     }
 
+    /// The channel that the current thread received from last, if it has not left that.
+    pub fn served(&mut self) -> Option<ChannelId> {
+        self.current_thread().serves
+    }
+
     /// The current thread receives from that channel from now on, or from none: then
     /// nobody makes it more urgent than it is.
     pub fn serve(&mut self, irq: &IrqOff, channel: Option<ChannelId>) {

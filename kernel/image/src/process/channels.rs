@@ -18,10 +18,10 @@ use skimmer_core::{
     remote::hart_at,
     table::OutOfMemory,
 };
-use skimmer_sync::once::Once;
+use skimmer_sync::{irq::IrqOff, once::Once};
 
 use super::{Process, limits, messages};
-use crate::{service, smp};
+use crate::smp;
 
 /// The records of all threads that can wait at channels.
 static WAITERS: Once<Waiters> = Once::new();
@@ -108,13 +108,17 @@ fn allow_more(process: &Process, seen: Option<u32>) -> Result<u32, Errno> {
     })
 }
 
-/// The priority of a thread of the process was set: the channel that it serves does not
-/// take it for as urgent as its clients any more.
-pub(super) fn forget_boost(process: &Process, thread: ThreadId, priority: Priority) {
-    // Of a thread that is gone, or of which memory is too short to ask, nothing is known.
-    let Ok(Some(channel)) = service::served_by(thread) else { return };
+/// The priority of a thread of the process is set: the channel that it serves, if any,
+/// does not take it for as urgent as its clients any more.
+pub(super) fn forget_boost(
+    irq: &IrqOff,
+    process: &Process,
+    served: Option<ChannelId>,
+    (thread, priority): (ThreadId, Priority),
+) {
     let forget = |channel: &mut Channel<'_>| channel.forget_boost(thread, priority);
-    let _ = masked(|irq| process.channels.with(irq, waiters(), channel, forget));
+    // A channel that is gone has forgotten it.
+    let _ = served.map(|channel| process.channels.with(irq, waiters(), channel, forget));
 }
 
 /// Destroys one.
