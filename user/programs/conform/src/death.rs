@@ -13,13 +13,13 @@ pub(crate) const CASES: &[Case] = &[
     both(
         "death/client-thread-queued",
         "10 blocked SEND",
-        "rendezvous: leave a condemned sender on the queue",
+        "core/channel/rendezvous: leave a condemned sender on the queue",
         thread_queued,
     ),
     both(
         "death/client-thread-received",
         "10 blocked REPLY",
-        "rendezvous: keep a condemned client until it is answered",
+        "core/channel/rendezvous: keep a condemned client until it is answered",
         thread_received,
     ),
     both(
@@ -49,13 +49,13 @@ pub(crate) const CASES: &[Case] = &[
     both(
         "death/server-thread",
         "10 server thread",
-        "rendezvous: fail the clients of a thread that ends",
+        "core/channel/rendezvous: fail the clients of a thread that ends",
         server_thread,
     ),
     both(
         "death/receiver-thread",
         "10 server thread",
-        "rendezvous: leave a condemned receiver on the channel's list",
+        "core/channel/rendezvous: leave a condemned receiver on the channel's list",
         receiver_thread,
     ),
     both(

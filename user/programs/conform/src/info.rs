@@ -11,11 +11,16 @@ use crate::scene::{LEVEL, Scene, receive};
 pub(crate) const CASES: &[Case] = &[
     both("info/of-a-thread", "6 MsgInfo", "process/messages: tell the receiver's tid", of_thread),
     both("info/of-a-process", "6 MsgInfo", "process/messages: tell the server's pid", of_process),
-    both("info/lengths", "6 MsgInfo", "rendezvous: tell what was sent as what was copied", lengths),
+    both(
+        "info/lengths",
+        "6 MsgInfo",
+        "core/channel/rendezvous: tell what was sent as what was copied",
+        lengths,
+    ),
     both(
         "info/priority",
         "6 MsgInfo, 12.1",
-        "rendezvous: keep the priority that a queued client had as it sent",
+        "core/channel/rendezvous: keep the priority that a queued client had as it sent",
         priority,
     ),
     both(

@@ -14,8 +14,8 @@ use crate::case::{Case, both, one};
 use crate::scene::{Scene, attach};
 
 pub(crate) const CASES: &[Case] = &[
-    both("priority/up", "12.1", "rendezvous: let a receiver keep its priority", up),
-    both("priority/down", "12.1", "rendezvous: only raise a receiver", down),
+    both("priority/up", "12.1", "core/channel/rendezvous: let a receiver keep its priority", up),
+    both("priority/down", "12.1", "core/channel/rendezvous: only raise a receiver", down),
     both(
         "priority/kept-after-the-answer",
         "12.3",
@@ -25,19 +25,19 @@ pub(crate) const CASES: &[Case] = &[
     both(
         "priority/own-where-nobody-waits",
         "12.3",
-        "rendezvous: let who waits at a channel keep what it inherited",
+        "core/channel/rendezvous: let who waits at a channel keep what it inherited",
         own_again,
     ),
     both(
         "priority/of-the-next-message",
         "12.3",
-        "rendezvous: inherit at the first receive only",
+        "core/channel/rendezvous: inherit at the first receive only",
         of_next,
     ),
     both(
         "priority/explicit-change-ends-it",
         "12.3",
-        "threads::set_priority: change what is inherited and not what is one's own",
+        "process/threads: change what is inherited and not what is one's own",
         explicit,
     ),
     both(
@@ -46,17 +46,22 @@ pub(crate) const CASES: &[Case] = &[
         "process/messages: let MsgReceive(-1) do nothing",
         leaving,
     ),
-    both("priority/fixed", "12.4", "rendezvous: leave the flag FIXED_PRIORITY out", fixed),
+    both(
+        "priority/fixed",
+        "12.4",
+        "core/channel/rendezvous: leave the flag FIXED_PRIORITY out",
+        fixed,
+    ),
     both(
         "priority/of-one-who-was-changed-while-queued",
         "12.1, 3 Queue order",
-        "rendezvous: inherit the priority that a client had as it sent",
+        "core/channel/rendezvous: inherit the priority that a client had as it sent",
         changed_queued,
     ),
     both(
         "priority/boost",
         "12.2",
-        "rendezvous: leave servers as they are when a more urgent client is queued",
+        "core/channel/rendezvous: leave servers as they are when a more urgent client is queued",
         boost,
     ),
     both(
@@ -68,25 +73,31 @@ pub(crate) const CASES: &[Case] = &[
     both(
         "priority/boost-after-an-explicit-change",
         "12.2",
-        "threads::set_priority: forget the thread's last channel",
+        "process/threads: forget the thread's last channel",
         |scene| boost_changed(scene, OWN, 60),
     ),
     both(
         "priority/boost-after-it-was-lowered",
         "12.2",
-        "rendezvous: boost only above what the server was given before",
+        "core/channel/rendezvous: boost only above what the server was given before",
         |scene| boost_changed(scene, 60, 50),
+    ),
+    both(
+        "priority/boost-of-one-who-lost-its-hart",
+        "12.2",
+        "process/threads: forget what a server was given only after it is lowered",
+        boost_preempted,
     ),
     both(
         "priority/boost-never-lowers",
         "12.2",
-        "rendezvous: give servers the priority of any client that is queued",
+        "core/channel/rendezvous: give servers the priority of any client that is queued",
         boost_low,
     ),
     both(
         "priority/boost-of-that-channel-only",
         "12.2",
-        "rendezvous: boost all threads of the server's process",
+        "core/channel/rendezvous: boost all threads of the server's process",
         boost_others,
     ),
     both(
@@ -98,32 +109,37 @@ pub(crate) const CASES: &[Case] = &[
     both(
         "priority/boost-not-of-fixed",
         "12.4",
-        "rendezvous: leave the flag FIXED_PRIORITY out of the boost",
+        "core/channel/rendezvous: leave the flag FIXED_PRIORITY out of the boost",
         boost_fixed,
     ),
     both(
         "priority/boost-ends-at-the-next-receive",
         "12.3",
-        "rendezvous: let a boosted server keep the boost at its receive",
+        "core/channel/rendezvous: let a boosted server keep the boost at its receive",
         boost_ends,
     ),
-    both("priority/nested", "12.5", "rendezvous: send with a server's own priority", nested),
+    both(
+        "priority/nested",
+        "12.5",
+        "core/channel/rendezvous: send with a server's own priority",
+        nested,
+    ),
     both(
         "priority/not-further-than-one",
         "12.6",
-        "rendezvous: pass a boost on to the server that a server waits for",
+        "core/channel/rendezvous: pass a boost on to the server that a server waits for",
         immediate,
     ),
     both(
         "priority/boosted-while-queued",
         "12.6, 3 Queue order",
-        "rendezvous: leave a boosted server where it is queued",
+        "core/channel/rendezvous: leave a boosted server where it is queued",
         queued_again,
     ),
     both(
         "priority/late-change-of-a-client",
         "12.7",
-        "threads::set_priority: pass a client's change on to its server",
+        "process/threads: pass a client's change on to its server",
         late_change,
     ),
     one(
@@ -374,6 +390,44 @@ fn boost_changed(scene: &mut Scene, first: u8, second: u8) -> Result<()> {
     bad::destroy(opens)?;
     scene.eq("what it sees", server.join()?, Ok(second));
     received.join()?;
+    bad::destroy(chid)?;
+    queued.join().map(|_| ())
+}
+
+/// A server that makes itself less urgent than somebody who only runs: it cannot do
+/// anything any more, until a client raises it.
+fn boost_preempted(scene: &mut Scene) -> Result<()> {
+    let (chid, coid) = scene.loop_back()?;
+    let (seen, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let (says, stops) = (Arc::clone(&seen), Arc::clone(&stop));
+    let server = scene.thread(OWN, move || {
+        let id = message::receive(chid, &mut [])?.id.number();
+        thread::set_priority(35)?;
+        says.store(u64::from(thread::priority()?), Ordering::Relaxed);
+        message::reply(id, 0, &[])
+    })?;
+    let there = scene.there();
+    let hog = Builder::new().hart(there).priority(38).spawn(move || {
+        while stops.load(Ordering::Relaxed) == 0 {
+            core::hint::spin_loop();
+        }
+    })?;
+    let client = |level| {
+        let body = move || message::send(coid, b"", &mut []);
+        Builder::new().hart(there).priority(level).spawn(body)
+    };
+    let received = client(60)?;
+    scene.until(|| server.priority() == Ok(35))?;
+    let before = seen.load(Ordering::Relaxed);
+    let queued = client(45)?;
+    scene.until(|| seen.load(Ordering::Relaxed) != 0)?;
+    let after = seen.load(Ordering::Relaxed);
+    stop.store(1, Ordering::Relaxed);
+    scene.eq("while the other one runs", before, 0);
+    scene.eq("as a more urgent one is queued", after, 45);
+    hog.join()?;
+    scene.eq("its answer", server.join()?, Ok(()));
+    scene.eq("its client", received.join()?, Ok(0));
     bad::destroy(chid)?;
     queued.join().map(|_| ())
 }

@@ -24,23 +24,28 @@ pub(crate) const CASES: &[Case] = &[
         "process/messages: let only the thread that made the channel receive",
         any_thread,
     ),
-    both("receive/many-unanswered", "4 any thread", "rendezvous: keep one message a thread", many),
+    both(
+        "receive/many-unanswered",
+        "4 any thread",
+        "core/channel/rendezvous: keep one message a thread",
+        many,
+    ),
     both(
         "receive/one-of-several-wakes",
         "4 Several receivers",
-        "rendezvous: wake all receivers of a channel",
+        "core/channel/rendezvous: wake all receivers of a channel",
         one_wakes,
     ),
     both(
         "receive/bad-room",
         "4 EFAULT",
-        "rendezvous: take the message from the queue before its copy",
+        "core/channel/rendezvous: take the message from the queue before its copy",
         bad_room,
     ),
     both(
         "receive/room-that-goes",
         "4 EFAULT",
-        "rendezvous: tell the sender of the receiver's fault",
+        "core/channel/rendezvous: tell the sender of the receiver's fault",
         room_goes,
     ),
     both(
@@ -58,7 +63,7 @@ pub(crate) const CASES: &[Case] = &[
     both(
         "receive/waits-again",
         "4 state RECEIVE",
-        "rendezvous: leave a receiver on the channel's list after its wake",
+        "core/channel/rendezvous: leave a receiver on the channel's list after its wake",
         again,
     ),
 ];

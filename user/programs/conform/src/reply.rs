@@ -14,25 +14,25 @@ pub(crate) const CASES: &[Case] = &[
     both(
         "reply/once",
         "5 exactly once",
-        "rendezvous: keep a message's name after its answer",
+        "core/channel/rendezvous: keep a message's name after its answer",
         once,
     ),
     both(
         "reply/room-that-goes",
         "5 EFAULT",
-        "rendezvous: leave a client blocked whose room faults",
+        "core/channel/rendezvous: leave a client blocked whose room faults",
         room_goes,
     ),
     both(
         "reply/room-of-another-process",
         "5 EFAULT",
-        "user_copy between spaces: write the answer in the server's space",
+        "arch/user_copy: write the answer in the server's space",
         other_room,
     ),
     both(
         "reply/bad-answer",
         "5 ESRVRFAULT",
-        "rendezvous: leave a client blocked whose server's answer faults",
+        "core/channel/rendezvous: leave a client blocked whose server's answer faults",
         bad_answer,
     ),
     both(
@@ -44,7 +44,7 @@ pub(crate) const CASES: &[Case] = &[
     one(
         "reply/keeps-the-server-running",
         "5 never blocks",
-        "rendezvous: switch to a client that is less urgent than its server",
+        "core/channel/rendezvous: switch to a client that is less urgent than its server",
         goes_on,
     ),
     both(
@@ -58,14 +58,14 @@ pub(crate) const CASES: &[Case] = &[
     both(
         "error/erestart-of-what-is-gone",
         "5 MsgError, 3 EFAULT",
-        "rendezvous: send the bytes of before again",
+        "core/channel/rendezvous: send the bytes of before again",
         restart_of_gone,
     ),
     one("error/no-errno", "5 MsgError", "process/messages: pass any number on", no_errno),
     both(
         "error/once",
         "5 exactly once",
-        "rendezvous: keep a message's name after MsgError",
+        "core/channel/rendezvous: keep a message's name after MsgError",
         error_once,
     ),
 ];

@@ -21,13 +21,13 @@ pub(crate) const CASES: &[Case] = &[
     both(
         "send/to-a-waiting-receiver",
         "3 Flow",
-        "rendezvous: queue a sender though somebody receives",
+        "core/channel/rendezvous: queue a sender though somebody receives",
         to_receiver,
     ),
     both(
         "send/before-anybody-receives",
         "3 Flow",
-        "rendezvous: refuse a sender that nobody waits for",
+        "core/channel/rendezvous: refuse a sender that nobody waits for",
         before_receiver,
     ),
     both(
@@ -39,13 +39,13 @@ pub(crate) const CASES: &[Case] = &[
     both(
         "send/message-is-cut",
         "3 Length",
-        "user_copy between spaces: copy as much as was sent",
+        "arch/user_copy: copy as much as was sent",
         message_cut,
     ),
     both(
         "send/answer-is-cut",
         "3 Length",
-        "user_copy between spaces: copy as much as was answered",
+        "arch/user_copy: copy as much as was answered",
         answer_cut,
     ),
     both(
@@ -69,7 +69,7 @@ pub(crate) const CASES: &[Case] = &[
     both(
         "send/message-that-is-not-there",
         "3 EFAULT",
-        "rendezvous: give the receiver what a sender's fault belongs to",
+        "core/channel/rendezvous: give the receiver what a sender's fault belongs to",
         not_there,
     ),
     one(
@@ -81,19 +81,19 @@ pub(crate) const CASES: &[Case] = &[
     both(
         "send/unmapped-while-queued",
         "3 Faults",
-        "rendezvous: end the receive when a queued sender's copy faults",
+        "core/channel/rendezvous: end the receive when a queued sender's copy faults",
         unmapped_queued,
     ),
     both(
         "send/receiver-that-faults",
         "3 Faults",
-        "rendezvous: fail the sender when the waiting receiver's room faults",
+        "core/channel/rendezvous: fail the sender when the waiting receiver's room faults",
         receiver_faults,
     ),
     both(
         "send/next-of-two-receivers-takes-it",
         "3 Faults",
-        "rendezvous: queue a send whose receiver faulted though another waits",
+        "core/channel/rendezvous: queue a send whose receiver faulted though another waits",
         other_receiver,
     ),
     both(
@@ -111,25 +111,25 @@ pub(crate) const CASES: &[Case] = &[
     both(
         "send/raised-while-queued",
         "3 Queue order",
-        "threads::set_priority: leave a blocked sender where it is queued",
+        "process/threads: leave a blocked sender where it is queued",
         raised,
     ),
     both(
         "send/lowered-while-queued",
         "3 Queue order",
-        "threads::set_priority: queue a blocked sender again only when it is raised",
+        "process/threads: queue a blocked sender again only when it is raised",
         lowered,
     ),
     one(
         "send/alone-to-oneself",
         "3 Self-send",
-        "rendezvous: refuse a sender that is the channel's only thread",
+        "core/channel/rendezvous: refuse a sender that is the channel's only thread",
         to_oneself,
     ),
     both(
         "send/one-buffer-for-both",
         "3 Flow",
-        "user_copy between spaces: clear the room for the answer at the send",
+        "arch/user_copy: clear the room for the answer at the send",
         one_buffer,
     ),
     both(

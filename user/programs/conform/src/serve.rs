@@ -50,7 +50,7 @@ pub(crate) const CASES: &[Case] = &[
     both(
         "reply-receive/channel-goes",
         "4 ESRCH",
-        "channel/table: leave receivers of a destroyed channel asleep",
+        "core/channel/table: leave receivers of a destroyed channel asleep",
         channel_goes,
     ),
 ];

@@ -19,25 +19,25 @@ pub(crate) const CASES: &[Case] = &[
     both(
         "sizes/threads-that-wait",
         "3 Length, direct",
-        "user_copy between spaces: round a length down to words",
+        "arch/user_copy: round a length down to words",
         |scene| of_threads(scene, 60, 40, 0),
     ),
     both(
         "sizes/threads-that-are-queued",
         "3 Length, queued",
-        "rendezvous: copy a queued message only up to what fits the snapshot",
+        "core/channel/rendezvous: copy a queued message only up to what fits the snapshot",
         |scene| of_threads(scene, 40, 60, 0),
     ),
     both(
         "sizes/to-a-process",
         "3 Length",
-        "user_copy between spaces: go on in the same page at a page's end",
+        "arch/user_copy: go on in the same page at a page's end",
         |scene| to_process(scene, 0),
     ),
     both(
         "sizes/from-a-process",
         "3 Length",
-        "user_copy between spaces: take the receiver's space for the sender's pages",
+        "arch/user_copy: take the receiver's space for the sender's pages",
         |scene| from_process(scene, 0),
     ),
     both("sizes/mebibyte", "3 Length", "process/messages: cut messages at 64 KiB", |scene| {
