@@ -143,16 +143,16 @@ impl Work {
         if program == "faults" {
             return words.number("times", 1).map(Self::Faults);
         }
-        let rounds = words.number("rounds", rounds.unwrap_or(usual_rounds(program)?))?;
         let asked = words.number("seed", seed)?;
+        if program == "ipcstorm" {
+            return Ipcstorm::of(&words, rounds, asked, is_beside).map(Self::Ipcstorm);
+        }
+        let rounds = words.number("rounds", rounds.unwrap_or(usual_rounds(program)?))?;
         if program == "spawnstorm" {
             let (threads, plain) = (words.number("threads", 4)?, words.number("plain", 0)?);
             let steps = words.number("steps", 0)?;
             let storm = Spawnstorm { threads, rounds, seed: asked, plain, steps };
             return Some(Self::Spawnstorm(storm));
-        }
-        if program == "ipcstorm" {
-            return Ipcstorm::of(&words, rounds, asked, is_beside).map(Self::Ipcstorm);
         }
         let threads = words.number("threads", 16)?;
         // The boots of a soak take both shapes.

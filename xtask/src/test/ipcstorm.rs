@@ -38,8 +38,7 @@ pub const CASES: &[(&str, Check)] = &[
         passes("ipcstorm-deaths", words, deadly, tools, elf)
     }),
     ("ipcstorm-deaths-1-hart-rr", |tools, elf| {
-        let words =
-            "--program ipcstorm --rounds 100 --schedule rr --harts 1 -- servers=3 threads=4 deaths=4";
+        let words = "--program ipcstorm --rounds 100 --schedule rr --harts 1 -- servers=3 threads=4 deaths=4";
         passes("ipcstorm-deaths-1-hart-rr", words, deadly, tools, elf)
     }),
     ("ipcstorm-beside-all", |tools, elf| {

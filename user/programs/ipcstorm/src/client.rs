@@ -119,15 +119,22 @@ impl Client {
             Answer::Nothing => (Ok(0), 0),
         };
         let name = format_args!("message {sequence} of client {}", self.number);
-        let is_due =
-            bill.check(Check::ResultAllowed, came == due, format_args!("{name}: {came:?}, {due:?} was due"));
+        let is_due = bill.check(
+            Check::ResultAllowed,
+            came == due,
+            format_args!("{name}: {came:?}, {due:?} was due"),
+        );
         let sum = step.reply().sum(&reply.place()[..written]);
-        let is_whole =
-            bill.check(Check::MessageWhole, sum.is_some(), format_args!("{name}: its answer of {written} bytes"));
+        let is_whole = bill.check(
+            Check::MessageWhole,
+            sum.is_some(),
+            format_args!("{name}: its answer of {written} bytes"),
+        );
         let is_quiet = reply.is_quiet_behind(written)
             && reply.is_quiet_around(reply.place().len())
             && message.is_quiet_around(step.length);
-        let is_quiet = bill.check(Check::BytesAround, is_quiet, format_args!("{name}, at the client"));
+        let is_quiet =
+            bill.check(Check::BytesAround, is_quiet, format_args!("{name}, at the client"));
         digest.add(sequence);
         digest.add(sum.unwrap_or(0));
         is_due && is_whole && is_quiet

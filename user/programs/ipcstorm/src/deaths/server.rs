@@ -148,11 +148,8 @@ impl<'a> Serving<'a> {
         loop {
             let channel = self.server.channel();
             let has_deadline = !self.server.held.lock().is_empty();
-            let armed = if has_deadline {
-                message::timeout(states::RECEIVE, PATIENCE)
-            } else {
-                Ok(())
-            };
+            let armed =
+                if has_deadline { message::timeout(states::RECEIVE, PATIENCE) } else { Ok(()) };
             let came = message::receive(channel.number(), self.inbox.place_mut());
             match came {
                 Ok(received) => {
