@@ -6,10 +6,10 @@ use proptest::prelude::*;
 use skimmer_abi::{
     call::Counts,
     record::{
-        Beside, Damaged, DiskWritten, DriveFault, DriveOperation, DriveTold, Drives, Exchanged, END, Envelope,
-        FaultInfo, Interrupts, Latency, MARK, MAX_ENCODED, MAX_FAULT_FRAMES, MAX_FRAMES, MAX_LINE,
-        MAX_PROGRAM, OffTimes, Outcome, PanicInfo, Programs, Record, Shortage, SkipReason, decode,
-        encode,
+        Beside, Damaged, DiskWritten, DriveFault, DriveOperation, DriveTold, Drives, END, Envelope,
+        Exchanged, FaultInfo, Interrupts, Latency, MARK, MAX_ENCODED, MAX_FAULT_FRAMES, MAX_FRAMES,
+        MAX_LINE, MAX_PROGRAM, OffTimes, Outcome, PanicInfo, Programs, Record, Shortage,
+        SkipReason, decode, encode,
     },
     scenario::Scenario,
 };

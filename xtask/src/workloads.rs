@@ -84,6 +84,13 @@ pub fn taking_turns(program: &str, words: &[String]) -> Option<String> {
     (program == "spawnstorm" && !is_said).then(|| "steps=200".to_owned())
 }
 
+/// What part (one in so many) of its work a program of [`WITH_ALL`] does in a mix where
+/// harts take turns: everything else takes its turns, too, and never sleeps.
+#[must_use]
+pub fn part_in_turns(scenario: &str) -> u64 {
+    if scenario == "ipcstorm" { 10 } else { 1 }
+}
+
 /// The keys of its arguments.
 fn keys(program: &str) -> &'static [&'static str] {
     match program {

@@ -17,6 +17,9 @@ pub(super) const KEYS: &[&str] =
 pub(super) const ROUNDS: u64 = 1_000;
 const ROUNDS_OF_LIVES: u64 = 400;
 
+/// Threads of `chanstorm` beside it, and channels of each.
+const BESIDE: (u64, u64) = (8, 64);
+
 /// Rounds of `chanstorm` beside it where all stressers are.
 const BESIDE_ROUNDS: u64 = 1;
 
@@ -116,7 +119,8 @@ impl Ipcstorm {
     /// What runs beside it.
     pub(super) fn beside(&self) -> Option<Chanstorm> {
         let Self { chanstorm: rounds, seed, .. } = *self;
-        (rounds > 0).then_some(Chanstorm { threads: 16, rounds, channels: 128, seed, processes: 0 })
+        let (threads, channels) = BESIDE;
+        (rounds > 0).then_some(Chanstorm { threads, rounds, channels, seed, processes: 0 })
     }
 
     /// How its processes are spread.

@@ -26,7 +26,7 @@ const RUNS: u64 = 50;
 const PAUSE: u64 = 200;
 
 /// Looks in a row in which `chanstorm` may stand still: a host may.
-const LOOKS: u64 = 10;
+const LOOKS: u64 = 20;
 
 /// What came of a storm.
 pub(crate) struct Collected {
