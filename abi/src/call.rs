@@ -16,8 +16,8 @@ mod structures;
 mod words;
 
 pub use structures::{
-    Counts, Exit, Figure, Holdings, MOST_FIGURE_NAME, MsgInfo, NewThread, Report, Spawn, Start,
-    USUAL_STACK, ended,
+    Counts, Exit, Figure, Holdings, MOST_FIGURE_NAME, MOST_VERDICT_TEXT, MsgInfo, NewThread,
+    Report, Spawn, Start, USUAL_STACK, Verdict, ended,
 };
 
 /// Declares the calls once: the enum, and the way back from a number.
@@ -69,6 +69,10 @@ calls! {
     /// 0 from a kernel that was not built to count (feature `bench`), and all
     /// of it is 0 then. EFAULT.
     Counts = 6,
+    /// What became of a case that a program has tried: (address of [`Verdict`]).
+    /// → 0. Goes to the host as a record. EFAULT, EINVAL (a text is too long, or
+    /// no UTF-8).
+    Verdict = 7,
     /// Starts a program of the boot package: (address of [`Spawn`]). → pid.
     /// EFAULT, ENOENT (no such program), ENOEXEC (it is no program), EINVAL
     /// (hart; a text that is too long, no UTF-8 or without its NUL), EPERM (a
@@ -90,7 +94,8 @@ calls! {
     ProcessHoldings = 13,
     /// A new thread of the calling process: (address of [`NewThread`]). → tid.
     /// EFAULT, EINVAL (priority, hart), EPERM (a priority above the process's
-    /// highest), EAGAIN (a limit of the process), ENOMEM.
+    /// highest), EAGAIN (a limit of the process), ENOMEM, ESRCH (the caller or its process is
+    /// to end).
     ThreadCreate = 16,
     /// Ends the calling thread: (status). Does not return. The last thread
     /// ends its process with status 0.
@@ -186,7 +191,7 @@ mod tests {
         for &call in Call::ALL {
             assert_eq!(Call::from_number(call as u64), Some(call));
         }
-        assert_eq!(Call::from_number(7), None);
+        assert_eq!(Call::from_number(63), None);
         assert_eq!(Call::from_number(u64::MAX), None);
     }
 }

@@ -438,6 +438,25 @@ pub struct FaultInfo<'a> {
     pub depth: u8,
 }
 
+/// What became of a case that a program has tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CaseTold<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// The clause of the specification that it is about.
+    pub clause: &'a str,
+    /// What was seen that should not be; empty if it holds.
+    pub seen: &'a str,
+    /// Who takes part in it was on two harts.
+    pub is_apart: bool,
+    /// Whether it holds.
+    pub holds: bool,
+    /// What was counted in it: observations, or what the case is about.
+    pub count: u64,
+    /// What that is held against; 0 where it is nothing.
+    pub beside: u64,
+}
+
 /// What the guest tells the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Record<'a> {
@@ -501,6 +520,8 @@ pub enum Record<'a> {
         /// What the kernel counted meanwhile, if it was built to count.
         counts: Option<Counts>,
     },
+    /// What became of a case that a program has tried.
+    Case(CaseTold<'a>),
     /// A program's process ended by a fault.
     Fault(FaultInfo<'a>),
     /// The first check of the scenario that failed.

@@ -4,10 +4,10 @@
 
 use proptest::prelude::*;
 use skimmer_abi::{
-    call::Counts,
+    call::{Counts, MOST_VERDICT_TEXT},
     record::{
-        Beside, Damaged, DiskWritten, DriveFault, DriveOperation, DriveTold, Drives, END, Envelope,
-        Exchanged, FaultInfo, Interrupts, Latency, MARK, MAX_ENCODED, MAX_FAULT_FRAMES, MAX_FRAMES,
+        Beside, CaseTold, Damaged, DiskWritten, DriveFault, DriveOperation, DriveTold, Drives, END,
+        Envelope, FaultInfo, Interrupts, Latency, MARK, MAX_ENCODED, MAX_FAULT_FRAMES, MAX_FRAMES,
         MAX_LINE, MAX_PROGRAM, OffTimes, Outcome, PanicInfo, Programs, Record, Shortage,
         SkipReason, decode, encode,
     },
@@ -59,7 +59,6 @@ fn numbers(n: &[u64; 12]) -> Outcome {
             digest: n[9],
             channels_created: n[10],
             channels_destroyed: n[11],
-            messages: (n[9].is_multiple_of(2)).then_some(Exchanged { sent: n[0], answered: n[1] }),
         }),
         interrupts: (n[6].is_multiple_of(2)).then_some(Interrupts {
             hartid: n[0],
@@ -84,7 +83,6 @@ fn numbers(n: &[u64; 12]) -> Outcome {
         beside: (n[8].is_multiple_of(2)).then_some(Beside {
             runs: n[0],
             windows: n[5],
-            least_program: n[6],
             reads: n[1],
             least_reads: n[2],
             least_storm: n[3],
@@ -144,7 +142,7 @@ fn fault() -> impl Strategy<Value = Record<'static>> {
 }
 
 fn of_programs() -> impl Strategy<Value = Record<'static>> {
-    prop_oneof![figure(), fault()]
+    prop_oneof![figure(), case(), fault()]
 }
 
 fn fault_of(
@@ -205,6 +203,25 @@ fn figure() -> impl Strategy<Value = Record<'static>> {
     })
 }
 
+fn case() -> impl Strategy<Value = Record<'static>> {
+    let texts = (text(), text(), text());
+    (texts, any::<[bool; 2]>(), any::<[u64; 2]>()).prop_map(
+        |((name, clause, seen), [is_apart, holds], [count, beside])| {
+            Record::Case(CaseTold { name, clause, seen, is_apart, holds, count, beside })
+        },
+    )
+}
+
+#[test]
+fn the_longest_case_fits() {
+    let text = "x".repeat(MOST_VERDICT_TEXT as usize);
+    let (name, clause, seen) = (&*text, &*text, &*text);
+    let (count, beside) = (u64::MAX, u64::MAX);
+    let case = CaseTold { name, clause, seen, is_apart: true, holds: true, count, beside };
+    let sent = Envelope { seq: u32::MAX, record: Record::Case(case) };
+    assert_eq!(read(&line_of(&sent), &sent), Some(Ok(true)));
+}
+
 fn fault_of_a_drive() -> impl Strategy<Value = Record<'static>> {
     use DriveOperation::{Flush, Read, Write};
     let operation = prop_oneof![Just(Read), Just(Write), Just(Flush)];
@@ -243,6 +260,7 @@ fn envelope() -> impl Strategy<Value = Envelope<'static>> {
         | Record::HartUp { .. }
         | Record::Start { .. }
         | Record::Figure { .. }
+        | Record::Case(_)
         | Record::Fault(_)
         | Record::CheckFailed { .. }
         | Record::Shortage(_)

@@ -21,12 +21,31 @@ import gdb
 STACK_SIZE = 16 * 1024
 CANARY = 0x5AFE_57AC_C0DE_CA11
 DEAD = 256
-FIRST_SPACE = 257
+UNSETTLED = 257
+FIRST_SPACE = 258
 SMALLEST = 16
 SLOT_BITS = 20
 HART_BITS = 12
 SAVED_RA = 0
 SAVED_S0 = 8
+# And of channels (kernel/sync/src/segments.rs, kernel/core/src/channel/id.rs and
+# queue.rs: the last of all nodes is none; abi/src/channel.rs).
+FIRST = 32
+PLACE_BITS = 30
+NONE = (1 << 32) - 1
+FLAGS = {
+    "FIXED_PRIORITY": 0x1,
+    "UNBLOCK": 0x2,
+    "THREAD_DEATH": 0x4,
+    "DISCONNECT": 0x8,
+    "SENDER_LEN": 0x20,
+    "COID_DISCONNECT": 0x40,
+    "REPLY_LEN": 0x80,
+    "PULSE_POOL": 0x100,
+    "PRIVATE": 0x1000,
+    "INHERIT_RUNMASK": 0x4000,
+    "UNBLOCK_TIMER": 0x8000,
+}
 
 WFI = 0x10500073
 MACHINE_MODE = 3
@@ -41,6 +60,10 @@ HART = "skimmer_core::hart::Hart<skimmer_arch::cpu::Riscv>"
 
 class Unexpected(gdb.GdbError):
     """Something is not laid out, or not there, as these commands expect."""
+
+
+# What reading of what is damaged, or not there, ends in.
+TROUBLE = (Unexpected, gdb.error, RuntimeError)
 
 
 # --- Values of Rust types ---------------------------------------------------
@@ -379,6 +402,36 @@ class Thread:
         """State, and what a blocked thread waits for."""
         return f"{self.state}: {self.why}" if self.why else self.state
 
+    def base(self):
+        """How urgent it is on its own account."""
+        return number(member(self.value, "base"))
+
+    def serves(self):
+        """The channel that it received from last, by name."""
+        channel = option(member(self.value, "serves"))
+        return None if channel is None else channel_word(channel)
+
+    def wait(self):
+        """Its wait at a channel, as its hart knows it: the table of channels,
+        the channel's name, which of its waits."""
+        waiting = option(member(self.value, "waiting"))
+        if waiting is None:
+            return None
+        wait = member(waiting, "wait")
+        if thread_word(member(wait, "thread")) != self.word():
+            raise Unexpected(f"{self} {self.name} has the wait of another thread")
+        table_, count = number(member(waiting, "table")), number(member(wait, "number"))
+        return table_, channel_word(member(wait, "channel")), count
+
+    def owner(self):
+        """Where the process is that it belongs to; None of the kernel's own."""
+        header = at(self.header, "skimmer_arch::stack::Header")
+        program = option(member(header, "program"))
+        if program is None:
+            return None
+        owner = member(program, "owner")
+        return number(member(owner, "pointer"))
+
     def canary_ok(self):
         """Whether nothing ran off its stack."""
         header = at(self.header, "skimmer_arch::stack::Header")
@@ -550,9 +603,11 @@ def run_lists(hart):
 
 
 def other_lists(hart):
-    """The lists of the dead, and of those that wait for space."""
-    dead = member(hart.value, "dead")
-    yield from Lists(int(dead.address), 1, dead.type)
+    """The lists of the dead, of those whose wait at a channel is to be looked at,
+    and of those that wait for space."""
+    for name in ("dead", "unsettled"):
+        one = member(hart.value, name)
+        yield from Lists(int(one.address), 1, one.type)
     yield from Lists(*vec_parts(member(hart.value, "space_waiters")))
 
 
@@ -594,6 +649,8 @@ def check_link(thread, queue, before, problems):
             problems.append(f"{who} of priority {thread.priority} is queued at {queue}")
     elif queue == DEAD and thread.state != "Dead":
         problems.append(f"{who} is among the dead, but {thread.state_text()}")
+    elif queue == UNSETTLED and thread.why != "Channel":
+        problems.append(f"{who} is to leave a channel, but {thread.state_text()}")
 
 
 def check_queues(hart):
@@ -632,6 +689,396 @@ def check_threads(hart, found, problems):
         problems.append(f"the current thread, slot {hart.current[0]}, does not exist")
     elif current.state != "Running":
         problems.append(f"{current} {current.name} is current, but {current.state_text()}")
+
+
+# --- Channels, and who waits at them ----------------------------------------
+
+# In the order of `Which`, which is compared.
+QUEUES = ("Send", "Receive", "Reply", "Copying")
+BY_PRIORITY = ("Send", "Receive")
+ROOMS = "skimmer::process::rooms::ROOMS"
+ROOM_TABLE = (
+    "skimmer_sync::segments::Segments<"
+    "skimmer_sync::static_ref::StaticRef<skimmer::process::Process>>"
+)
+
+
+class Segments:
+    """A table that grows by segments, each twice as long as the one before."""
+
+    def __init__(self, value):
+        """Reads where the segments are."""
+        if not (value.type.name or "").startswith("skimmer_sync::segments::Segments<"):
+            raise Unexpected(f"{value.type} is no table of segments")
+        self.kind = value.type.template_argument(0)
+        directory = member(value, "directory")
+        count = directory.type.sizeof // 8
+        self.starts = struct.unpack(f"<{count}Q", memory(int(directory.address), count * 8))
+
+    def at(self, index):
+        """The element of that index, or None where there is no memory for it."""
+        first, size = 0, FIRST
+        for start in self.starts:
+            if index < first + size:
+                place = start + (index - first) * self.kind.sizeof
+                return at(place, self.kind) if start else None
+            first, size = first + size, size * 2
+        return None
+
+
+class Process:
+    """A process, or the room for one."""
+
+    def __init__(self, value):
+        """Reads what names it."""
+        self.value = value
+        self.number = number(member(value, "number"))
+        self.pid = number(member(value, "pid"))
+        self.table = member(value, "channels")
+        self.place, self.address = int(value.address), int(self.table.address)
+
+    def __str__(self):
+        """As people know it."""
+        return f"pid {self.pid:#x} {guarded(self.name) or '?'}"
+
+    def name(self):
+        """The program that it runs."""
+        image = peel_to(member(self.value, "image", "value"), "skimmer::process::Image")
+        return text(member(image, "name"))
+
+    def channels(self):
+        """Its channels, those that are closing included, by their slots."""
+        room = peel_to(member(self.table, "room", "value"), "skimmer_core::channel::stock::Room")
+        count = number(member(room, "slots"))
+        if count > MAX_ELEMENTS:
+            raise Unexpected(f"{self} says that it has {count} slots for channels")
+        slots = Segments(member(self.table, "slots", "__0"))
+        for index in range(count):
+            line = slots.at(index)
+            if line is None:
+                raise Unexpected(f"{self} has no memory for channel {index} of {count}")
+            lock = member(line, "__0")
+            slot = peel_to(member(lock, "value"), "skimmer_core::channel::slot::Slot")
+            state, _ = variant(member(slot, "state"))
+            if state in ("Live", "Closing"):
+                yield Channel(self, index, lock, slot, state)
+
+
+class Channel:
+    """A channel, as its slot has it."""
+
+    def __init__(self, process, index, lock, slot, state):
+        """Reads all but who waits there."""
+        self.process, self.slot, self.state = process, slot, state
+        # What records know their lock by.
+        self.address = int(member(lock, "is_held").address)
+        self.is_locked = bool(number(member(lock, "is_held")))
+        generation = number(member(slot, "generation"))
+        self.index, self.chid = index, generation << 32 | index
+        self.flags = number(member(slot, "flags"))
+        server = option(member(slot, "server"))
+        self.server = None
+        if server is not None:
+            self.server = (thread_word(server["__0"]), number(server["__1"]))
+        queues = member(slot, "queues", "__0")
+        self.firsts = [number(member(queues[n], "first")) for n in range(len(QUEUES))]
+
+    def __str__(self):
+        """As people know it."""
+        return f"channel {self.chid:#x} of {self.process}"
+
+    def flags_text(self):
+        """Its flags by name."""
+        names = [name for name, bit in FLAGS.items() if self.flags & bit]
+        rest = self.flags & ~sum(FLAGS.values())
+        return " ".join(names + ([f"{rest:#x}"] if rest else [])) or "no flags"
+
+
+class Waiter:
+    """A thread's record, by which it stands in a queue of a channel."""
+
+    def __init__(self, node, record):
+        """Reads it."""
+        cell = member(record, "waiter")
+        self.node, self.lock = node, number(member(cell, "owner"))
+        value = peel_to(member(cell, "value"), "skimmer_core::channel::waiter::Waiter")
+        self.number = number(member(value, "number"))
+        self.channel = number(member(record, "channel"))
+        which = number(member(value, "queue"))
+        self.queue = QUEUES[which] if which < len(QUEUES) else f"queue {which}"
+        self.received = number(member(value, "received"))
+        link = member(value, "link")
+        self.level = number(member(link, "level"))
+        self.leads = bool(number(member(link, "leads")))
+        names = ("before", "behind", "higher", "lower")
+        self.before, self.behind, self.higher, self.lower = (
+            number(member(link, name)) for name in names
+        )
+        guest = member(value, "guest")
+        self.thread = thread_word(member(guest, "thread"))
+        names = ("priority", "owner", "tid", "coid", "timeouts")
+        self.priority, self.owner, self.tid, self.coid, self.timeouts = (
+            number(member(guest, name)) for name in names
+        )
+        self.out, self.into = (number(member(guest, n, "length")) for n in ("out", "into"))
+
+    def message(self):
+        """What the server calls its message."""
+        numbers = (1 << 63 - PLACE_BITS) - 1
+        return (self.number & numbers) << PLACE_BITS | self.node
+
+
+class Programs:
+    """All processes and all that waits at their channels, read when asked for."""
+
+    def __init__(self, harts):
+        """Finds the tables; there are none before there are programs."""
+        self.harts = harts
+        names = enum_names("skimmer_core::channel::waiter::Which")
+        if tuple(names[n] for n in sorted(names)) != QUEUES:
+            raise Unexpected(f"a channel's queues are {names}: this script and the kernel differ")
+        self.processes = {process.number: process for process in read_processes()}
+        self.waiters, self.problems = [], []
+        address = once_address("skimmer::process::channels::WAITERS")
+        if address:
+            waiters = at(address, "skimmer_core::channel::waiter::Waiters")
+            self.waiters = [Segments(table) for table in fat(member(waiters, "harts"))]
+        self._channels = None
+
+    def channels(self):
+        """Every channel, with its queues."""
+        if self._channels is None:
+            self._channels = []
+            for process in self.processes.values():
+                try:
+                    for channel in process.channels():
+                        self._channels.append((channel, read_queues(self, channel)))
+                except TROUBLE as error:
+                    self.find(f"{process}: its channels cannot be read: {error}")
+            check_waits(self)
+        return self._channels
+
+    def find(self, problem, channel=None, word=None):
+        """Something is wrong, with that channel or that thread."""
+        amid = " (stopped amid a section: it may be changing this)"
+        self.problems.append(problem + (amid if self.is_changing(channel, word) else ""))
+
+    def waiter(self, node):
+        """The record of the thread of that home and slot, if there is one."""
+        home, slot = node >> SLOT_BITS, node & ((1 << SLOT_BITS) - 1)
+        record = self.waiters[home].at(slot) if home < len(self.waiters) else None
+        return None if record is None else Waiter(node, record)
+
+    def process_of(self, owner):
+        """The process of that room, in words."""
+        process = self.processes.get(owner)
+        return f"room {owner}" if process is None else str(process)
+
+    def process_at(self, address):
+        """The process that is there."""
+        for process in self.processes.values():
+            if process.place == address:
+                return process
+        return None
+
+    def at_table(self, address):
+        """The process whose table of channels is there."""
+        for process in self.processes.values():
+            if process.address == address:
+                return process
+        return None
+
+    def is_changing(self, channel, word):
+        """Whether the channel, or the hart of that thread, was stopped amid a change."""
+        home = None if word is None else word >> SLOT_BITS & ((1 << HART_BITS) - 1)
+        amid = home is not None and home < len(self.harts) and self.harts[home].is_changing()
+        return amid or (channel is not None and channel.is_locked)
+
+
+def read_processes():
+    """Every room of a process that was ever used."""
+    address = once_address(ROOMS)
+    if not address:
+        return
+    rooms = Segments(at(address, ROOM_TABLE))
+    count = number(static("skimmer::process::rooms::NUMBERS"))
+    kind = lookup("skimmer::process::Process")
+    if count > MAX_ELEMENTS:
+        raise Unexpected(f"{count} processes cannot be")
+    for n in range(count):
+        room = rooms.at(n)
+        place = 0 if room is None else number(room)
+        if place:
+            yield Process(at(place, kind))
+
+
+def channel_word(value):
+    """A ChannelId as programs know it."""
+    return number(member(value, "generation")) << 32 | number(member(value, "index"))
+
+
+def thread_word(value):
+    """A ThreadId in one word, as records carry it."""
+    slot = member(value, "slot")
+    index, generation = number(member(slot, "index")), number(member(slot, "generation"))
+    return generation << 32 | number(member(value, "home")) << SLOT_BITS | index
+
+
+def read_queues(programs, channel):
+    """Who waits in each queue, in order. What is wrong there is told."""
+    queues, seen = {}, set()
+
+    def find(problem, word=None):
+        programs.find(f"{channel}: {problem}", channel, word)
+
+    for which, first in zip(QUEUES, channel.firsts):
+        queues[which] = []
+        try:
+            queues[which] += walk_levels(programs, channel, which, first, seen, find)
+            for waiter in queues[which]:
+                check_waiter(programs, channel, waiter, find)
+        except TROUBLE as error:
+            find(f"its {which} queue cannot be read: {error}")
+    if queues["Send"] and queues["Receive"]:
+        find("somebody receives while clients have sent")
+    return queues
+
+
+def walk_levels(programs, channel, which, first, seen, find):
+    """Those in one queue: rings of equals, the most urgent first."""
+    lead, higher, level = first, NONE, 256
+    where = f"its {which} queue"
+    while lead != NONE:
+        ring = walk_ring(programs, channel, lead, seen, where, find)
+        if not ring:
+            return
+        head = ring[0]
+        if head.higher != higher:
+            find(f"{where}: {node_name(lead)} has the wrong higher level")
+        if head.level >= level:
+            find(f"{where}: level {head.level} is behind level {level}")
+        for waiter in ring:
+            if waiter.queue != which:
+                who = name_of_word(programs.harts, waiter.thread)
+                find(f"{where} holds {who}, which says {waiter.queue}", waiter.thread)
+            if waiter.level != head.level or waiter.leads != (waiter is head):
+                find(f"{where}: {node_name(waiter.node)} is no equal there")
+        yield from ring
+        higher, lead, level = lead, head.lower, head.level
+
+
+def walk_ring(programs, channel, lead, seen, where, find):
+    """One ring of equals, beginning with its lead."""
+    ring, node, before = [], lead, None
+    while not ring or node != lead:
+        waiter = programs.waiter(node)
+        if waiter is None:
+            find(f"{where} leads to {node_name(node)}, where no record is")
+            return ring
+        if node in seen:
+            find(f"{where} is CYCLIC: it leads to {node_name(node)} again")
+            return ring
+        if waiter.lock != channel.address:
+            who = "another channel's" if waiter.lock else "nobody's"
+            find(f"{where} leads to {node_name(node)}, which is {who}")
+            return ring
+        if before is not None and waiter.before != before:
+            find(f"{where}: {node_name(node)} does not lead back")
+        seen.add(node)
+        ring.append(waiter)
+        node, before = waiter.behind, node
+    if ring[0].before != before:
+        find(f"{where}: {node_name(lead)} does not lead back")
+    return ring
+
+
+def node_name(node):
+    """Home and slot of a thread, as queues of channels name it."""
+    return f"{node >> SLOT_BITS}.{node & ((1 << SLOT_BITS) - 1)}"
+
+
+def check_waiter(programs, channel, waiter, find):
+    """Whether a waiter's record, its channel and its thread agree."""
+    word_ = waiter.thread
+    who = f"{name_of_word(programs.harts, word_)} in its {waiter.queue} queue"
+    if word_ & 0xFFFF_FFFF != waiter.node:
+        find(f"{who} stands there as {node_name(waiter.node)}")
+        return
+    if waiter.channel != channel.chid:
+        find(f"{who} says channel {waiter.channel:#x}")
+    due = waiter.priority if waiter.queue in BY_PRIORITY else 0
+    if waiter.level != due:
+        find(f"{who} of priority {waiter.priority} stands at {waiter.level}")
+    if waiter.received > waiter.out:
+        find(f"{who} has sent {waiter.out} bytes, of which {waiter.received} were received")
+    thread = thread_of(programs.harts, word_)
+    if thread is None:
+        find(f"{who} does not exist", word_)
+    elif thread.why != "Channel":
+        find(f"{who} is {thread.state_text()}", word_)
+    else:
+        wait = thread.wait()
+        if wait is None or wait[1:] != (channel.chid, waiter.number):
+            find(f"{who}: its hart knows of another wait", word_)
+
+
+def check_waits(programs):
+    """Whether every thread that waits at a channel stands in a queue there. One
+    whose wait is over may not have heard of it yet."""
+    queues = [queues for _, queues in programs.channels()]
+    found = {waiter.node for each in queues for which in QUEUES for waiter in each[which]}
+    blocked = (t for hart in programs.harts for t in hart.threads().values() if t.why == "Channel")
+    for thread in blocked:
+        who, node = f"{thread} {thread.name}", thread.word() & 0xFFFF_FFFF
+        try:
+            wait, waiter = thread.wait(), programs.waiter(node)
+        except TROUBLE as error:
+            programs.find(f"{who}: its wait cannot be read: {error}")
+            continue
+        if wait is None or waiter is None:
+            programs.find(f"{who} waits at a channel, and {wait_text(programs, thread)}")
+        elif waiter.lock and waiter.number == wait[2] and node not in found:
+            programs.find(f"{who}: waits {wait_text(programs, thread)}, but is not found there")
+
+
+def thread_of(harts, word):
+    """The thread of that name, if it is there."""
+    home = word >> SLOT_BITS & ((1 << HART_BITS) - 1)
+    thread = harts[home].threads().get(word & ((1 << SLOT_BITS) - 1)) if home < len(harts) else None
+    return thread if thread is not None and thread.word() == word else None
+
+
+def wait_text(programs, thread):
+    """What a thread waits for at a channel."""
+    if thread.why != "Channel":
+        return "-"
+    wait = thread.wait()
+    if wait is None:
+        return "NOTHING that its hart knows of"
+    table_, chid, count = wait
+    process = programs.at_table(table_)
+    owner = "no process" if process is None else str(process)
+    waiter = programs.waiter(thread.word() & 0xFFFF_FFFF)
+    if waiter is None:
+        return f"{chid:#x} of {owner}, and has NO RECORD"
+    if not waiter.lock or waiter.number != count:
+        return f"nothing more: its wait at {chid:#x} of {owner} is over"
+    return f"{waiter.queue} at {chid:#x} of {owner}"
+
+
+def channel_problems(programs):
+    """Everything that is wrong at channels, in lines."""
+    complaint = guarded(programs.channels)
+    return programs.problems + ([complaint] if isinstance(complaint, str) else [])
+
+
+def channels_text(programs):
+    """How many channels there are, and who is blocked there."""
+    channels = programs.channels()
+    counts = [sum(len(queues[which]) for _, queues in channels) for which in QUEUES]
+    closing = sum(channel.state == "Closing" for channel, _ in channels)
+    blocked = ", ".join(f"{count} {which.lower()}" for which, count in zip(QUEUES, counts))
+    return f"channels: {len(channels)}{f', {closing} closing' if closing else ''}; blocked: {blocked}"
 
 
 # --- Rings and mailboxes ----------------------------------------------------
@@ -718,6 +1165,9 @@ def enum_names(name):
     return {f.enumval: f.name.rsplit("::", 1)[-1] for f in fields}
 
 
+MESSAGES = {"MsgSend": "to", "MsgReceive": "at", "MsgReply": "of"}
+
+
 def decode(harts, record, events, reasons):
     """A record's event and arguments in words."""
     event = events.get(record.event)
@@ -737,6 +1187,13 @@ def decode(harts, record, events, reasons):
     if event == "TrapEnter":
         kind = "interrupt" if record.a >> 31 else "exception"
         return f"TrapEnter, {kind} {record.a & 0x7FFFFFFF} at {record.b:#x} {places(record.b)[0]}"
+    if event in MESSAGES:
+        return f"{event} {record.b:#x} {MESSAGES[event]} channel {record.a}"
+    if event == "Boost":
+        return f"Boost of {name_of_word(harts, record.b)} to priority {record.a}"
+    if event == "Unblock":
+        error = enum_names("skimmer_abi::errno::Errno").get(record.a, f"error {record.a}")
+        return f"Unblock of {name_of_word(harts, record.b)}: {error}"
     if record.a or record.b:
         return f"{event} a={record.a:#x} b={record.b:#x}"
     return event
@@ -860,7 +1317,7 @@ def guarded(function, *arguments):
     expected must not hide the others."""
     try:
         return function(*arguments)
-    except (gdb.error, RuntimeError) as error:
+    except TROUBLE as error:
         return f"<{error}>"
 
 
@@ -878,42 +1335,57 @@ def hart_problems(hart, harts):
     return problems
 
 
-def print_problems(harts, find, good):
-    """Prints what `find` finds on any hart, or that all is well."""
-    total = 0
+def print_problems(harts, find, good, others=()):
+    """Prints what `find` finds on any hart, and others, or that all is well."""
+    findings = list(others)
     for hart in harts:
         problems = guarded(find, hart)
         if isinstance(problems, str):
             problems = [problems]
         changing = " (stopped amid a section: it may be changing this)"
         for problem in problems:
-            total += 1
-            print(f"  hart {hart.index}: {problem}{changing if hart.is_changing() else ''}")
-    print(f"INCONSISTENT: {total} finding(s)" if total else good)
+            mark = changing if hart.is_changing() else ""
+            findings.append(f"hart {hart.index}: {problem}{mark}")
+    print_findings(findings, good)
+
+
+def print_findings(findings, good):
+    """Prints everything that is wrong, or that all is well."""
+    for finding in findings:
+        print(f"  {finding}")
+    print(f"INCONSISTENT: {len(findings)} finding(s)" if findings else good)
 
 
 @command("sk-state")
 def sk_state(_):
     """One screen: what each hart runs, its counters, and what is wrong.
 
-    The last line says whether anything is inconsistent. Takes no argument."""
+    Under `channels` stands how many of the blocked threads wait at a channel; a
+    line says what for. The last line says whether anything is inconsistent. Takes no argument."""
     harts = read_harts()
     names = ["switches", "remote_ops", "sends", "replies", "work", "preemptions"]
-    rows = []
+    rows, programs = [], Programs(harts)
     for hart in harts:
         threads = hart.threads().values()
         ready = sum(t.state == "Ready" for t in threads)
         blocked = sum(t.state == "Blocked" for t in threads)
+        waiting = sum(t.why == "Channel" for t in threads)
         current = hart.current_thread()
         who = f"{current} {current.name}" if current else "?"
         counters = [hart.counter(name) for name in names]
         place = guarded(hart.cpu.place) if hart.cpu else "?"
-        rows.append([hart.index, hart.hartid, who, ready, blocked, *counters, place])
-    table(["hart", "id", "runs", "ready", "blocked", *names, "at"], rows)
+        rows.append([hart.index, hart.hartid, who, ready, blocked, waiting, *counters, place])
+    table(["hart", "id", "runs", "ready", "blocked", "channels", *names, "at"], rows)
     held, in_use, banks = heap()
     free = sum(free for _, free in banks)
     print(f"heap: {in_use} bytes in use, {free} frames free{', LOCKED' if held else ''}")
-    print_problems(harts, lambda hart: hart_problems(hart, harts), "nothing is inconsistent")
+    print(guarded(channels_text, programs))
+    print_problems(
+        harts,
+        lambda hart: hart_problems(hart, harts),
+        "nothing is inconsistent",
+        channel_problems(programs),
+    )
 
 
 @command("sk-pcpu")
@@ -1036,30 +1508,61 @@ def sk_runq(_):
 def sk_thread(argument):
     """All threads, or with HART.SLOT one of them and its backtrace.
 
-    Shown: id, name, priority, state and why, bytes of stack in use, and
-    whether the canary is whole. `sk-thread all` shows every thread's
-    backtrace."""
+    Shown: id, name, priority and base (what it is on the thread's own account),
+    state and why, the channel that it serves, what it waits for at a channel,
+    bytes of stack in use, and whether the canary is whole. `sk-thread all` shows
+    every thread's backtrace."""
     harts = read_harts()
+    programs = Programs(harts)
     if argument == "all":
         for hart in harts:
             for _, thread in sorted(hart.threads().items()):
-                print(guarded(one_thread, thread) or "")
+                print(guarded(one_thread, programs, thread) or "")
         return
     if argument:
-        one_thread(find_thread(harts, argument))
+        one_thread(programs, find_thread(harts, argument))
         return
     rows = []
     for hart in harts:
-        rows += [thread_row(hart.threads()[slot]) for slot in sorted(hart.threads())]
-    table(["thread", "name", "priority", "state", "stack", "canary"], rows)
+        rows += [thread_row(programs, hart.threads()[slot]) for slot in sorted(hart.threads())]
+    table(THREAD, rows)
     print(f"{len(rows)} thread(s)")
 
 
-def thread_row(thread):
+THREAD = [
+    "thread", "name", "priority", "base", "state", "process", "serves", "waits", "stack", "canary"
+]
+
+
+def thread_row(programs, thread):
     """A thread as a row of the table."""
-    canary = "ok" if thread.canary_ok() else "DEAD"
-    state, stack = thread.state_text(), guarded(thread.stack_text)
-    return [thread, thread.name, thread.priority, state, stack, canary]
+    return [
+        thread,
+        thread.name,
+        thread.priority,
+        guarded(thread.base),
+        thread.state_text(),
+        guarded(process_text, programs, thread),
+        guarded(serves_text, thread),
+        guarded(wait_text, programs, thread),
+        guarded(thread.stack_text),
+        "ok" if thread.canary_ok() else "DEAD",
+    ]
+
+
+def process_text(programs, thread):
+    """The process of a thread, in words."""
+    owner = thread.owner()
+    if owner is None:
+        return "-"
+    process = programs.process_at(owner)
+    return f"a process at {owner:#x}" if process is None else str(process)
+
+
+def serves_text(thread):
+    """The channel that a thread received from last."""
+    channel = thread.serves()
+    return "-" if channel is None else f"{channel:#x}"
 
 
 def find_thread(harts, argument):
@@ -1074,11 +1577,10 @@ def find_thread(harts, argument):
     return thread
 
 
-def one_thread(thread):
+def one_thread(programs, thread):
     """A thread in full."""
-    for name, cell in zip(["thread", "name", "priority", "state", "stack"], thread_row(thread)):
+    for name, cell in zip(THREAD, thread_row(programs, thread)):
         print(f"{name:<9} {cell}")
-    print(f"canary    {'ok' if thread.canary_ok() else 'DEAD'}")
     print(f"memory    {thread.header:#x} to {thread.header + STACK_SIZE:#x}")
     port = member(thread.value, "port")
     waiting = [fifo_length(member(port, name)) for name in ("requests", "replies")]
@@ -1123,6 +1625,91 @@ def saved_backtrace(thread):
         if pc == 0 or (previous and previous <= frame):
             break
         frame = previous
+
+
+@command("sk-chan")
+def sk_chan(argument):
+    """Every channel of every process: who waits there, in order, and for whom.
+
+    With PID those of one process. Shown of a channel: its name, state and flags,
+    who received last and at what priority, and its queues: clients that have sent
+    (Send), servers that receive (Receive), clients to be answered (Reply), and
+    those that somebody copies with (Copying). The last line says whether queues,
+    records and threads agree."""
+    programs = Programs(read_harts())
+    wanted = None
+    if argument:
+        try:
+            wanted = int(argument, 0)
+        except ValueError as error:
+            raise Unexpected(f"`{argument}` is no pid") from error
+    blocked, last = {}, None
+    for channel, queues in programs.channels():
+        if wanted is not None and channel.process.pid != wanted:
+            continue
+        add_blocked(programs, channel, queues, blocked)
+        if channel.process is not last:
+            last = channel.process
+            print(f"{last}:")
+        complaint = guarded(print_channel, programs, channel, queues)
+        if complaint:
+            print(f"  channel {channel.chid:#x}: {complaint}")
+    if wanted is not None and last is None:
+        raise Unexpected(f"no process of pid {wanted:#x} has a channel")
+    for (who, whom), queues in sorted(blocked.items()):
+        parts = ", ".join(f"{queues[w]} {w.lower()}" for w in QUEUES if w in queues)
+        print(f"{who} is blocked on {whom}: {parts}")
+    print(channels_text(programs))
+    print_findings(programs.problems, "consistent: queues, records and threads agree")
+
+
+def add_blocked(programs, channel, queues, blocked):
+    """Counts which process waits for which."""
+    for which in QUEUES:
+        for waiter in queues[which]:
+            who = programs.process_of(waiter.owner)
+            whom = str(channel.process)
+            if waiter.owner == channel.process.number and which == "Receive":
+                whom = "its clients"
+            counts = blocked.setdefault((who, whom), {})
+            counts[which] = counts.get(which, 0) + 1
+
+
+def print_channel(programs, channel, queues):
+    """A channel in full."""
+    server = "nobody has received"
+    if channel.server is not None:
+        word_, priority = channel.server
+        server = f"received last by {name_of_word(programs.harts, word_)} for priority {priority}"
+    locked = ", LOCKED" if channel.is_locked else ""
+    print(f"  channel {channel.chid:#x}: {channel.state}{locked}, {channel.flags_text()}, {server}")
+    for hart in programs.harts:
+        for _, thread in sorted(hart.threads().items()):
+            if thread.serves() == channel.chid and thread.owner() == channel.process.place:
+                now, base = thread.priority, thread.base()
+                print(f"    served by {thread} {thread.name}, priority {now}, base {base}")
+    rows = [
+        [
+            f"    {which}",
+            place,
+            name_of_word(programs.harts, waiter.thread),
+            programs.process_of(waiter.owner),
+            f"{waiter.tid:#x}",
+            waiter.priority,
+            f"{waiter.coid:#x}" if waiter.coid else "-",
+            "-" if waiter.coid == 0 else f"{waiter.message():#x}",
+            waiter.out,
+            waiter.received,
+            waiter.into,
+        ]
+        for which in QUEUES
+        for place, waiter in enumerate(queues[which])
+    ]
+    head = ["queue", "#", "thread", "process", "tid", "priority", "coid", "message"]
+    if rows:
+        table(["    " + head[0], *head[1:], "sends", "received", "room"], rows)
+    else:
+        print("    nobody waits")
 
 
 @command("sk-pool")
@@ -1221,6 +1808,7 @@ SAVED = {
     "sk-runq.txt": "sk-runq",
     "sk-thread.txt": "sk-thread",
     "sk-backtraces.txt": "sk-thread all",
+    "sk-chan.txt": "sk-chan",
     "sk-pool.txt": "sk-pool",
     "sk-storm.txt": "sk-storm",
     "sk-trace.txt": "sk-trace 4000",
@@ -1237,7 +1825,7 @@ def sk_save(argument):
     for name, line in SAVED.items():
         try:
             said = gdb.execute(line, to_string=True)
-        except (gdb.error, RuntimeError) as error:
+        except TROUBLE as error:
             said = f"{line}: {error}\n"
         with open(f"{argument}/{name}", "w", encoding="utf-8") as file:
             file.write(said)

@@ -237,6 +237,7 @@ fn socket_in(word: &str) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use skimmer_abi::channel::ChannelFlags;
     use skimmer_abi::trace;
 
     /// The value of `NAME = …` in the script.
@@ -271,7 +272,10 @@ mod tests {
             ("kernel/arch/src/stack.rs", "STACK_SIZE"),
             ("kernel/arch/src/stack.rs", "CANARY"),
             ("kernel/core/src/hart.rs", "DEAD"),
+            ("kernel/core/src/hart.rs", "UNSETTLED"),
             ("kernel/core/src/hart.rs", "FIRST_SPACE"),
+            ("kernel/core/src/channel/id.rs", "PLACE_BITS"),
+            ("kernel/sync/src/segments.rs", "FIRST"),
             ("kernel/core/src/ids.rs", "SLOT_BITS"),
             ("kernel/core/src/ids.rs", "HART_BITS"),
             ("kernel/sync/src/magazine.rs", "SMALLEST"),
@@ -285,6 +289,26 @@ mod tests {
             assert!(switch.contains(&line), "{line}");
         }
         assert_eq!(trace::RECORD_SIZE, 32, "the script unpacks four words");
+    }
+
+    #[test]
+    fn the_flags_of_channels_are_those_of_the_kernel() {
+        let text = std::fs::read_to_string(script()).expect("the script");
+        let (_, table) = text.split_once("FLAGS = {").expect("the flags");
+        let (table, _) = table.split_once('}').expect("their end");
+        let mut all = 0;
+        for line in table.lines().filter(|line| !line.is_empty()) {
+            let (name, value) = line.split_once(':').expect("a flag");
+            let name = name.trim().trim_matches('"');
+            let source = std::fs::read_to_string(root().join("abi/src/channel.rs"));
+            let source = source.expect("the source");
+            let (_, its) = source.split_once(&format!("const {name}: Self = Self(")).expect(name);
+            let value = number(value.trim().trim_end_matches(','));
+            assert_eq!(number(its.split_once(')').expect("a number").0), value, "{name}");
+            all |= value;
+        }
+        let is_known = |bit: &u64| ChannelFlags::from_register(1 << bit).is_ok();
+        assert_eq!(all, (0..64).filter(is_known).map(|bit| 1 << bit).sum::<u64>());
     }
 
     #[test]

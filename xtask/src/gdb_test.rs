@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The debugger's commands against real boots: one that sleeps for ever, one
 //! stopped in the middle of its work, one whose run queue is broken on
-//! purpose. What they show is held against what the monitor reads, against
+//! purpose, one whose clients wait at a channel ([`channels`]). What they show is held against what the monitor reads, against
 //! itself, and against what the scenario is.
+
+mod channels;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -43,6 +45,7 @@ const FILES: &[&str] = &[
     "sk-runq.txt",
     "sk-thread.txt",
     "sk-backtraces.txt",
+    "sk-chan.txt",
     "sk-pool.txt",
     "sk-storm.txt",
     "sk-trace.txt",
@@ -53,6 +56,10 @@ const FILES: &[&str] = &[
 pub struct Case {
     /// The options of `run`.
     words: &'static str,
+    /// The function where it is stopped; none: anywhere.
+    at: Option<&'static str>,
+    /// What the debugger is asked there.
+    question: &'static str,
     /// Whether it has come far enough.
     is_there: fn(&Views) -> bool,
     /// What must hold then. Gives a remark.
@@ -61,17 +68,27 @@ pub struct Case {
 
 /// Every boot, by name.
 pub const CASES: &[(&str, Case)] = &[
-    ("gdb-hang", Case { words: "--scenario hang", is_there: sleeps, check: hang }),
+    ("gdb-hang", anywhere("--scenario hang", sleeps, hang)),
     (
         "gdb-flood",
-        Case {
-            words: "--scenario flood --rounds 1000000000",
-            is_there: |views| total(views, "sends") > MANY_SENDS,
-            check: flood,
-        },
+        anywhere(
+            "--scenario flood --rounds 1000000000",
+            |views| total(views, "sends") > MANY_SENDS,
+            flood,
+        ),
     ),
-    ("gdb-cyclic", Case { words: "--scenario hang", is_there: sleeps, check: cyclic }),
+    ("gdb-cyclic", anywhere("--scenario hang", sleeps, cyclic)),
+    ("gdb-channels", channels::CASE),
 ];
+
+/// A case that may be stopped anywhere.
+const fn anywhere(
+    words: &'static str,
+    is_there: fn(&Views) -> bool,
+    check: fn(&Stopped<'_>) -> Result<String>,
+) -> Case {
+    Case { words, at: None, question: "", is_there, check }
+}
 
 /// What the commands have written, by file.
 type Views = BTreeMap<&'static str, String>;
@@ -80,6 +97,8 @@ type Views = BTreeMap<&'static str, String>;
 #[derive(Debug)]
 pub struct Stopped<'a> {
     views: Views,
+    /// The answer to the case's question.
+    answer: String,
     gdb: &'a Path,
     elf: &'a Path,
     socket: PathBuf,
@@ -89,6 +108,12 @@ pub struct Stopped<'a> {
 impl Stopped<'_> {
     fn ask(&self, lines: &[&str]) -> Result<String> {
         ask(self.gdb, self.elf, &self.socket, lines)
+    }
+
+    /// Lets it run to that function, and asks there.
+    fn stop_at(&self, function: &str, lines: &[&str]) -> Result<String> {
+        let stop = format!("tbreak {function}");
+        self.ask(&[&[&stop, "continue"], lines].concat())
     }
 
     fn view(&self, command: &str) -> &str {
@@ -103,7 +128,7 @@ impl Stopped<'_> {
 pub fn run(name: &str, case: Case, tools: &Tools, elf: &Path) -> Result<String> {
     let dir = target_dir().join("test").join(name);
     std::fs::create_dir_all(&dir)?;
-    let spec = Boot::of(&BootArgs::of_words(case.words, tools)?, tools, elf, &dir);
+    let spec = Boot::of(&BootArgs::of_words(case.words, tools)?, tools, elf, &dir).packed(tools)?;
     let (mut id, mut up, mut result) = (0, 0, None);
     // The boot stands while it tells: nobody else uses the machine.
     boot::boot(&spec, &mut |event| match event {
@@ -122,9 +147,13 @@ pub fn run(name: &str, case: Case, tools: &Tools, elf: &Path) -> Result<String> 
 
 fn stop_and_check(case: Case, spec: &Boot<'_>, id: u32) -> Result<String> {
     let Boot { gdb, elf, dir, .. } = *spec;
-    let mut stopped = Stopped { views: Views::new(), gdb, elf, socket: gdb::socket_of(id)?, dir };
+    let (views, answer, socket) = (Views::new(), String::new(), gdb::socket_of(id)?);
+    let mut stopped = Stopped { views, answer, gdb, elf, socket, dir };
     for _ in 0..TRIES {
         std::thread::sleep(RUN);
+        if let Some(function) = case.at {
+            stopped.answer = stopped.stop_at(function, &[case.question])?;
+        }
         let files = gdb::save(dir, gdb, elf, &stopped.socket);
         ensure!(files.len() == FILES.len(), "not every command has written: {files:?}");
         for name in FILES {

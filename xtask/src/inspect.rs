@@ -52,6 +52,12 @@ pub struct HartCounters {
     pub trace: u64,
     /// Trace records written since boot.
     pub trace_count: u64,
+    /// Messages of programs that it gave to a server.
+    #[serde(default)]
+    pub handed: u64,
+    /// Messages of programs that its threads answered.
+    #[serde(default)]
+    pub answered: u64,
     /// Worst off-times; zero unless the kernel measures them.
     #[serde(default)]
     pub off_times: OffTimes,
@@ -112,6 +118,8 @@ fn hart(words: &[u64]) -> HartCounters {
         timers: words[11],
         trace: words[12],
         trace_count: words[13],
+        handed: words[32],
+        answered: words[33],
         off_times: OffTimes {
             masked: longest(&words[14..17]),
             deferred: longest(&words[17..20]),

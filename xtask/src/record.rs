@@ -57,6 +57,25 @@ pub struct FaultInfo {
     pub frames: Vec<u64>,
 }
 
+/// What became of a case that a program has tried.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CaseTold {
+    /// Its name.
+    pub name: String,
+    /// The clause of the specification that it is about.
+    pub clause: String,
+    /// What was seen that should not be; empty if it holds.
+    pub seen: String,
+    /// Who takes part in it was on two harts.
+    pub is_apart: bool,
+    /// Whether it holds.
+    pub holds: bool,
+    /// What was counted in it: observations, or what the case is about.
+    pub count: u64,
+    /// What that is held against; 0 where it is nothing.
+    pub beside: u64,
+}
+
 /// What the guest told the host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(clippy::large_enum_variant, reason = "a boot has a few dozen, and one of the largest")]
@@ -121,6 +140,8 @@ pub enum Record {
         /// What the kernel counted meanwhile.
         counts: Option<Counts>,
     },
+    /// What became of a case that a program has tried.
+    Case(CaseTold),
     /// A program's process ended by a fault.
     Fault(FaultInfo),
     /// The first check of the scenario that failed.
@@ -181,6 +202,14 @@ impl From<&abi::FaultInfo<'_>> for FaultInfo {
     }
 }
 
+impl From<&abi::CaseTold<'_>> for CaseTold {
+    fn from(told: &abi::CaseTold<'_>) -> Self {
+        let abi::CaseTold { name, clause, seen, is_apart, holds, count, beside } = *told;
+        let [name, clause, seen] = [name, clause, seen].map(ToOwned::to_owned);
+        Self { name, clause, seen, is_apart, holds, count, beside }
+    }
+}
+
 impl From<&abi::Record<'_>> for Record {
     fn from(record: &abi::Record<'_>) -> Self {
         match *record {
@@ -197,6 +226,7 @@ impl From<&abi::Record<'_>> for Record {
             abi::Record::Figure { name, operations, instructions, counts } => {
                 Self::Figure { name: name.to_owned(), operations, instructions, counts }
             }
+            abi::Record::Case(ref told) => Self::Case(told.into()),
             abi::Record::Fault(ref info) => Self::Fault(info.into()),
             abi::Record::CheckFailed { name } => Self::CheckFailed { name: name.to_owned() },
             abi::Record::Shortage(shortage) => Self::Shortage(shortage),

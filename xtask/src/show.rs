@@ -12,7 +12,7 @@ use crate::record::{
 use crate::round_trips::{self, RoundTrips};
 use crate::symbols::Symbols;
 use crate::trace::rings::digest;
-use crate::verdict::Ending;
+use crate::verdict::{Ending, cases};
 
 /// A record as a line (a panic or a fault: as several), with the symbols of the
 /// kernel or, of a fault, the program's.
@@ -47,6 +47,7 @@ pub fn record(record: &Record, symbols: Option<&Symbols>) -> String {
                 format!("figure: {name}, {instructions} instructions for {operations} operation(s)")
             })
         }
+        Record::Case(told) => cases::line(told),
         Record::Fault(fault) => crate::faults::report(fault, symbols).trim_end().to_owned(),
         Record::CheckFailed { name } => format!("failed check: {name}"),
         Record::Shortage(Shortage { asked, small, frames, stacks, large }) => format!(

@@ -8,6 +8,8 @@ mod ipcstorm;
 use skimmer_abi::digest::Digest;
 use skimmer_abi::random::Random;
 
+use crate::verdict::cases;
+
 pub use ipcstorm::Ipcstorm;
 
 /// Scenarios in which everything runs at once beside a program: the scenario's name
@@ -15,7 +17,7 @@ pub use ipcstorm::Ipcstorm;
 pub const WITH_ALL: &[(&str, &str)] = &[("all", "chanstorm"), ("ipcstorm", "ipcstorm")];
 
 /// Programs that go by their names as scenarios do.
-pub const NAMES: &[&str] = &["chanstorm", "faults", "spawnstorm"];
+pub const NAMES: &[&str] = &["chanstorm", "conform", "faults", "hogs", "spawnstorm"];
 
 /// Ways of `faults` (`WAYS` in user/programs/faults), and its neighbour.
 const FAULTS: u64 = 70;
@@ -25,8 +27,12 @@ const FAULTS: u64 = 70;
 pub enum Work {
     /// Channels.
     Chanstorm(Chanstorm),
+    /// Every case of the specification of messages.
+    Conform,
     /// Every way to misbehave, so many times.
     Faults(u64),
+    /// A pair that talks beside threads that only run.
+    Hogs,
     /// Processes.
     Spawnstorm(Spawnstorm),
     /// Messages.
@@ -147,8 +153,11 @@ impl Work {
             return None;
         }
         let words = Words(words);
-        if program == "faults" {
-            return words.number("times", 1).map(Self::Faults);
+        match program {
+            "faults" => return words.number("times", 1).map(Self::Faults),
+            "conform" => return Some(Self::Conform),
+            "hogs" => return Some(Self::Hogs),
+            _ => {}
         }
         let asked = words.number("seed", seed)?;
         if program == "ipcstorm" {
@@ -178,6 +187,7 @@ impl Work {
     pub fn arguments(&self) -> Vec<String> {
         let say = |(key, value): &(&str, u64)| format!("{key}={value}");
         match *self {
+            Self::Conform | Self::Hogs => Vec::new(),
             Self::Faults(times) => vec![say(&("times", times))],
             Self::Ipcstorm(storm) => storm.words().iter().map(say).collect(),
             Self::Chanstorm(Chanstorm { threads, rounds, channels, seed, processes }) => {
@@ -195,7 +205,7 @@ impl Work {
     #[must_use]
     pub const fn rounds(&self) -> Option<u64> {
         match self {
-            Self::Faults(_) => None,
+            Self::Conform | Self::Faults(_) | Self::Hogs => None,
             Self::Chanstorm(Chanstorm { rounds, .. })
             | Self::Spawnstorm(Spawnstorm { rounds, .. })
             | Self::Ipcstorm(Ipcstorm { rounds, .. }) => Some(*rounds),
@@ -206,6 +216,7 @@ impl Work {
     #[must_use]
     pub fn verified(&self) -> u64 {
         match self {
+            Self::Conform | Self::Hogs => cases::count(self),
             Self::Faults(times) => times.saturating_mul(FAULTS),
             Self::Chanstorm(storm) => {
                 storm.workers().saturating_mul(storm.rounds).saturating_mul(storm.channels)
@@ -221,7 +232,7 @@ impl Work {
         match self {
             Self::Chanstorm(_) => Some(self.verified()),
             Self::Ipcstorm(storm) => storm.channels(),
-            Self::Faults(_) | Self::Spawnstorm(_) => None,
+            Self::Conform | Self::Faults(_) | Self::Hogs | Self::Spawnstorm(_) => None,
         }
     }
 
@@ -249,8 +260,8 @@ impl Work {
     pub fn digest(&self) -> u64 {
         match self {
             Self::Chanstorm(storm) => storm.digest(),
+            Self::Conform | Self::Faults(_) | Self::Hogs | Self::Spawnstorm(_) => 0,
             Self::Ipcstorm(storm) => storm.digest(),
-            Self::Faults(_) | Self::Spawnstorm(_) => 0,
         }
     }
 
@@ -264,8 +275,8 @@ impl Work {
             Self::Chanstorm(Chanstorm { processes, .. }) => {
                 Some(format!("{processes} processes of 1 thread"))
             }
+            Self::Conform | Self::Faults(_) | Self::Hogs | Self::Spawnstorm(_) => None,
             Self::Ipcstorm(storm) => Some(storm.shape()),
-            Self::Faults(_) | Self::Spawnstorm(_) => None,
         }
     }
 }

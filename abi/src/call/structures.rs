@@ -70,6 +70,30 @@ structures! {
         counts: Counts = 40,
     }
 
+    /// What became of a case, to [`Call::Verdict`](super::Call::Verdict).
+    struct Verdict: 80 {
+        /// Address of its name.
+        name: u64 = 0,
+        /// Bytes of it; of each of the texts at most [`MOST_VERDICT_TEXT`].
+        name_length: u64 = 8,
+        /// Address of the clause of the specification that it is about.
+        clause: u64 = 16,
+        /// Bytes of it.
+        clause_length: u64 = 24,
+        /// Address of what was seen that should not be.
+        seen: u64 = 32,
+        /// Bytes of it; 0 if the case holds.
+        seen_length: u64 = 40,
+        /// 1 if who takes part in it was on two harts, else 0.
+        is_apart: u64 = 48,
+        /// 1 if it holds, else 0.
+        holds: u64 = 56,
+        /// What was counted in it: observations, or what the case is about.
+        count: u64 = 64,
+        /// What that is held against; 0 where it is nothing.
+        beside: u64 = 72,
+    }
+
     /// What the kernel counts over all harts, from [`Call::Counts`](super::Call::Counts).
     #[derive(Serialize, Deserialize)]
     struct Counts: 48 {
@@ -215,6 +239,9 @@ impl Counts {
 /// The longest name of a figure, in bytes.
 pub const MOST_FIGURE_NAME: u64 = 64;
 
+/// The longest text of a verdict, in bytes.
+pub const MOST_VERDICT_TEXT: u64 = 120;
+
 /// Bytes of stack of a thread that does not say.
 pub const USUAL_STACK: u64 = 64 * 1024;
 
@@ -234,7 +261,7 @@ mod tests {
 
     #[test]
     fn words_lead_back_to_their_structures() {
-        all_words_come_back!(Spawn Exit Report Figure Counts Holdings NewThread MsgInfo Start);
+        all_words_come_back!(Spawn Exit Report Figure Verdict Counts Holdings NewThread MsgInfo Start);
     }
 
     #[test]

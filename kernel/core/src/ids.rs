@@ -88,6 +88,10 @@ const HART_BITS: u32 = 12;
 pub const MAX_HARTS: usize = 1 << HART_BITS;
 
 impl ThreadId {
+    /// Names no thread: generations begin with 1.
+    pub const NOBODY: Self =
+        Self { home: HartIndex::new(0), slot: SlotId { index: 0, generation: 0 } };
+
     /// Bits of a place that name the slot.
     pub(crate) const PLACE_SLOT_BITS: u32 = SLOT_BITS;
 

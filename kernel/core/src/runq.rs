@@ -32,6 +32,8 @@ pub struct RunQueue {
     // On the heap: six kilobytes that a kernel stack has no room to build.
     levels: Box<[List; LEVELS]>,
     ready: [u64; LEVELS / WORD],
+    /// The most urgent level in use: it is asked for far more often than it changes.
+    highest: Option<Priority>,
 }
 
 impl RunQueue {
@@ -44,7 +46,7 @@ impl RunQueue {
         levels.try_reserve_exact(LEVELS).map_err(|_| OutOfMemory)?;
         levels.extend((0..).take(LEVELS).map(List::new));
         let levels = levels.into_boxed_slice().try_into().map_err(|_| OutOfMemory)?;
-        Ok(Self { levels, ready: [0; LEVELS / WORD] })
+        Ok(Self { levels, ready: [0; LEVELS / WORD], highest: None })
     }
 
     /// Queues `slot` behind its equals. A slot that is queued already stays
@@ -74,6 +76,9 @@ impl RunQueue {
         list.remove(links, slot);
         if list.first().is_none() {
             self.ready[number / WORD] &= !(1 << (number % WORD));
+            if self.highest.is_some_and(|highest| usize::from(highest.level()) == number) {
+                self.highest = self.look_up_highest();
+            }
         }
     }
 
@@ -86,8 +91,13 @@ impl RunQueue {
     }
 
     /// The priority of the most urgent slot.
+    #[inline]
     #[must_use]
-    pub fn highest(&self, _: &IrqOff) -> Option<Priority> {
+    pub const fn highest(&self, _: &IrqOff) -> Option<Priority> {
+        self.highest
+    }
+
+    fn look_up_highest(&self) -> Option<Priority> {
         let word = self.ready.iter().rposition(|&bits| bits != 0)?;
         let bit = self.ready[word].ilog2() as usize;
         #[expect(clippy::cast_possible_truncation, reason = "4 words of 64 bits: below 256")]
@@ -96,6 +106,7 @@ impl RunQueue {
 
     /// The queue of that level, which is about to get a slot.
     fn mark(&mut self, level: Priority) -> &mut List {
+        self.highest = self.highest.max(Some(level));
         let level = usize::from(level.level());
         self.ready[level / WORD] |= 1 << (level % WORD);
         &mut self.levels[level]

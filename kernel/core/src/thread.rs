@@ -135,6 +135,12 @@ impl<M: Machine> Thread<M> {
         self.base
     }
 
+    /// The channel that it received from last, if it has not left that.
+    #[must_use]
+    pub const fn serves(&self) -> Option<ChannelId> {
+        self.serves
+    }
+
     /// Whether it runs.
     #[must_use]
     pub const fn state(&self) -> State {

@@ -152,6 +152,11 @@ impl<M: Machine> Hart<M> {
         (me.priority, me.base)
     }
 
+    /// The channel that the current thread received from last, if it has not left that.
+    pub fn served(&mut self) -> Option<ChannelId> {
+        self.current_thread().serves
+    }
+
     /// The current thread receives from that channel from now on, or from none: then
     /// nobody makes it more urgent than it is.
     pub fn serve(&mut self, irq: &IrqOff, channel: Option<ChannelId>) {
@@ -194,14 +199,14 @@ impl<M: Machine> Hart<M> {
     /// # Errors
     /// [`Full`] when it lives on another hart and the ring to it is full.
     pub fn wake(&mut self, irq: &IrqOff, wake: &Wake) -> Result<(), Full<()>> {
-        let Wake { wait, priority, error } = *wake;
-        if self.is_elsewhere(wait.thread) {
-            self.ask(irq, wait.thread.home(), Op::EndWait(wait.thread, wait.number, priority))?;
+        let Wake { thread, number, priority, error } = *wake;
+        if self.is_elsewhere(thread) {
+            self.ask(irq, thread.home(), Op::EndWait(thread, number, priority))?;
         } else {
-            self.end_wait(irq, wait.thread, wait.number, priority);
+            self.end_wait(irq, thread, number, priority);
         }
         if let Some(error) = error {
-            self.note(irq, Event::Unblock, error as u32, wait.thread.to_word());
+            self.note(irq, Event::Unblock, error as u32, thread.to_word());
         }
         Ok(())
     }

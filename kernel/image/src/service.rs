@@ -9,6 +9,7 @@ use skimmer_arch::{
     memory, rounds,
 };
 use skimmer_core::{
+    channel::ChannelId,
     chores::{Chore, Duty},
     hart::Hart,
     ids::{Priority, ThreadId},
@@ -39,6 +40,9 @@ const COUNT: u64 = 4;
 
 /// Have the hart pass a round.
 const PASS: u64 = 5;
+
+/// Ask for the channel that the thread named in the second word serves.
+const SERVED_BY: u64 = 6;
 
 /// The thread.
 pub(crate) fn run() {
@@ -75,6 +79,7 @@ fn answer(mut request: lwkt::Received) {
         lwkt::Payload::Words(words) if words[0] == CHECK_STACKS => (check_stacks(), 0),
         lwkt::Payload::Words(words) if words[0] == IS_STOPPED => (look_at(words[1]), 0),
         lwkt::Payload::Words(words) if words[0] == PRIORITY_OF => priority(words[1]),
+        lwkt::Payload::Words(words) if words[0] == SERVED_BY => (served(words[1]), 0),
         lwkt::Payload::Words(words) if words[0] == COUNT => (count(), 0),
         lwkt::Payload::Words(words) if words[0] == PASS => {
             rounds::pass();
@@ -134,6 +139,12 @@ fn priority(word: u64) -> (Words, i64) {
     }
 }
 
+fn served(word: u64) -> Words {
+    let id = ThreadId::from_word(word);
+    let channel = enter(|hart, _| (hart.thread(id).and_then(|thread| thread.serves()), None));
+    [channel.map_or(0, ChannelId::to_register), 0, 0, 0, 0, 0, 0, 0]
+}
+
 fn count() -> Words {
     let count = |hart: &mut Hart<Riscv>| (u64::from(hart.thread_count()), hart.footprint() as u64);
     let (threads, kept) = enter(|hart, _| (count(hart), None));
@@ -174,6 +185,17 @@ pub(crate) fn priority_of(id: ThreadId) -> Result<u8, Errno> {
     let request = lwkt::Message::try_new(lwkt::Payload::Words(words)).map_err(|_| Errno::ENOMEM)?;
     let reply = lwkt::call(smp::service_of(id.home()), request);
     if reply.status() == 0 { Ok(reply.words()[0] as u8) } else { Err(Errno::ESRCH) }
+}
+
+/// The channel that a thread received from last.
+///
+/// # Errors
+/// ENOMEM.
+pub(crate) fn served_by(id: ThreadId) -> Result<Option<ChannelId>, Errno> {
+    let words = [SERVED_BY, id.to_word(), 0, 0, 0, 0, 0, 0];
+    let request = lwkt::Message::try_new(lwkt::Payload::Words(words)).map_err(|_| Errno::ENOMEM)?;
+    let reply = lwkt::call(smp::service_of(id.home()), request);
+    Ok(ChannelId::from_register(reply.words()[0]))
 }
 
 /// Whether a thread of the hart of that service thread is stopped.

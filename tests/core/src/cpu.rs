@@ -23,7 +23,10 @@ use skimmer_core::{
 };
 use skimmer_sync::irq::IrqOff;
 
-use crate::fake::{Bells, Clock, Fake, Ledger, StackId};
+use crate::{
+    fake::{Bells, Clock, Fake, Ledger, StackId},
+    ipc::Ipc,
+};
 
 thread_local! {
     /// Trace memory of worlds that are gone: harts keep theirs for ever.
@@ -49,6 +52,7 @@ pub struct Cpu {
     switch: RefCell<Option<(Switch<Fake>, Reason)>>,
     /// Critical sections that threads are in, by stack.
     depths: RefCell<HashMap<StackId, u32>>,
+    ipc: Cell<Option<&'static Ipc>>,
     is_switch_due: Cell<bool>,
     /// Until when threads sleep.
     deadlines: RefCell<HashMap<ThreadId, u64>>,
@@ -105,6 +109,7 @@ impl Cpu {
             on,
             switch: RefCell::default(),
             depths: RefCell::default(),
+            ipc: Cell::new(None),
             is_switch_due: Cell::new(false),
             deadlines: RefCell::default(),
             witness: RefCell::new(witness),
@@ -135,6 +140,17 @@ impl Cpu {
     #[must_use]
     pub fn now(&self) -> u64 {
         self.clock.now()
+    }
+
+    /// The channels at which threads wait.
+    #[must_use]
+    pub fn ipc(&self) -> Option<&'static Ipc> {
+        self.ipc.get()
+    }
+
+    /// From now on threads wait at those channels.
+    pub fn set_ipc(&self, ipc: &'static Ipc) {
+        self.ipc.set(Some(ipc));
     }
 
     /// The trace of the hart, oldest first.
@@ -301,6 +317,11 @@ impl Cpu {
         } else {
             let is_in_time = first.is_none_or(|first| timer.is_some_and(|at| at <= first));
             assert!(is_in_time, "the timer is set to {timer:?}, a deadline is {first:?}");
+            // Who waits at a channel may have had a timeout, or have one: its tests look
+            // at that.
+            if self.ipc.get().is_some() {
+                return;
+            }
             // What was set for a slice that is no longer needed fires once.
             let is_due = timer.is_none_or(|at| {
                 Some(at) == first || at <= self.now() + self.clock.longest_slice()

@@ -5,6 +5,7 @@
 //! hold between its steps, [`world::World`] wires some harts together
 //! and steps them in an order that a seed chooses, [`script::Me`] lets a thread
 //! be written as an `async` block whose every operation is one irq-off section.
+//! [`ipc`] is what the kernel's calls of messages do around the policy.
 //! [`mod@conformance`] holds the checks that every message port must pass;
 //! [`census`] counts allocations, so that a leak is a failed test.
 //!
@@ -17,6 +18,7 @@ pub mod census;
 pub mod conformance;
 pub mod cpu;
 pub mod fake;
+pub mod ipc;
 pub mod laws;
 pub mod script;
 pub mod sections;

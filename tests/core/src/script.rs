@@ -54,7 +54,7 @@ impl Me {
     }
 
     /// One irq-off section that may block.
-    async fn attempt<R>(
+    pub(crate) async fn attempt<R>(
         &self,
         work: impl FnOnce(&mut Hart<Fake>, &IrqOff) -> Result<R, Switch<Fake>>,
     ) -> Option<R> {
@@ -242,7 +242,10 @@ pub(crate) fn serve(me: Me) -> Pin<Box<dyn Future<Output = ()>>> {
                 }
                 Some(Duty::Chore(Chore::Bury(thread))) => drop(thread),
                 Some(Duty::Chore(Chore::Discard(memory))) => drop(memory),
-                Some(Duty::Chore(Chore::Settle(_))) => unreachable!("nobody waits at a channel"),
+                Some(Duty::Chore(Chore::Settle(unsettled))) => {
+                    let ipc = me.0.ipc().expect("nobody waits at a channel");
+                    me.settle(ipc, &unsettled).await;
+                }
             }
         }
     })

@@ -21,6 +21,7 @@ use skimmer_core::{
 use crate::{
     cpu::Cpu,
     fake::{Bells, Clock, Fake, Ledger, SLICE, StackId},
+    ipc::Ipc,
     script::{self, Me},
     seed::Seed,
 };
@@ -78,6 +79,14 @@ impl World {
         }
         world.settle(&mut Seed::new(0));
         world
+    }
+
+    /// Channels for the threads of this world.
+    #[must_use]
+    pub fn ipc(&self) -> &'static Ipc {
+        let ipc = Ipc::new(self.harts());
+        self.cpus.iter().for_each(|cpu| cpu.set_ipc(ipc));
+        ipc
     }
 
     /// A machine of that many harts with nothing but idle threads.

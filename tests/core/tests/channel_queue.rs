@@ -20,6 +20,7 @@ impl Links for Nodes {
 #[derive(Clone, Copy, Debug)]
 enum Op {
     Push(Node, u8),
+    PushFirst(Node, u8),
     Remove(Node),
     Change(Node, u8),
     Pop,
@@ -29,6 +30,7 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
     let level = || prop_oneof![4 => 0u8..4, 1 => any::<u8>()];
     let op = prop_oneof![
         6 => (0..NODES, level()).prop_map(|(node, level)| Op::Push(node, level)),
+        2 => (0..NODES, level()).prop_map(|(node, level)| Op::PushFirst(node, level)),
         2 => (0..NODES).prop_map(Op::Remove),
         2 => (0..NODES, level()).prop_map(|(node, level)| Op::Change(node, level)),
         1 => Just(Op::Pop),
@@ -43,6 +45,11 @@ struct Model(Vec<(u8, Node)>);
 impl Model {
     fn push(&mut self, node: Node, level: u8) {
         let place = self.0.partition_point(|(other, _)| *other >= level);
+        self.0.insert(place, (level, node));
+    }
+
+    fn push_first(&mut self, node: Node, level: u8) {
+        let place = self.0.partition_point(|(other, _)| *other > level);
         self.0.insert(place, (level, node));
     }
 
@@ -63,6 +70,10 @@ proptest! {
                     queue.push(&mut nodes, node, Priority::new(level));
                     model.push(node, level);
                 }
+                Op::PushFirst(node, level) if model.find(node).is_none() => {
+                    queue.push_first(&mut nodes, node, Priority::new(level));
+                    model.push_first(node, level);
+                }
                 Op::Remove(node) => if let Some(place) = model.find(node) {
                     queue.remove(&mut nodes, node);
                     model.0.remove(place);
@@ -78,7 +89,7 @@ proptest! {
                     let next = (!model.0.is_empty()).then(|| model.0.remove(0).1);
                     prop_assert_eq!(queue.pop(&mut nodes), next);
                 }
-                Op::Push(..) => {}
+                Op::Push(..) | Op::PushFirst(..) => {}
             }
             prop_assert_eq!(queue.first(), model.0.first().map(|(_, node)| *node));
             prop_assert_eq!(queue.is_empty(), model.0.is_empty());
@@ -116,6 +127,9 @@ fn the_longest_way_is_one_step_for_each_level() {
         queue.push(&mut nodes, node, level);
         worst = worst.max(nodes.1);
     }
+    nodes.1 = 0;
+    queue.push_first(&mut nodes, count - 1, Priority::IDLE);
+    worst = worst.max(nodes.1);
     // One link for each of 255 levels passed, and a few where it goes in.
     assert!(worst <= 255 + 6, "{worst} steps");
     for node in [0, 7, count / 2, count - 2] {

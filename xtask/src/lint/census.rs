@@ -57,7 +57,8 @@ impl Count {
 pub type Census = BTreeMap<String, Count>;
 
 /// The programs that do on purpose what programs must not.
-const MISBEHAVING: [&str; 2] = ["user/programs/faults", "user/programs/hostile"];
+const MISBEHAVING: [&str; 3] =
+    ["user/programs/conform", "user/programs/faults", "user/programs/hostile"];
 
 /// What crates of a room may have, test code apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

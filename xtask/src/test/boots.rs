@@ -13,6 +13,7 @@ use super::featured;
 use super::image;
 use super::interrupt;
 use super::ipcstorm;
+use super::messages;
 use super::off_times;
 use super::scenarios::{CASES, Case};
 use super::shortage;
@@ -42,7 +43,7 @@ const SEED: u64 = 1;
 
 /// Checks that may have to be skipped.
 const CHECKS: &[&[(&str, Check)]] =
-    &[traces::CASES, disks::CASES, image::CASES, u_boot::CASES, ipcstorm::CASES];
+    &[traces::CASES, messages::CASES, disks::CASES, image::CASES, u_boot::CASES, ipcstorm::CASES];
 
 /// Builds the kernel and makes every boot whose name contains `only`.
 ///

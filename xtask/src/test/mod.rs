@@ -12,6 +12,7 @@ pub mod host;
 pub mod image;
 pub mod interrupt;
 pub mod ipcstorm;
+pub mod messages;
 pub mod off_times;
 pub mod scenarios;
 pub mod shortage;

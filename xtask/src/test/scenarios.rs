@@ -490,6 +490,21 @@ pub const CASES: &[Case] = &[
         append: &["with=kstress"],
         ..PROGRAM
     },
+    Case {
+        name: "program-conform-1-hart",
+        program: Some(("conform", &[])),
+        harts: 1,
+        schedule: Schedule::Rr(0),
+        ..PROGRAM
+    },
+    Case { name: "program-conform", program: Some(("conform", &[])), harts: 4, ..PROGRAM },
+    Case {
+        name: "program-hogs",
+        program: Some(("hogs", &[])),
+        harts: 1,
+        schedule: Schedule::Rr(0),
+        ..PROGRAM
+    },
     // A rate is promised where all time is instructions: on one hart, of which each
     // of the three families has a third. In parallel the host's load is in it.
     Case {

@@ -4,7 +4,7 @@
 
 use anyhow::{Context as _, Result, bail};
 
-use super::perfetto::{Counts, expected, export, parse};
+use super::perfetto::{Counts, Messages, expected, export, parse};
 use super::rings::Ring;
 use crate::boot::{self, Boot};
 use crate::build;
@@ -63,11 +63,18 @@ pub fn checked(rings: &[Ring], tick: u64) -> Result<(Vec<u8>, Counts)> {
 }
 
 fn in_words(rings: &[Ring], counts: &Counts) -> String {
-    let Counts { harts, switches, sends, replies, wakes, arrows } = counts;
+    let Counts { harts, switches, sends, replies, wakes, arrows, messages } = counts;
     let mut text = format!(
         "{harts} hart(s), {switches} switches, {sends} messages sent, {replies} replied, {wakes} \
          wakes, {arrows} arrows"
     );
+    if *messages != Messages::default() {
+        let Messages { sent, received, answered, handed, woken, boosts, unblocks } = messages;
+        text += &format!(
+            "; of programs {sent} messages sent, {received} received, {answered} answered, \
+             {handed} + {woken} arrows, {boosts} boosts, {unblocks} unblocked"
+        );
+    }
     let lost: u64 = rings.iter().map(Ring::lost).sum();
     if lost > 0 {
         text += &format!("; {lost} older records were overwritten");

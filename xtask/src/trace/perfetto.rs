@@ -4,14 +4,18 @@
 //! Each hart has a track with a slice for each turn of a thread, marks for
 //! traps, timers, doorbells, wakes and messages, and a counter of the requests
 //! that wait at its threads. An arrow leads from a wake to the thread's next
-//! turn, and from a message over its receiver's next turn to its reply and the
-//! sender's next turn.
+//! turn, and from a message of the kernel's threads over its receiver's next turn
+//! to its reply and the sender's next turn. A message of programs has two arrows:
+//! from where it is sent to where it is received, and from the answer to the
+//! client's next turn ([`super::messages`]).
 
 use std::collections::HashMap;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
+use skimmer_abi::errno::Errno;
 use skimmer_abi::trace::{Event, Record};
 
+use super::messages::{Arrows, Place, in_order};
 use super::rings::Ring;
 use super::wire::{Message, Value, fields};
 
@@ -68,6 +72,16 @@ pub mod category {
     pub const REPLY: &str = "reply";
     /// Threads made ready.
     pub const WAKE: &str = "wake";
+    /// Messages that programs sent.
+    pub const MSG_SEND: &str = "message sent";
+    /// Messages that programs received.
+    pub const MSG_RECEIVE: &str = "message received";
+    /// Messages that programs answered.
+    pub const MSG_REPLY: &str = "message answered";
+    /// Priorities that threads got because of messages.
+    pub const BOOST: &str = "boost";
+    /// Waits at channels that ended without a message or an answer.
+    pub const UNBLOCK: &str = "unblock";
     /// Everything else.
     pub const HART: &str = "hart";
 }
@@ -85,38 +99,53 @@ fn thread_name(thread: u64) -> String {
     }
 }
 
-/// The records of all rings in the order of their times, each with the index
-/// of its ring. Records of one ring keep their order.
-#[must_use]
-pub fn merged(rings: &[Ring]) -> Vec<(usize, Record)> {
-    let each = |(index, ring): (usize, &Ring)| {
-        ring.records.iter().map(move |record| (index, *record)).collect::<Vec<_>>()
-    };
-    let mut all: Vec<(usize, Record)> = rings.iter().enumerate().flat_map(each).collect();
-    all.sort_by_key(|(_, record)| record.time);
-    all
-}
-
 /// The trace file of a machine whose clock ticks every `tick` nanoseconds.
 #[must_use]
 pub fn export(rings: &[Ring], tick: u64) -> Vec<u8> {
-    let mut writer = Writer::default();
+    let messages = Arrows::of(rings);
+    let order = in_order(rings, &messages);
+    let (handed, answered) = messages.counts();
+    let mut writer = Writer { arrows: handed + answered, ..Writer::default() };
     writer.tracks(rings);
-    let records = merged(rings);
-    let start = records.first().map_or(0, |(_, record)| record.time);
+    let start = order.first().map_or(0, |(_, time)| *time);
     for (index, ring) in rings.iter().enumerate() {
         if let Some(first) = ring.records.first() {
-            writer.begin(index, (first.time - start) * tick, first.thread);
+            writer.begin(index, (first.time - start) * tick, first.thread, None);
         }
     }
-    for (index, record) in &records {
-        writer.record(*index, (record.time - start) * tick, record);
+    for ((index, place), time) in &order {
+        let record = &rings[*index].records[*place];
+        let ends = Ends::of(&messages, (*index, *place));
+        writer.record(*index, (time - start) * tick, record, ends);
     }
-    let end = records.last().map_or(0, |(_, record)| (record.time - start) * tick);
+    let end = order.last().map_or(0, |(_, time)| (time - start) * tick);
     for (index, _) in rings.iter().enumerate().filter(|(_, ring)| !ring.records.is_empty()) {
         writer.event(index, end, SLICE_END, Message::default());
     }
     writer.trace.into_bytes()
+}
+
+/// The arrows of programs' messages that begin and end at a record.
+#[derive(Clone, Copy, Debug)]
+struct Ends {
+    begins: Option<u64>,
+    ends: Option<u64>,
+}
+
+impl Ends {
+    fn of(messages: &Arrows, place: Place) -> Self {
+        Self { begins: messages.begins(place), ends: messages.ends(place) }
+    }
+
+    fn mark(self, mut mark: Message) -> Message {
+        if let Some(arrow) = self.begins {
+            mark = mark.fixed(field::event::FLOW, arrow);
+        }
+        if let Some(arrow) = self.ends {
+            mark = mark.fixed(field::event::FLOW_END, arrow);
+        }
+        mark
+    }
 }
 
 /// The trace so far, and the arrows that have not arrived.
@@ -169,22 +198,25 @@ impl Writer {
     }
 
     /// A thread's turn begins: the arrows to it arrive.
-    fn begin(&mut self, hart: usize, time: u64, thread: u64) {
+    fn begin(&mut self, hart: usize, time: u64, thread: u64, answer: Option<u64>) {
         let mut slice = named(category::THREAD, &thread_name(thread));
         for (arrow, ends) in self.to_turn.remove(&thread).unwrap_or_default() {
             let kind = if ends { field::event::FLOW_END } else { field::event::FLOW };
             slice = slice.fixed(kind, arrow);
         }
+        if let Some(arrow) = answer {
+            slice = slice.fixed(field::event::FLOW_END, arrow);
+        }
         self.event(hart, time, SLICE_BEGIN, slice);
     }
 
-    fn record(&mut self, hart: usize, time: u64, record: &Record) {
+    fn record(&mut self, hart: usize, time: u64, record: &Record, ends: Ends) {
         let Record { thread, event, a, b, .. } = *record;
         let mut mark = |name: &str| self.event(hart, time, INSTANT, named(category::HART, name));
         match Event::from_number(event) {
             Some(Event::Switch) => {
                 self.event(hart, time, SLICE_END, Message::default());
-                self.begin(hart, time, b);
+                self.begin(hart, time, b, ends.ends);
             }
             Some(Event::WakeLocal) => self.wake(hart, time, b, "wake"),
             Some(Event::WakeRemote) => self.wake(hart, time, b, "wake on another hart"),
@@ -198,11 +230,11 @@ impl Writer {
             Some(Event::InterruptUnmask) => mark(&format!("unmasks source {a}")),
             Some(Event::PortSend) => self.send(hart, time, thread, b, a),
             Some(Event::PortReply) => self.reply(hart, time, b, a),
-            Some(Event::MsgSend) => mark(&format!("sends {b:#x} to channel {a}")),
-            Some(Event::MsgReceive) => mark(&format!("receives {b:#x} at channel {a}")),
-            Some(Event::MsgReply) => mark(&format!("answers {b:#x} of channel {a}")),
-            Some(Event::Boost) => mark(&format!("priority {a} to {}", thread_name(b))),
-            Some(Event::Unblock) => mark(&format!("ends the wait of {} ({a})", thread_name(b))),
+            Some(event) => {
+                if let Some((category, name)) = message(event, a, b) {
+                    self.event(hart, time, INSTANT, ends.mark(named(category, &name)));
+                }
+            }
             None => mark(&format!("event {event}")),
         }
     }
@@ -249,6 +281,22 @@ impl Writer {
     }
 }
 
+/// What is said of an event of programs' messages, and its category.
+fn message(event: Event, a: u32, b: u64) -> Option<(&'static str, String)> {
+    Some(match event {
+        Event::MsgSend => (category::MSG_SEND, format!("sends {b:#x} to channel {a}")),
+        Event::MsgReceive => (category::MSG_RECEIVE, format!("receives {b:#x} at channel {a}")),
+        Event::MsgReply => (category::MSG_REPLY, format!("answers {b:#x} of channel {a}")),
+        Event::Boost => (category::BOOST, format!("priority {a} to {}", thread_name(b))),
+        Event::Unblock => {
+            let error = Errno::from_status(-i64::from(a));
+            let error = error.map_or_else(|| format!("error {a}"), |error| format!("{error:?}"));
+            (category::UNBLOCK, format!("ends the wait of {}: {error}", thread_name(b)))
+        }
+        _ => return None,
+    })
+}
+
 fn named(category: &str, name: &str) -> Message {
     Message::default().text(field::event::CATEGORY, category).text(field::event::NAME, name)
 }
@@ -278,6 +326,27 @@ pub struct Counts {
     pub wakes: u64,
     /// Ends of arrows.
     pub arrows: u64,
+    /// Messages of programs.
+    pub messages: Messages,
+}
+
+/// What there is of programs' messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Messages {
+    /// Sent.
+    pub sent: u64,
+    /// Received.
+    pub received: u64,
+    /// Answered.
+    pub answered: u64,
+    /// Arrows from where one was sent to where it was received.
+    pub handed: u64,
+    /// Arrows from an answer to the client's next turn.
+    pub woken: u64,
+    /// Priorities that were given because of one.
+    pub boosts: u64,
+    /// Waits that ended without one.
+    pub unblocks: u64,
 }
 
 /// Counts what is in the rings: what their trace file must hold. (But for
@@ -295,16 +364,29 @@ pub fn expected(rings: &[Ring]) -> Counts {
         replies: count(Event::PortReply),
         wakes: count(Event::WakeLocal) + count(Event::WakeRemote) + count(Event::InterruptPost),
         arrows: 0,
+        messages: {
+            let (handed, woken) = Arrows::of(rings).counts();
+            Messages {
+                sent: count(Event::MsgSend),
+                received: count(Event::MsgReceive),
+                answered: count(Event::MsgReply),
+                handed,
+                woken,
+                boosts: count(Event::Boost),
+                unblocks: count(Event::Unblock),
+            }
+        },
     }
 }
 
 /// Reads a trace file back.
 ///
 /// # Errors
-/// When it is none, or a slice ends that never began.
+/// When it is none, or a slice or an arrow ends that never began.
 pub fn parse(bytes: &[u8]) -> Result<Counts> {
     let mut counts = Counts::default();
     let mut open: HashMap<u64, u64> = HashMap::new();
+    let mut arrows = HashMap::new();
     let mut begun = 0;
     for (_, packet) in fields(bytes)? {
         let Value::Bytes(packet) = packet else { bail!("a packet is a message") };
@@ -312,6 +394,7 @@ pub fn parse(bytes: &[u8]) -> Result<Counts> {
             let Value::Bytes(value) = value else { continue };
             if number == u64::from(field::packet::EVENT) {
                 begun += parse_event(value, &mut counts, &mut open)?;
+                parse_arrows(value, &mut counts, &mut arrows)?;
             } else if number == u64::from(field::packet::TRACK) {
                 let counter = u64::from(field::track::COUNTER);
                 let parent = u64::from(field::track::PARENT);
@@ -339,14 +422,17 @@ fn parse_event(bytes: &[u8], counts: &mut Counts, open: &mut HashMap<u64, u64>) 
             _ => None,
         })
     };
-    let is = |name: &str| {
-        fields.contains(&(u64::from(field::event::CATEGORY), Value::Bytes(name.as_bytes())))
-    };
-    counts.sends += u64::from(is(category::SEND));
-    counts.replies += u64::from(is(category::REPLY));
-    counts.wakes += u64::from(is(category::WAKE));
-    let ends = |f: &&(u64, Value<'_>)| f.0 == u64::from(field::event::FLOW_END);
-    counts.arrows += fields.iter().filter(ends).count() as u64;
+    match category_of(&fields) {
+        category::SEND => counts.sends += 1,
+        category::REPLY => counts.replies += 1,
+        category::WAKE => counts.wakes += 1,
+        category::MSG_SEND => counts.messages.sent += 1,
+        category::MSG_RECEIVE => counts.messages.received += 1,
+        category::MSG_REPLY => counts.messages.answered += 1,
+        category::BOOST => counts.messages.boosts += 1,
+        category::UNBLOCK => counts.messages.unblocks += 1,
+        _ => {}
+    }
     let track = open.entry(number(field::event::TRACK).unwrap_or_default());
     match number(field::event::KIND) {
         Some(SLICE_BEGIN) => {
@@ -362,6 +448,46 @@ fn parse_event(bytes: &[u8], counts: &mut Counts, open: &mut HashMap<u64, u64>) 
         },
         _ => Ok(0),
     }
+}
+
+fn category_of<'a>(fields: &[(u64, Value<'a>)]) -> &'a str {
+    let found = fields.iter().find_map(|field| match field {
+        (number, Value::Bytes(name)) if *number == u64::from(field::event::CATEGORY) => Some(*name),
+        _ => None,
+    });
+    found.and_then(|name| std::str::from_utf8(name).ok()).unwrap_or_default()
+}
+
+/// Follows the arrows of an event; `arrows` has the category where each began.
+fn parse_arrows(
+    bytes: &[u8],
+    counts: &mut Counts,
+    arrows: &mut HashMap<u64, String>,
+) -> Result<()> {
+    let fields = fields(bytes)?;
+    let here = category_of(&fields);
+    for (field, value) in &fields {
+        let Value::Number(arrow) = *value else { continue };
+        if *field == u64::from(field::event::FLOW) {
+            arrows.entry(arrow).or_insert_with(|| here.to_owned());
+        } else if *field == u64::from(field::event::FLOW_END) {
+            let from = arrows.remove(&arrow).context("an arrow ends that never began")?;
+            counts.arrows += 1;
+            let due = match &*from {
+                category::MSG_SEND => {
+                    counts.messages.handed += 1;
+                    category::MSG_RECEIVE
+                }
+                category::MSG_REPLY => {
+                    counts.messages.woken += 1;
+                    category::THREAD
+                }
+                _ => category::THREAD,
+            };
+            ensure!(here == due, "an arrow leads from `{from}` to `{here}`");
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -431,8 +557,61 @@ mod tests {
     }
 
     #[test]
+    fn a_message_has_an_arrow_to_its_receiver_and_one_back() {
+        let (client, server, idle) = (thread(0, 3), thread(1, 4), thread(0, 0));
+        let (message, other) = (1 << 30 | client, 2 << 30 | client);
+        let ring = |records: Vec<Record>| Ring { hartid: 0, written: 9, records };
+        let rings = [
+            ring(vec![
+                record(10, client, Event::MsgSend, 2, message),
+                record(11, client, Event::Switch, 0, idle),
+                record(30, idle, Event::Switch, 0, client),
+                record(31, client, Event::MsgSend, 2, other),
+            ]),
+            ring(vec![
+                record(12, server, Event::Boost, 9, server),
+                record(13, server, Event::MsgReceive, 2, message),
+                record(20, server, Event::MsgReply, 2, message),
+                record(40, server, Event::Unblock, Errno::ETIMEDOUT as u32, client),
+            ]),
+        ];
+        let bytes = export(&rings, 100);
+        let counts = parse(&bytes).expect("reads");
+        assert_eq!(Counts { arrows: 0, ..counts }, expected(&rings));
+        let due = Messages {
+            sent: 2,
+            received: 1,
+            answered: 1,
+            handed: 1,
+            woken: 1,
+            boosts: 1,
+            unblocks: 1,
+        };
+        assert_eq!((counts.messages, counts.arrows), (due, 2));
+        let has = |text: &str| bytes.windows(text.len()).any(|part| part == text.as_bytes());
+        for text in ["priority 9 to thread 1.4", "ends the wait of thread 0.3: ETIMEDOUT"] {
+            assert!(has(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_arrow_that_goes_astray_is_refused() {
+        let event = |kind: u32, category: &str| {
+            let event = named(category, "").fixed(kind, 1).number(field::event::KIND, INSTANT);
+            let packet = Message::default().message(field::packet::EVENT, &event);
+            Message::default().message(field::TRACE_PACKET, &packet).into_bytes()
+        };
+        let begins = event(field::event::FLOW, category::MSG_SEND);
+        let ends = |category| event(field::event::FLOW_END, category);
+        assert!(parse(&[begins.clone(), ends(category::MSG_RECEIVE)].concat()).is_ok());
+        assert!(parse(&[begins, ends(category::THREAD)].concat()).is_err());
+        assert!(parse(&ends(category::MSG_RECEIVE)).is_err());
+    }
+
+    #[test]
     fn merging_keeps_each_harts_order() {
-        let times: Vec<u64> = merged(&rings()).iter().map(|(_, r)| r.time).collect();
+        let order = in_order(&rings(), &Arrows::of(&rings()));
+        let times: Vec<u64> = order.iter().map(|(_, time)| *time).collect();
         assert_eq!(times, [10, 11, 12, 13, 14, 20, 30]);
         assert_eq!(thread_name(thread(2, 0)), "idle 2");
         assert_eq!(thread_name(thread(2, 5) | 9 << 32), "thread 2.5");

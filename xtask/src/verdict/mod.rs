@@ -7,6 +7,7 @@
 //! missing, doubled, damaged or different is a failure with a kind.
 
 mod beside;
+pub mod cases;
 mod drives;
 mod faults;
 mod numbers;
@@ -214,6 +215,7 @@ pub fn judge(expected: &Expected, seen: &Seen<'_>) -> Verdict {
         add(Kind::RecordLost, format!("record {due} was due, {came} came"));
     }
     seen.disks.iter().for_each(|what| add(Kind::DiskWrong, what.clone()));
+    cases::check(expected, seen.records, &mut add);
     check_outcome(expected, seen, &mut add);
     // What a program prints is its own business; that of `all` prints nothing.
     let texts = if expected.scenario == Scenario::Program { &[] } else { seen.texts };
@@ -312,6 +314,7 @@ fn hot_print(records: &[Record], texts: &[Text]) -> Option<String> {
             record,
             Record::CheckFailed { .. }
                 | Record::Figure { .. }
+                | Record::Case(_)
                 | Record::Fault(_)
                 | Record::Shortage(_)
                 | Record::DiskWritten(_)

@@ -14,7 +14,7 @@
 //! and whoever asks for the lock waits for one part at the most.
 //!
 //! A receiver waits only while no client is queued, and the other way round; who
-//! gives a peer back restores that ([`Transfer::give_up`]).
+//! gives a peer back restores that ([`Channel::rouse`]).
 
 use skimmer_abi::errno::Errno;
 use skimmer_sync::irq::HartIndex;
@@ -25,7 +25,7 @@ use crate::{
         id::MessageId,
         outcome::{Outcome, Receipt},
         slot::Channel,
-        waiter::{Guest, Wait, Waiter, Which},
+        waiter::{Guest, Wait, Waiter, Which, Woken},
     },
     ids::{Priority, ThreadId},
     user::UserBytes,
@@ -45,18 +45,18 @@ pub enum Fault {
 
 /// What the rendezvous needs of the machine, at the caller's side.
 pub trait Carrier {
-    /// Copies the caller's bytes to a blocked thread's memory: both are as long as the
-    /// shorter, at most [`AT_ONCE`].
+    /// Copies the caller's bytes to the memory of a process ([`Guest::owner`]) of which a
+    /// thread is blocked: as many as both have, at most [`AT_ONCE`].
     ///
     /// # Errors
     /// A part may have been copied.
-    fn give(&mut self, from: UserBytes, peer: &Guest, to: UserBytes) -> Result<(), Fault>;
+    fn give(&mut self, from: UserBytes, owner: u64, to: UserBytes) -> Result<(), Fault>;
 
-    /// Copies a blocked thread's bytes to the caller's memory, likewise.
+    /// Copies such a process's bytes to the caller's memory, likewise.
     ///
     /// # Errors
     /// A part may have been copied.
-    fn fetch(&mut self, peer: &Guest, from: UserBytes, to: UserBytes) -> Result<(), Fault>;
+    fn fetch(&mut self, owner: u64, from: UserBytes, to: UserBytes) -> Result<(), Fault>;
 
     /// Whether a thread can be woken now, come what may. The hart whose ring is full
     /// if not.
@@ -65,8 +65,8 @@ pub trait Carrier {
     /// That hart.
     fn can_wake(&mut self, thread: ThreadId) -> Result<(), HartIndex>;
 
-    /// Whether the connection that a client sends on is there.
-    fn is_connected(&mut self, client: &Guest) -> bool;
+    /// Whether a connection of that process is there: what a client sends on.
+    fn is_connected(&mut self, owner: u64, coid: u64) -> bool;
 }
 
 /// A thread whose wait is over: what became of it is in its record. It is to be
@@ -74,12 +74,21 @@ pub trait Carrier {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "nobody else will wake it"]
 pub struct Wake {
-    /// Which wait.
-    pub wait: Wait,
+    /// Who.
+    pub thread: ThreadId,
+    /// Which of its waits.
+    pub number: u64,
     /// What it runs at from now on, if that changes.
     pub priority: Option<Priority>,
     /// For the trace: its call fails with that.
     pub error: Option<Errno>,
+}
+
+impl From<Woken> for Wake {
+    fn from(woken: Woken) -> Self {
+        let Wait { thread, number, .. } = woken.wait;
+        Self { thread, number, priority: None, error: Some(woken.error) }
+    }
 }
 
 /// A server's thread that is to be as urgent as who waits for it.
@@ -134,26 +143,42 @@ pub struct Message {
     pub timed: Option<Wait>,
 }
 
+/// What the policy looks at of a thread that waits.
+#[derive(Clone, Copy, Debug)]
+struct Peer {
+    thread: ThreadId,
+    number: u64,
+    owner: u64,
+    coid: u64,
+    out: UserBytes,
+    into: UserBytes,
+    priority: Priority,
+    queue: Which,
+}
+
 /// The policy.
 impl Channel<'_> {
     /// MsgSend: gives the message to the first receiver, or queues the client.
     ///
     /// # Errors
     /// What is to be done first.
+    #[inline]
     pub fn send(&mut self, client: &Guest, by: &mut impl Carrier) -> Result<Sent, Obstacle> {
-        let Some(server) = self.head(Which::Receive) else {
+        // Who is queued beside a receiver was given back, and is about to be looked for.
+        let is_first = self.is_empty(Which::Send);
+        let Some(server) = self.peer(Which::Receive).filter(|_| is_first) else {
             let boost = self.boost(client.priority);
             boost.map_or(Ok(()), |it| by.can_wake(it.server)).map_err(Obstacle::Full)?;
             let wait = self.put(Which::Send, client).map_err(Obstacle::Failed)?;
             self.note_boost(boost);
             return Ok(Sent::Queued(wait, boost));
         };
-        by.can_wake(server.guest.thread).map_err(Obstacle::Full)?;
-        let copied = client.out.length.min(server.guest.into.length);
+        by.can_wake(server.thread).map_err(Obstacle::Full)?;
+        let copied = client.out.length.min(server.into.length);
         if copied > AT_ONCE {
-            return Err(self.begin(&server, Direction::Give(client.out, server.guest.into)));
+            return Err(self.begin(&server));
         }
-        match by.give(client.out, &server.guest, server.guest.into) {
+        match by.give(client.out, server.owner, server.into) {
             Ok(()) => self.hand_over(client, &server, copied).map_err(Obstacle::Failed),
             Err(Fault::Own) => Err(Obstacle::Failed(Errno::EFAULT)),
             Err(Fault::Peer) => Err(Obstacle::Refused(self.fail(&server, Errno::EFAULT))),
@@ -165,27 +190,27 @@ impl Channel<'_> {
     ///
     /// # Errors
     /// What is to be done first.
+    #[inline]
     pub fn receive(
         &mut self,
         server: &Guest,
         base: Priority,
         by: &mut impl Carrier,
     ) -> Result<Got, Obstacle> {
-        let Some(client) = self.head(Which::Send) else {
-            let waiting = Guest { priority: base, ..*server };
-            let wait = self.put(Which::Receive, &waiting).map_err(Obstacle::Failed)?;
+        let Some(client) = self.peer(Which::Send) else {
+            let wait = self.put_at(Which::Receive, server, base).map_err(Obstacle::Failed)?;
             self.serves(server.thread, base);
             return Ok(Got::Waiting(wait));
         };
-        by.can_wake(client.guest.thread).map_err(Obstacle::Full)?;
-        if !by.is_connected(&client.guest) {
+        by.can_wake(client.thread).map_err(Obstacle::Full)?;
+        if !by.is_connected(client.owner, client.coid) {
             return Err(Obstacle::Refused(self.fail(&client, Errno::EBADF)));
         }
-        let copied = client.guest.out.length.min(server.into.length);
+        let copied = client.out.length.min(server.into.length);
         if copied > AT_ONCE {
-            return Err(self.begin(&client, Direction::Fetch(client.guest.out, server.into)));
+            return Err(self.begin(&client));
         }
-        match by.fetch(&client.guest, client.guest.out, server.into) {
+        match by.fetch(client.owner, client.out, server.into) {
             Ok(()) => Ok(self.accept(server, &client, copied)),
             Err(Fault::Own) => Err(Obstacle::Failed(Errno::EFAULT)),
             Err(Fault::Peer) => Err(Obstacle::Refused(self.fail(&client, Errno::EFAULT))),
@@ -197,25 +222,27 @@ impl Channel<'_> {
     ///
     /// # Errors
     /// What is to be done first; or how it has failed.
+    #[inline]
     pub fn answer(
         &mut self,
         message: MessageId,
         answer: &Answer,
         by: &mut impl Carrier,
     ) -> Result<(Wake, Option<Errno>), Obstacle> {
-        let client = self.client(message).ok_or(Obstacle::Failed(Errno::ESRCH))?;
-        by.can_wake(client.guest.thread).map_err(Obstacle::Full)?;
-        if !by.is_connected(&client.guest) {
+        let client = self.client(message).map(Peer::of);
+        let client = client.ok_or(Obstacle::Failed(Errno::ESRCH))?;
+        by.can_wake(client.thread).map_err(Obstacle::Full)?;
+        if !by.is_connected(client.owner, client.coid) {
             return Err(Obstacle::Refused(self.fail(&client, Errno::EBADF)));
         }
         let Answer::Bytes(status, from) = *answer else {
             return Ok((self.wake(&client, answer.outcome()), None));
         };
-        let copied = from.length.min(client.guest.into.length);
+        let copied = from.length.min(client.into.length);
         if copied > AT_ONCE {
-            return Err(self.begin(&client, Direction::Give(from, client.guest.into)));
+            return Err(self.begin(&client));
         }
-        Ok(match by.give(from, &client.guest, client.guest.into) {
+        Ok(match by.give(from, client.owner, client.into) {
             Ok(()) => (self.wake(&client, Outcome::Answered(status)), None),
             Err(fault) => {
                 let error = blame(fault);
@@ -254,44 +281,84 @@ impl Answer {
     }
 }
 
+impl Peer {
+    #[inline]
+    const fn of(waiter: &Waiter) -> Self {
+        let Guest { thread, owner, coid, out, into, priority, .. } = waiter.guest;
+        let (number, queue) = (waiter.number, waiter.queue);
+        Self { thread, number, owner, coid, out, into, priority, queue }
+    }
+}
+
 impl Channel<'_> {
+    #[inline]
+    fn peer(&mut self, which: Which) -> Option<Peer> {
+        self.head(which).map(Peer::of)
+    }
+
+    fn waiting(&mut self, wait: Wait) -> Option<Peer> {
+        self.find(wait).map(|waiter| Peer::of(waiter))
+    }
+
+    /// A receiver that waits while a client is queued, which somebody gave back: it is to
+    /// be woken, and to look again. To be called until there is none: one that is
+    /// woken may fail before it has looked.
+    ///
+    /// # Errors
+    /// The hart whose ring is full; nothing has happened then.
+    pub fn rouse(&mut self, by: &mut impl Carrier) -> Result<Option<Wake>, HartIndex> {
+        let Some(server) = self.peer(Which::Receive) else { return Ok(None) };
+        if self.is_empty(Which::Send) {
+            return Ok(None);
+        }
+        by.can_wake(server.thread)?;
+        // For whom it is to look: it may be more urgent than the server is.
+        let priority = self.inherit(server.thread, Priority::IDLE);
+        Ok(Some(Wake { priority, ..self.wake(&server, Outcome::Again) }))
+    }
+
     /// The client's message is in the server's memory: the client waits for the
     /// answer, the server is to be woken.
-    fn hand_over(&mut self, client: &Guest, server: &Waiter, copied: usize) -> Result<Sent, Errno> {
+    #[inline]
+    fn hand_over(&mut self, client: &Guest, server: &Peer, copied: usize) -> Result<Sent, Errno> {
         let wait = self.put(Which::Reply, client)?;
         let node = client.thread.place();
         self.owned.waiter(node).received = copied;
         let id = MessageId::new(node, wait.number);
         let receipt = Receipt { id, copied, sent: client.out.length };
-        let priority = self.inherit(server.guest.thread, client.priority);
+        let priority = self.inherit(server.thread, client.priority);
         let wake = self.wake(server, Outcome::Received(receipt));
         Ok(Sent::Received(wait, Wake { priority, ..wake }))
     }
 
     /// The client's message is in the server's memory, which called.
-    fn accept(&mut self, server: &Guest, client: &Waiter, copied: usize) -> Got {
-        let wait = self.wait(client);
+    #[inline]
+    fn accept(&mut self, server: &Guest, client: &Peer, copied: usize) -> Got {
+        let wait = self.wait_of(client);
         self.shift(wait, Which::Reply);
         let node = wait.thread.place();
-        self.owned.waiter(node).received = copied;
-        let id = MessageId::new(node, wait.number);
-        let priority = self.inherit(server.thread, client.guest.priority);
+        let waiter = self.owned.waiter(node);
+        waiter.received = copied;
         // Who is timed in one state only is so from here on.
-        let timed = (client.guest.timeouts != 0).then_some(wait);
-        let receipt = Receipt { id, copied, sent: client.guest.out.length };
-        Got::Message(receipt, Message { priority, timed })
+        let is_timed = waiter.guest.timeouts != 0;
+        let id = MessageId::new(node, wait.number);
+        let priority = self.inherit(server.thread, client.priority);
+        let receipt = Receipt { id, copied, sent: client.out.length };
+        Got::Message(receipt, Message { priority, timed: is_timed.then_some(wait) })
     }
 
     /// The server takes on the client's priority, up or down, or that of a client who
     /// has come while a long message was copied and is more urgent.
+    #[inline]
     fn inherit(&mut self, server: ThreadId, priority: Priority) -> Option<Priority> {
-        let queued = self.first(Which::Send).map_or(priority, |(_, queued)| queued);
+        let queued = self.head(Which::Send).map_or(priority, |waiter| waiter.guest.priority);
         self.serves(server, priority.max(queued))
     }
 
     /// That thread serves the channel, and is that urgent; none if that is its own
     /// affair here.
-    fn serves(&mut self, server: ThreadId, priority: Priority) -> Option<Priority> {
+    #[inline]
+    const fn serves(&mut self, server: ThreadId, priority: Priority) -> Option<Priority> {
         if self.slot.flags.has(ChannelFlags::FIXED_PRIORITY) {
             return None;
         }
@@ -319,33 +386,35 @@ impl Channel<'_> {
         }
     }
 
-    fn fail(&mut self, waiter: &Waiter, error: Errno) -> Wake {
-        let wake = self.wake(waiter, Outcome::Failed(error));
+    /// The priority of a thread was set: what was added to it because of clients is no
+    /// more.
+    pub fn forget_boost(&mut self, server: ThreadId, priority: Priority) {
+        if let Some(served) = self.slot.server.as_mut().filter(|served| served.0 == server) {
+            served.1 = priority;
+        }
+    }
+
+    fn fail(&mut self, peer: &Peer, error: Errno) -> Wake {
+        let wake = self.wake(peer, Outcome::Failed(error));
         Wake { error: Some(error), ..wake }
     }
 
-    fn wake(&mut self, waiter: &Waiter, outcome: Outcome) -> Wake {
-        let wait = self.wait(waiter);
-        self.take_out(wait.thread.place(), outcome);
-        Wake { wait, priority: None, error: None }
+    #[inline]
+    fn wake(&mut self, peer: &Peer, outcome: Outcome) -> Wake {
+        self.take_out(peer.thread.place(), outcome);
+        Wake { thread: peer.thread, number: peer.number, priority: None, error: None }
     }
 
-    fn begin(&mut self, peer: &Waiter, direction: Direction) -> Obstacle {
-        let wait = self.wait(peer);
+    #[cold]
+    fn begin(&mut self, peer: &Peer) -> Obstacle {
+        let wait = self.wait_of(peer);
         self.shift(wait, Which::Copying);
-        let length = match direction {
-            Direction::Give(from, to) | Direction::Fetch(from, to) => from.length.min(to.length),
-        };
-        Obstacle::Long(Transfer { peer: wait, from: peer.queue, direction, length, done: 0 })
+        Obstacle::Long(Transfer { peer: wait, from: peer.queue, done: 0 })
     }
-}
 
-#[derive(Clone, Copy, Debug)]
-enum Direction {
-    /// The caller's bytes to the peer.
-    Give(UserBytes, UserBytes),
-    /// The peer's bytes to the caller.
-    Fetch(UserBytes, UserBytes),
+    const fn wait_of(&self, peer: &Peer) -> Wait {
+        Wait { channel: self.id, thread: peer.thread, number: peer.number }
+    }
 }
 
 /// A long copy that is under way: the caller runs, the peer is in the queue
@@ -354,10 +423,8 @@ enum Direction {
 #[must_use = "the peer is to be given back"]
 pub struct Transfer {
     peer: Wait,
-    /// Where the peer stood.
+    /// Where the peer stood, which says what is copied where.
     from: Which,
-    direction: Direction,
-    length: usize,
     done: usize,
 }
 
@@ -375,25 +442,34 @@ pub enum Progress {
 }
 
 impl Transfer {
-    /// The thread whose memory it is.
+    /// The wait of the thread whose memory it is.
     #[must_use]
     pub const fn peer(&self) -> Wait {
         self.peer
     }
 
-    /// Copies one part.
-    pub fn go_on(&mut self, channel: &mut Channel<'_>, by: &mut impl Carrier) -> Progress {
-        let Some(peer) = channel.find(self.peer).copied() else { return Progress::Gone };
-        let part = |bytes: UserBytes| bytes.part(self.done, AT_ONCE.min(self.length - self.done));
-        let copied = match self.direction {
-            Direction::Give(from, to) => by.give(part(from), &peer.guest, part(to)),
-            Direction::Fetch(from, to) => by.fetch(&peer.guest, part(from), part(to)),
+    /// Copies one part: of the caller's bytes, or into them.
+    pub fn go_on(
+        &mut self,
+        channel: &mut Channel<'_>,
+        own: UserBytes,
+        by: &mut impl Carrier,
+    ) -> Progress {
+        let Some(peer) = channel.waiting(self.peer) else {
+            return Progress::Gone;
+        };
+        let theirs = if self.from == Which::Send { peer.out } else { peer.into };
+        let length = own.length.min(theirs.length);
+        let part = |bytes: UserBytes| bytes.part(self.done, AT_ONCE.min(length - self.done));
+        let copied = match self.from {
+            Which::Send => by.fetch(peer.owner, part(theirs), part(own)),
+            _ => by.give(part(own), peer.owner, part(theirs)),
         };
         if let Err(fault) = copied {
             return Progress::Failed(fault);
         }
-        self.done = self.length.min(self.done + AT_ONCE);
-        if self.done == self.length { Progress::Done } else { Progress::More }
+        self.done = length.min(self.done + AT_ONCE);
+        if self.done == length { Progress::Done } else { Progress::More }
     }
 
     /// Of a send: all is copied, and the client goes on as after a short message.
@@ -407,7 +483,7 @@ impl Transfer {
         by: &mut impl Carrier,
     ) -> Result<Sent, Obstacle> {
         let server = self.look(channel, by)?;
-        channel.hand_over(client, &server, self.length).map_err(Obstacle::Failed)
+        channel.hand_over(client, &server, self.done).map_err(Obstacle::Failed)
     }
 
     /// Of a receive: likewise the server.
@@ -421,7 +497,7 @@ impl Transfer {
         by: &mut impl Carrier,
     ) -> Result<Got, Obstacle> {
         let client = self.look(channel, by)?;
-        Ok(channel.accept(server, &client, self.length))
+        Ok(channel.accept(server, &client, self.done))
     }
 
     /// Of an answer: likewise the server.
@@ -438,8 +514,9 @@ impl Transfer {
         Ok(channel.wake(&client, Outcome::Answered(status)))
     }
 
-    fn look(&self, channel: &mut Channel<'_>, by: &mut impl Carrier) -> Result<Waiter, Obstacle> {
-        let peer = channel.find(self.peer).copied().ok_or(Obstacle::Failed(Errno::ESRCH))?;
+    fn look(&self, channel: &mut Channel<'_>, by: &mut impl Carrier) -> Result<Peer, Obstacle> {
+        let peer = channel.waiting(self.peer);
+        let peer = peer.ok_or(Obstacle::Failed(Errno::ESRCH))?;
         by.can_wake(self.peer.thread).map_err(Obstacle::Full)?;
         Ok(peer)
     }
@@ -454,39 +531,16 @@ impl Transfer {
         error: Errno,
         by: &mut impl Carrier,
     ) -> Result<Option<Wake>, HartIndex> {
-        let Some(peer) = channel.find(self.peer).copied() else { return Ok(None) };
+        let Some(peer) = channel.waiting(self.peer) else {
+            return Ok(None);
+        };
         by.can_wake(self.peer.thread)?;
         Ok(Some(channel.fail(&peer, error)))
     }
 
-    /// The caller gives up: the peer goes back to where it stood. If a receiver and a
-    /// client wait there now, the receiver is to be woken, to look again.
-    ///
-    /// # Errors
-    /// The hart whose ring is full; nothing has happened then.
-    pub fn give_up(
-        &self,
-        channel: &mut Channel<'_>,
-        by: &mut impl Carrier,
-    ) -> Result<Option<Wake>, HartIndex> {
-        let server = match self.from {
-            Which::Send => channel.head(Which::Receive),
-            // It is the peer that is to look again.
-            Which::Receive if !channel.is_empty(Which::Send) => channel.find(self.peer).copied(),
-            _ => None,
-        };
-        if let Some(server) = &server {
-            by.can_wake(server.guest.thread)?;
-        }
-        if !channel.shift_back(self.peer, self.from) {
-            return Ok(None);
-        }
-        Ok(server.map(|server| {
-            // Where it stands now.
-            let server = channel.find(channel.wait(&server)).copied().unwrap_or(server);
-            // For whom it is to look: it may be more urgent than the server is.
-            let priority = channel.inherit(server.guest.thread, Priority::IDLE);
-            Wake { priority, ..channel.wake(&server, Outcome::Again) }
-        }))
+    /// The caller gives up: the peer goes back to where it stood. Then
+    /// [`Channel::rouse`] is for the caller to call.
+    pub fn give_up(&self, channel: &mut Channel<'_>) {
+        channel.shift_back(self.peer, self.from);
     }
 }

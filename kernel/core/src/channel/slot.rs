@@ -112,9 +112,9 @@ impl Channel<'_> {
 
     /// The oldest of the most urgent in that queue, and its priority.
     pub fn first(&mut self, which: Which) -> Option<(Wait, Priority)> {
-        let node = self.slot.queues.of(which).first()?;
-        let waiter = *self.owned.waiter(node);
-        Some((self.wait(&waiter), waiter.guest.priority))
+        let id = self.id;
+        let waiter = self.head(which)?;
+        Some((waiter.wait(id), waiter.guest.priority))
     }
 
     /// Whether nobody stands in that queue.
@@ -126,9 +126,9 @@ impl Channel<'_> {
 
     /// What is known of the first in that queue.
     #[inline]
-    pub(crate) fn head(&mut self, which: Which) -> Option<Waiter> {
+    pub(crate) fn head(&mut self, which: Which) -> Option<&Waiter> {
         let node = self.slot.queues.of(which).first()?;
-        Some(*self.owned.waiter(node))
+        Some(self.owned.waiter(node))
     }
 
     /// Puts a thread into a queue. It is the caller's to block, on its home
@@ -150,10 +150,24 @@ impl Channel<'_> {
     ///
     /// # Errors
     /// As [`Self::push`].
+    #[inline]
     pub fn put(&mut self, which: Which, guest: &Guest) -> Result<Wait, Errno> {
+        self.put_at(which, guest, guest.priority)
+    }
+
+    /// The same at another priority than its own.
+    #[inline]
+    pub(crate) fn put_at(
+        &mut self,
+        which: Which,
+        guest: &Guest,
+        priority: Priority,
+    ) -> Result<Wait, Errno> {
         let node = guest.thread.place();
         let waiter = self.owned.claim(node, self.id).ok_or(Errno::EBUSY)?;
-        (waiter.guest, waiter.queue, waiter.received) = (*guest, which, 0);
+        waiter.guest.clone_from(guest);
+        waiter.guest.priority = priority;
+        (waiter.queue, waiter.received) = (which, 0);
         self.slot.arrivals += 1;
         waiter.arrival = self.slot.arrivals;
         waiter.number += 1;
@@ -167,9 +181,9 @@ impl Channel<'_> {
 
     /// Takes the oldest of the most urgent out of that queue.
     pub fn pop(&mut self, which: Which) -> Option<(Wait, Priority)> {
-        let node = self.slot.queues.of(which).first()?;
-        let waiter = self.take_out(node, Outcome::Again);
-        Some((self.wait(&waiter), waiter.guest.priority))
+        let first = self.first(which)?;
+        self.take_out(first.0.thread.place(), Outcome::Again);
+        Some(first)
     }
 
     /// Ends a wait, wherever at this channel it goes on. None if it has ended.
@@ -236,8 +250,8 @@ impl Channel<'_> {
     /// The next to wake when the channel ends.
     pub(crate) fn next_to_wake(&mut self) -> Option<Woken> {
         let queue = *Which::ALL.iter().find(|which| !self.slot.queues.of(**which).is_empty())?;
-        let waiter = self.head(queue)?;
-        self.end(self.wait(&waiter), Errno::ESRCH)
+        let (wait, _) = self.first(queue)?;
+        self.end(wait, Errno::ESRCH)
     }
 
     /// The record of a wait that is going on at this channel.
@@ -254,8 +268,8 @@ impl Channel<'_> {
     /// The client that waits for the answer to that message, which it sent to this
     /// very channel.
     #[inline]
-    pub(crate) fn client(&mut self, message: MessageId) -> Option<Waiter> {
-        let waiter = *self.owned.get(message.place())?;
+    pub(crate) fn client(&mut self, message: MessageId) -> Option<&Waiter> {
+        let waiter = &*self.owned.get(message.place())?;
         (message.is_of(waiter.number) && waiter.queue == Which::Reply).then_some(waiter)
     }
 
@@ -272,14 +286,10 @@ impl Channel<'_> {
     }
 
     /// Takes a waiter out for good, and says what it will find.
-    pub(crate) fn take_out(&mut self, node: Node, outcome: Outcome) -> Waiter {
-        let waiter = *self.owned.waiter(node);
-        self.slot.queues.of(waiter.queue).remove(&mut self.owned, node);
+    #[inline]
+    pub(crate) fn take_out(&mut self, node: Node, outcome: Outcome) {
+        let queue = self.owned.waiter(node).queue;
+        self.slot.queues.of(queue).remove(&mut self.owned, node);
         self.owned.release(node, outcome);
-        waiter
-    }
-
-    pub(crate) const fn wait(&self, waiter: &Waiter) -> Wait {
-        Wait { channel: self.id, thread: waiter.guest.thread, number: waiter.number }
     }
 }

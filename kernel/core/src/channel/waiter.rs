@@ -137,6 +137,10 @@ impl Waiter {
     pub(crate) const fn level(&self) -> Priority {
         self.queue.level(self.guest.priority)
     }
+
+    pub(crate) const fn wait(&self, channel: ChannelId) -> Wait {
+        Wait { channel, thread: self.guest.thread, number: self.number }
+    }
 }
 
 /// What there is of a thread as a waiter.

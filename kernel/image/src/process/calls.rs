@@ -8,11 +8,12 @@ use core::fmt;
 
 use skimmer_abi::{
     call::{
-        Call as Name, Exit, Figure, Holdings, MOST_FIGURE_NAME, NewThread, Report, Spawn, ended,
+        Call as Name, Exit, Figure, Holdings, MOST_FIGURE_NAME, MOST_VERDICT_TEXT, NewThread,
+        Report, Spawn, Verdict, ended,
     },
     errno::Errno,
     message,
-    record::{MARK, Record},
+    record::{CaseTold, MARK, Record},
 };
 use skimmer_arch::{console, irq::masked, println, stack, time, user::Call, user_copy};
 use skimmer_core::{
@@ -42,6 +43,8 @@ pub(super) fn answer(call: &mut Call<'_>) {
     #[cfg(feature = "bug-dear-call")]
     core::hint::black_box([0_u64; 2]);
     if call.number() == Name::Nop as u64 {
+        // It was for this call, as for any.
+        let _ = stack::take_timeout();
         call.finish(0);
     } else {
         look_up(call);
@@ -79,6 +82,7 @@ fn perform(name: Name, call: &mut Call<'_>) -> Result<u64, Errno> {
         Name::Report => report(address(0)),
         Name::Figure => figure(address(0)),
         Name::Counts => counts(address(0)),
+        Name::Verdict => verdict(address(0)),
         Name::ProcessSpawn => process_spawn(process, address(0)),
         Name::ProcessExit => {
             let status = argument(0).cast_signed();
@@ -187,6 +191,31 @@ fn figure(from: UserAddr) -> Result<u64, Errno> {
     Ok(0)
 }
 
+fn verdict(from: UserAddr) -> Result<u64, Errno> {
+    let told = Verdict::from_words(user_copy::read_words(from)?);
+    let mut rooms = [[0; MOST_VERDICT_TEXT as usize]; 3];
+    let [name, clause, seen] = &mut rooms;
+    console::send(Record::Case(CaseTold {
+        name: short_text(name, told.name, told.name_length)?,
+        clause: short_text(clause, told.clause, told.clause_length)?,
+        seen: short_text(seen, told.seen, told.seen_length)?,
+        is_apart: told.is_apart == 1,
+        holds: told.holds == 1,
+        count: told.count,
+        beside: told.beside,
+    }));
+    lwkt::count_work();
+    Ok(0)
+}
+
+/// A text of the program's that fits `room`.
+fn short_text(room: &mut [u8], from: u64, length: u64) -> Result<&str, Errno> {
+    let length = usize::try_from(length).map_err(|_| Errno::EINVAL)?;
+    let bytes = room.get_mut(..length).ok_or(Errno::EINVAL)?;
+    user_copy::read(bytes, UserAddr::new(from as usize))?;
+    str::from_utf8(bytes).map_err(|_| Errno::EINVAL)
+}
+
 fn counts(to: UserAddr) -> Result<u64, Errno> {
     let counts = tally::read();
     user_copy::write_words(to, counts.unwrap_or_default().to_words())?;
@@ -233,7 +262,7 @@ impl Drop for Loan {
 
 /// Judges a place for a result before it is too late to say no, and changes
 /// nothing there.
-fn judge_words<const N: usize>(to: UserAddr) -> Result<(), Errno> {
+pub(super) fn judge_words<const N: usize>(to: UserAddr) -> Result<(), Errno> {
     user_copy::write_words(to, user_copy::read_words::<N>(to)?)
 }
 

@@ -10,15 +10,15 @@ use skimmer_arch::{
 };
 use skimmer_core::{
     channel::{
-        ChannelFlags, ChannelId, Waiters, Woken,
+        Channel, ChannelFlags, ChannelId, Waiters, Woken,
         rendezvous::Wake,
         table::{ChannelTable, Counts},
     },
-    ids::HartIndex,
+    ids::{HartIndex, Priority, ThreadId},
     remote::hart_at,
     table::OutOfMemory,
 };
-use skimmer_sync::once::Once;
+use skimmer_sync::{irq::IrqOff, once::Once};
 
 use super::{Process, limits, messages};
 use crate::smp;
@@ -108,6 +108,19 @@ fn allow_more(process: &Process, seen: Option<u32>) -> Result<u32, Errno> {
     })
 }
 
+/// The priority of a thread of the process is set: the channel that it serves, if any,
+/// does not take it for as urgent as its clients any more.
+pub(super) fn forget_boost(
+    irq: &IrqOff,
+    process: &Process,
+    served: Option<ChannelId>,
+    (thread, priority): (ThreadId, Priority),
+) {
+    let forget = |channel: &mut Channel<'_>| channel.forget_boost(thread, priority);
+    // A channel that is gone has forgotten it.
+    let _ = served.map(|channel| process.channels.with(irq, waiters(), channel, forget));
+}
+
 /// Destroys one.
 ///
 /// # Errors
@@ -133,5 +146,5 @@ pub(super) fn counts(process: &Process) -> Counts {
 }
 
 fn wake(woken: Woken) {
-    messages::wake(&Wake { wait: woken.wait, priority: None, error: Some(woken.error) });
+    messages::wake(&Wake::from(woken));
 }

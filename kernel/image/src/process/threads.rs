@@ -9,6 +9,7 @@ use skimmer_abi::{
 };
 use skimmer_arch::{
     cpu::{self, Riscv, enter},
+    irq::masked,
     stack, user,
 };
 use skimmer_core::{
@@ -25,7 +26,7 @@ use skimmer_core::{
     user::UserAddr,
 };
 
-use super::{Process, death, limits, spawn, tlb};
+use super::{Process, channels, death, limits, spawn, tlb};
 use crate::{lwkt, service, smp};
 
 /// A thread's stack, and what it takes to unmap it: a thread ends, and a call
@@ -279,10 +280,25 @@ pub(super) fn set_priority(process: &Process, tid: u64, level: u64) -> Result<u6
         return Err(Errno::EINVAL);
     }
     let (thread, priority) = (find(process, tid)?, priority(process, level)?);
-    lwkt::set_priority(thread, priority);
     if thread == lwkt::current() {
+        // In one section: who is less urgent from then on may not come to the rest.
+        enter(|hart, irq| {
+            channels::forget_boost(irq, process, hart.served(), (thread, priority));
+            let told = hart.set_priority(irq, thread, priority);
+            debug_assert!(told.is_ok(), "it lives here");
+            ((), None)
+        });
         // Its place is behind its new equals.
         lwkt::yield_now();
+        return Ok(0);
     }
+    // Also before: the caller may not come to the rest for long.
+    let served = service::served_by(thread).unwrap_or_default();
+    let forget = || {
+        masked(|irq| channels::forget_boost(irq, process, served, (thread, priority)));
+    };
+    forget();
+    lwkt::set_priority(thread, priority);
+    forget();
     Ok(0)
 }

@@ -44,7 +44,7 @@ fn good() -> Vec<Record> {
     ]
 }
 
-fn expected() -> Expected {
+pub(in crate::verdict) fn expected() -> Expected {
     Expected {
         scenario: Scenario::Ports,
         rounds: Rounds::default(),

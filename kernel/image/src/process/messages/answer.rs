@@ -102,10 +102,10 @@ fn answer(process: &'static Process, id: u64, answer: Answer) -> Result<(), Errn
 }
 
 fn answer_long(mut copying: Copying, answer: &Answer) -> Result<(), Errno> {
-    let Answer::Bytes(status, _) = *answer else {
+    let Answer::Bytes(status, from) = *answer else {
         unreachable!("an error has no bytes to copy");
     };
-    let error = match copying.carry() {
+    let error = match copying.carry(from) {
         Progress::Done => return answer_at_last(&copying, status),
         Progress::Gone => return Err(Errno::ESRCH),
         Progress::Failed(Fault::Peer) => Errno::EFAULT,
@@ -129,7 +129,7 @@ fn answer_at_last(copying: &Copying, status: i64) -> Result<(), Errno> {
                 Ok(client) => {
                     bump(&hart.inspect().answered);
                     certain(hart.wake(irq, &client));
-                    note(hart, irq, Event::MsgReply, client.wait);
+                    note(hart, irq, Event::MsgReply, copying.transfer.peer());
                     Step::Done(Ok(()))
                 }
                 Err(obstacle) => stopped(hart, irq, copying.table, obstacle),

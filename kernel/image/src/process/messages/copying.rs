@@ -14,6 +14,7 @@ use skimmer_core::{
     },
     hart::Hart,
     ids::HartIndex,
+    user::UserBytes,
 };
 use skimmer_sync::irq::IrqOff;
 
@@ -39,15 +40,16 @@ impl Copying {
         self.table.with(irq, waiters(), channel, work).ok()
     }
 
-    /// Copies part by part, each in a masked section of its own. More is left only of
+    /// Copies the caller's bytes, or into them, part by part, each in a masked section of its own. More is left only of
     /// a thread that is to end.
-    pub(super) fn carry(&mut self) -> Progress {
+    pub(super) fn carry(&mut self, own: UserBytes) -> Progress {
         loop {
             let progress = enter(|hart, irq| {
                 let Self { table, transfer } = self;
                 let channel = transfer.peer().channel;
-                let part =
-                    |channel: &mut Channel<'_>| transfer.go_on(channel, &mut Bearer { hart, irq });
+                let part = |channel: &mut Channel<'_>| {
+                    transfer.go_on(channel, own, &mut Bearer { hart, irq })
+                };
                 let part = table.with(irq, waiters(), channel, part);
                 (part.unwrap_or(Progress::Gone), None)
             });
@@ -60,7 +62,11 @@ impl Copying {
 
     /// The peer goes back to where it stood.
     pub(super) fn give_up(&self) {
-        self.end(|transfer, channel, by| transfer.give_up(channel, by));
+        self.end(|transfer, channel, _| {
+            transfer.give_up(channel);
+            Ok(None)
+        });
+        while self.end(|_, channel, by| channel.rouse(by)) {}
     }
 
     /// The peer's call fails.
@@ -68,25 +74,26 @@ impl Copying {
         self.end(|transfer, channel, by| transfer.fail(channel, error, by));
     }
 
-    pub(super) fn end(
+    /// Does something that may wake somebody, as soon as that can be. Whether it has.
+    fn end(
         &self,
         how: impl Fn(&Transfer, &mut Channel<'_>, &mut Bearer<'_>) -> Result<Option<Wake>, HartIndex>,
-    ) {
+    ) -> bool {
         loop {
-            let full = enter(|hart, irq| {
+            let done = enter(|hart, irq| {
                 let ended =
                     self.at_channel(hart, irq, |channel, by| how(&self.transfer, channel, by));
                 match ended.unwrap_or(Ok(None)) {
                     Ok(woken) => {
                         woken.iter().for_each(|woken| certain(hart.wake(irq, woken)));
-                        (None, None)
+                        (Ok(woken.is_some()), None)
                     }
-                    Err(target) => (Some(target), None),
+                    Err(target) => (Err(target), None),
                 }
             });
-            match full {
-                Some(target) => lwkt::wait_for_space(target),
-                None => return,
+            match done {
+                Ok(has_woken) => return has_woken,
+                Err(target) => lwkt::wait_for_space(target),
             }
         }
     }

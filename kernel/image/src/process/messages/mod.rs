@@ -23,7 +23,7 @@ use skimmer_abi::{
 use skimmer_arch::{cpu::Riscv, irq::masked, user::Call, user_copy};
 use skimmer_core::{
     channel::{
-        Guest, MessageId, Outcome, Wait,
+        MessageId, Outcome, Wait,
         connection::ConnectionId,
         rendezvous::{Carrier, Fault, Obstacle, Wake},
         table::ChannelTable,
@@ -87,21 +87,24 @@ struct Bearer<'a> {
 }
 
 impl Carrier for Bearer<'_> {
-    fn give(&mut self, from: UserBytes, peer: &Guest, to: UserBytes) -> Result<(), Fault> {
-        user_copy::give(self.irq, from, &rooms::at(peer.owner).loaded, to)
+    #[inline]
+    fn give(&mut self, from: UserBytes, owner: u64, to: UserBytes) -> Result<(), Fault> {
+        user_copy::give(self.irq, from, &rooms::at(owner).loaded, to)
     }
 
-    fn fetch(&mut self, peer: &Guest, from: UserBytes, to: UserBytes) -> Result<(), Fault> {
-        user_copy::fetch(self.irq, &rooms::at(peer.owner).loaded, from, to)
+    #[inline]
+    fn fetch(&mut self, owner: u64, from: UserBytes, to: UserBytes) -> Result<(), Fault> {
+        user_copy::fetch(self.irq, &rooms::at(owner).loaded, from, to)
     }
 
     fn can_wake(&mut self, thread: ThreadId) -> Result<(), HartIndex> {
         self.hart.can_tell(thread)
     }
 
-    fn is_connected(&mut self, client: &Guest) -> bool {
-        let id = ConnectionId::from_register(client.coid);
-        rooms::at(client.owner).connections.is_current(self.irq, id)
+    #[inline]
+    fn is_connected(&mut self, owner: u64, coid: u64) -> bool {
+        let id = ConnectionId::from_register(coid);
+        rooms::at(owner).connections.is_current(self.irq, id)
     }
 }
 
@@ -128,9 +131,9 @@ pub(super) fn wake(wake: &Wake) {
     lwkt::tell(|hart, irq| hart.wake(irq, wake));
 }
 
-/// What became of the caller's wait.
-fn outcome() -> Outcome {
-    match waiters().outcome(lwkt::current()) {
+/// What became of the wait of the calling thread.
+fn outcome(me: ThreadId) -> Outcome {
+    match waiters().outcome(me) {
         Some(outcome) => outcome,
         None => unreachable!("whoever ends a wait says why"),
     }

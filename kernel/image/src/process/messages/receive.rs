@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! MsgReceive.
 
-use skimmer_abi::{errno::Errno, inspect::bump, trace::Event};
+use skimmer_abi::{call::MsgInfo, errno::Errno, inspect::bump, trace::Event};
 use skimmer_arch::{
     cpu::{Riscv, enter},
     stack,
@@ -13,7 +13,7 @@ use skimmer_core::{
         rendezvous::{Fault, Got, Message, Obstacle, Progress},
     },
     hart::Hart,
-    ids::Priority,
+    ids::{Priority, ThreadId},
     process::Tid,
     user::{UserAddr, UserBytes},
     waiting::{Timeout, Waiting},
@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     lwkt,
-    process::{Process, channels::waiters},
+    process::{Process, calls, channels::waiters},
 };
 
 /// A server's call.
@@ -46,6 +46,7 @@ impl Receiver {
                 return (Step::Done(Err(Errno::EINTR)), None);
             }
             let (priority, base) = hart.own_priorities();
+            self.guest.thread = hart.current();
             self.guest.priority = priority;
             let got = self.process.channels.with(irq, waiters(), self.channel, |channel| {
                 work(channel, &self.guest, base, &mut Bearer { hart, irq })
@@ -84,7 +85,7 @@ impl Receiver {
     }
 
     fn carry(&mut self, mut copying: Copying) -> Step<Result<Receipt, Errno>> {
-        let error = match copying.carry() {
+        let error = match copying.carry(self.guest.into) {
             Progress::Done => return self.take_over(&copying),
             Progress::Gone => return Step::Again,
             Progress::Failed(Fault::Peer) => {
@@ -124,7 +125,7 @@ impl Receiver {
             };
             match step {
                 Step::Done(result) => return result,
-                Step::Woken => match outcome() {
+                Step::Woken => match outcome(self.guest.thread) {
                     Outcome::Received(receipt) => {
                         self.note(&receipt);
                         return Ok(receipt);
@@ -158,10 +159,14 @@ pub(super) fn receive(
         call.add_results(0, 0);
         return Ok(0);
     }
-    let receipt = receive_at(process, me, timeout, channel, judged(bytes(into, room)?)?)?;
+    let (into, place) = (judged(bytes(into, room)?)?, UserAddr::new(to as usize));
     if to != 0 {
-        // It has been received: what is wrong with the place is the caller's loss.
-        info(process, receipt.id.to_register(), UserAddr::new(to as usize))?;
+        // Before there is a message that nobody would know of.
+        calls::judge_words::<{ MsgInfo::WORDS }>(place)?;
+    }
+    let receipt = receive_at(process, me, timeout, channel, into)?;
+    if to != 0 {
+        info(process, receipt.id.to_register(), place)?;
     }
     Ok(told(call, &receipt))
 }
@@ -184,7 +189,7 @@ pub(super) fn receive_at(
         tid: me.to_word(),
         into,
         timeouts: timeout.map_or(0, |it| it.states),
-        ..Guest::bare(lwkt::current(), Priority::IDLE)
+        ..Guest::bare(ThreadId::NOBODY, Priority::IDLE)
     };
     Receiver { process, channel, guest, timeout }.run()
 }

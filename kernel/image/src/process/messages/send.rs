@@ -16,7 +16,7 @@ use skimmer_core::{
         rendezvous::{Fault, Obstacle, Progress, Sent},
     },
     hart::Hart,
-    ids::Priority,
+    ids::{Priority, ThreadId},
     process::Tid,
     waiting::{Timeout, Waiting},
 };
@@ -52,7 +52,7 @@ impl Sender {
             out: judged(bytes(out, sent)?)?,
             into: judged(bytes(into, room)?)?,
             timeouts: timeout.map_or(0, |it| it.states),
-            ..Guest::bare(lwkt::current(), Priority::IDLE)
+            ..Guest::bare(ThreadId::NOBODY, Priority::IDLE)
         };
         Ok(Self { process, id: ConnectionId::from_register(coid), guest, timeout })
     }
@@ -69,6 +69,7 @@ impl Sender {
             let Some(target) = self.process.connections.find(irq, self.id) else {
                 return (Step::Done(Err(Errno::EBADF)), None);
             };
+            self.guest.thread = hart.current();
             self.guest.priority = hart.own_priorities().0;
             let table = &target.server.channels;
             let sent = table.with(irq, waiters(), target.channel, |channel| {
@@ -125,7 +126,7 @@ impl Sender {
 
     /// Copies a long message to the server, and hands it over.
     fn carry(&mut self, mut copying: Copying) -> Step<Result<i64, Errno>> {
-        let error = match copying.carry() {
+        let error = match copying.carry(self.guest.out) {
             Progress::Done => return self.hand_over(&copying),
             Progress::Gone => return Step::Again,
             Progress::Failed(Fault::Peer) => {
@@ -184,7 +185,7 @@ fn send_for_status(
         };
         match step {
             Step::Done(result) => return result,
-            Step::Woken => match outcome() {
+            Step::Woken => match outcome(sender.guest.thread) {
                 Outcome::Answered(status) => return Ok(status),
                 Outcome::Failed(error) => return Err(error),
                 Outcome::Again => {}

@@ -45,7 +45,7 @@ pub(crate) fn settle(unsettled: &Unsettled) {
     });
     match moved.flatten() {
         Some(Settled::Ended(woken)) => {
-            wake(&Wake { wait, priority: None, error: Some(woken.error) });
+            wake(&Wake::from(woken));
         }
         Some(Settled::Boost(boost)) => lwkt::tell(|hart, irq| hart.boost(irq, &boost)),
         None => {}

@@ -1,0 +1,518 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Messages between threads of imaginary harts: what the kernel's calls do around
+//! the policy of `core::channel::rendezvous`. Messages have lengths and no bytes.
+
+use std::cell::RefCell;
+
+use skimmer_abi::errno::Errno;
+use skimmer_core::{
+    channel::{
+        Channel, ChannelFlags, ChannelId, Guest, MessageId, Outcome, Receipt, Waiters, Which,
+        connection::{ConnectionId, Connections, Directory, Target},
+        rendezvous::{
+            Answer, Boost, Carrier, Fault, Got, Obstacle, Progress, Sent, Transfer, Wake,
+        },
+        table::ChannelTable,
+    },
+    hart::Hart,
+    ids::{HartIndex, Priority, ThreadId},
+    port::Full,
+    user::UserBytes,
+    waiting::{Timeout, Unsettled, Waiting},
+};
+use skimmer_sync::irq::IrqOff;
+
+use crate::{fake::Fake, script::Me, sections::Here};
+
+/// One process that sends to itself: its channels and its connections. They live for
+/// ever.
+#[derive(Debug)]
+pub struct Ipc {
+    /// Its channels.
+    pub table: ChannelTable,
+    /// The records of all threads.
+    pub waiters: Waiters,
+    connections: Connections<()>,
+    directory: RefCell<Directory>,
+}
+
+/// What a message is about.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Call {
+    /// Bytes that are sent and taken.
+    pub length: usize,
+    /// When it fails.
+    pub timeout: Option<Timeout>,
+}
+
+enum Step<R> {
+    Done(Result<R, Errno>),
+    Again,
+    Space(HartIndex),
+    Long(Transfer),
+}
+
+/// What was promised to have space.
+fn certain(told: Result<(), Full<()>>) {
+    assert!(told.is_ok(), "the ring had space");
+}
+
+/// The calling thread.
+pub struct Bearer<'a> {
+    hart: &'a mut Hart<Fake>,
+    irq: &'a IrqOff,
+    ipc: &'static Ipc,
+}
+
+impl std::fmt::Debug for Bearer<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "a thread of {:?}", self.hart)
+    }
+}
+
+impl Carrier for Bearer<'_> {
+    fn give(&mut self, _: UserBytes, _: &Guest, _: UserBytes) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    fn fetch(&mut self, _: &Guest, _: UserBytes, _: UserBytes) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    fn can_wake(&mut self, thread: ThreadId) -> Result<(), HartIndex> {
+        self.hart.can_tell(thread)
+    }
+
+    fn is_connected(&mut self, client: &Guest) -> bool {
+        self.ipc.connections.is_current(self.irq, ConnectionId::from_register(client.coid))
+    }
+}
+
+fn stopped<R>(hart: &mut Hart<Fake>, irq: &IrqOff, obstacle: Obstacle) -> Step<R> {
+    match obstacle {
+        Obstacle::Full(target) => Step::Space(target),
+        Obstacle::Refused(other) => {
+            certain(hart.wake(irq, &other));
+            Step::Again
+        }
+        Obstacle::Long(transfer) => Step::Long(transfer),
+        Obstacle::Failed(error) => Step::Done(Err(error)),
+    }
+}
+
+fn is_condemned(hart: &Hart<Fake>) -> bool {
+    hart.current_context().is_condemned()
+}
+
+impl Ipc {
+    /// Nothing yet.
+    ///
+    /// # Panics
+    /// When memory is out.
+    #[must_use]
+    pub fn new(harts: usize) -> &'static Self {
+        Box::leak(Box::new(Self {
+            table: ChannelTable::new(harts, 100).expect("memory"),
+            waiters: Waiters::new(harts).expect("memory"),
+            connections: Connections::new(),
+            directory: RefCell::default(),
+        }))
+    }
+
+    /// A channel, and a connection to it.
+    ///
+    /// # Panics
+    /// When memory is out.
+    pub fn channel(&self, flags: ChannelFlags) -> (ChannelId, ConnectionId) {
+        let channel = self.table.create(&Here::at(0), flags).expect("memory");
+        (channel, self.attach(channel))
+    }
+
+    /// Another connection.
+    ///
+    /// # Panics
+    /// When memory is out.
+    pub fn attach(&self, channel: ChannelId) -> ConnectionId {
+        let directory = &mut *self.directory.borrow_mut();
+        let index = directory.choose(0).expect("few");
+        directory.grow(&self.connections, index).expect("memory");
+        let target = Target { server: &(), pid: 1, channel, scoid: 1 };
+        directory.attach(&Here::at(0), &self.connections, index, &target).expect("few")
+    }
+
+    /// Nobody sends on that any more. Whoever is blocked on it is to be told.
+    pub fn detach(&self, id: ConnectionId) -> bool {
+        self.directory.borrow_mut().detach(&Here::at(0), &self.connections, id).is_some()
+    }
+
+    /// Something at a channel, by the current thread of a hart.
+    ///
+    /// # Errors
+    /// `ESRCH` if there is no such channel.
+    pub fn with<R>(
+        &'static self,
+        hart: &mut Hart<Fake>,
+        irq: &IrqOff,
+        channel: ChannelId,
+        work: impl FnOnce(&mut Channel<'_>, &mut Bearer<'_>) -> R,
+    ) -> Result<R, Errno> {
+        let mut bearer = Bearer { hart, irq, ipc: self };
+        self.table.with(irq, &self.waiters, channel, |channel| work(channel, &mut bearer))
+    }
+}
+
+impl Me {
+    fn caller(&self, ipc: &Ipc, call: &Call, coid: u64) -> Guest {
+        ipc.waiters.enrol(self.id()).expect("memory");
+        let bytes = UserBytes::new(0, call.length);
+        let timeouts = call.timeout.map_or(0, |it| it.states);
+        let guest = Guest::bare(self.id(), Priority::IDLE);
+        Guest { out: bytes, into: bytes, coid, timeouts, ..guest }
+    }
+
+    /// One section of a client.
+    async fn client(
+        &self,
+        ipc: &'static Ipc,
+        id: ConnectionId,
+        call: &Call,
+        work: impl FnOnce(&mut Channel<'_>, &Guest, &mut Bearer<'_>) -> Result<Sent, Obstacle>,
+    ) -> Option<Step<i64>> {
+        let guest = self.caller(ipc, call, id.to_register());
+        self.attempt(|hart, irq| {
+            if is_condemned(hart) {
+                return Ok(Step::Done(Err(Errno::EINTR)));
+            }
+            let Some(target) = ipc.connections.find(irq, id) else {
+                return Ok(Step::Done(Err(Errno::EBADF)));
+            };
+            let guest = Guest { priority: hart.own_priorities().0, ..guest };
+            let sent = ipc.with(hart, irq, target.channel, |channel, by| {
+                if !ipc.connections.is_current(irq, id) {
+                    return Err(Obstacle::Failed(Errno::EBADF));
+                }
+                work(channel, &guest, by)
+            });
+            let (wait, queue) = match sent.unwrap_or(Err(Obstacle::Failed(Errno::EBADF))) {
+                Ok(Sent::Received(wait, server)) => {
+                    certain(hart.wake(irq, &server));
+                    (wait, Which::Reply)
+                }
+                Ok(Sent::Queued(wait, boost)) => {
+                    boost.iter().for_each(|boost| certain(hart.boost(irq, boost)));
+                    (wait, Which::Send)
+                }
+                Err(obstacle) => return Ok(stopped(hart, irq, obstacle)),
+            };
+            let waiting = Waiting::new(&ipc.table, wait, Some(id), call.timeout);
+            Err(hart.wait_at_channel(irq, queue, waiting).switch(irq))
+        })
+        .await
+    }
+
+    /// What became of the wait.
+    fn outcome(&self, ipc: &'static Ipc) -> Outcome {
+        ipc.waiters.outcome(self.id()).expect("whoever ends a wait says why")
+    }
+
+    /// Sends, and waits for the answer.
+    ///
+    /// # Errors
+    /// As the kernel's call.
+    ///
+    /// # Panics
+    /// If it is given what a client is not.
+    pub async fn msg_send(
+        &self,
+        ipc: &'static Ipc,
+        id: ConnectionId,
+        call: Call,
+    ) -> Result<i64, Errno> {
+        loop {
+            let step = self.client(ipc, id, &call, |channel, guest, by| channel.send(guest, by));
+            let step = match step.await {
+                Some(Step::Long(transfer)) => self.send_long(ipc, id, &call, transfer).await,
+                step => step,
+            };
+            match step {
+                None => match self.outcome(ipc) {
+                    Outcome::Answered(status) => return Ok(status),
+                    Outcome::Failed(error) => return Err(error),
+                    Outcome::Again => {}
+                    Outcome::Received(_) => panic!("a client receives nothing"),
+                },
+                Some(Step::Done(result)) => return result,
+                Some(Step::Space(hart)) => self.wait_for_space(hart).await,
+                Some(Step::Again | Step::Long(_)) => {}
+            }
+        }
+    }
+
+    async fn send_long(
+        &self,
+        ipc: &'static Ipc,
+        id: ConnectionId,
+        call: &Call,
+        mut transfer: Transfer,
+    ) -> Option<Step<i64>> {
+        match self.carry(ipc, &mut transfer).await {
+            Progress::Done => {}
+            Progress::Gone => return Some(Step::Again),
+            Progress::More | Progress::Failed(_) => {
+                self.give_up(ipc, &transfer).await;
+                return Some(Step::Done(Err(Errno::EINTR)));
+            }
+        }
+        loop {
+            let step =
+                self.client(ipc, id, call, |channel, guest, by| transfer.sent(channel, guest, by));
+            match step.await {
+                Some(Step::Space(hart)) => self.wait_for_space(hart).await,
+                Some(Step::Done(Err(Errno::ESRCH))) => return Some(Step::Again),
+                Some(Step::Done(Err(error))) => {
+                    self.give_up(ipc, &transfer).await;
+                    return Some(Step::Done(Err(error)));
+                }
+                step => return step,
+            }
+        }
+    }
+
+    /// Part by part; more is left only of who is to end.
+    async fn carry(&self, ipc: &'static Ipc, transfer: &mut Transfer) -> Progress {
+        loop {
+            let (progress, is_over) = self
+                .section(|hart, irq| {
+                    let channel = transfer.peer().channel;
+                    let part =
+                        ipc.with(hart, irq, channel, |channel, by| transfer.go_on(channel, by));
+                    (part.unwrap_or(Progress::Gone), is_condemned(hart))
+                })
+                .await;
+            if !matches!(progress, Progress::More) || is_over {
+                return progress;
+            }
+        }
+    }
+
+    async fn give_up(&self, ipc: &'static Ipc, transfer: &Transfer) {
+        loop {
+            let full = self
+                .section(|hart, irq| {
+                    let channel = transfer.peer().channel;
+                    let ended =
+                        ipc.with(hart, irq, channel, |channel, by| transfer.give_up(channel, by));
+                    let woken = match ended.unwrap_or(Ok(None)) {
+                        Ok(woken) => woken,
+                        Err(target) => return Some(target),
+                    };
+                    woken.iter().for_each(|woken| certain(hart.wake(irq, woken)));
+                    None
+                })
+                .await;
+            match full {
+                Some(target) => self.wait_for_space(target).await,
+                None => return,
+            }
+        }
+    }
+
+    /// One section of a server.
+    async fn server(
+        &self,
+        ipc: &'static Ipc,
+        id: ChannelId,
+        call: &Call,
+        work: impl FnOnce(&mut Channel<'_>, &Guest, Priority, &mut Bearer<'_>) -> Result<Got, Obstacle>,
+    ) -> Option<Step<Receipt>> {
+        let guest = self.caller(ipc, call, 0);
+        self.attempt(|hart, irq| {
+            if is_condemned(hart) {
+                return Ok(Step::Done(Err(Errno::EINTR)));
+            }
+            let (priority, base) = hart.own_priorities();
+            let guest = Guest { priority, ..guest };
+            let got = ipc.with(hart, irq, id, |channel, by| work(channel, &guest, base, by));
+            match got.unwrap_or(Err(Obstacle::Failed(Errno::ESRCH))) {
+                Ok(Got::Message(receipt, message)) => {
+                    hart.serve(irq, Some(id));
+                    match message.priority {
+                        Some(priority) => hart.inherit(irq, priority),
+                        None => hart.restore_priority(irq),
+                    }
+                    message.timed.iter().for_each(|wait| certain(hart.tell_received(irq, *wait)));
+                    Ok(Step::Done(Ok(receipt)))
+                }
+                Ok(Got::Waiting(wait)) => {
+                    hart.serve(irq, Some(id));
+                    hart.restore_priority(irq);
+                    let waiting = Waiting::new(&ipc.table, wait, None, call.timeout);
+                    Err(hart.wait_at_channel(irq, Which::Receive, waiting).switch(irq))
+                }
+                Err(obstacle) => Ok(stopped(hart, irq, obstacle)),
+            }
+        })
+        .await
+    }
+
+    /// Waits for a message.
+    ///
+    /// # Errors
+    /// As the kernel's call.
+    ///
+    /// # Panics
+    /// If it is given what a server is not.
+    pub async fn msg_receive(
+        &self,
+        ipc: &'static Ipc,
+        id: ChannelId,
+        call: Call,
+    ) -> Result<Receipt, Errno> {
+        loop {
+            let step = self.server(ipc, id, &call, |channel, guest, base, by| {
+                channel.receive(guest, base, by)
+            });
+            let step = match step.await {
+                Some(Step::Long(transfer)) => self.receive_long(ipc, id, &call, transfer).await,
+                step => step,
+            };
+            match step {
+                None => match self.outcome(ipc) {
+                    Outcome::Received(receipt) => return Ok(receipt),
+                    Outcome::Failed(error) => return Err(error),
+                    Outcome::Again => {}
+                    Outcome::Answered(_) => panic!("a server is answered nothing"),
+                },
+                Some(Step::Done(result)) => return result,
+                Some(Step::Space(hart)) => self.wait_for_space(hart).await,
+                Some(Step::Again | Step::Long(_)) => {}
+            }
+        }
+    }
+
+    async fn receive_long(
+        &self,
+        ipc: &'static Ipc,
+        id: ChannelId,
+        call: &Call,
+        mut transfer: Transfer,
+    ) -> Option<Step<Receipt>> {
+        match self.carry(ipc, &mut transfer).await {
+            Progress::Done => {}
+            Progress::Gone => return Some(Step::Again),
+            Progress::More | Progress::Failed(_) => {
+                self.give_up(ipc, &transfer).await;
+                return Some(Step::Done(Err(Errno::EINTR)));
+            }
+        }
+        loop {
+            let step = self.server(ipc, id, call, |channel, guest, _, by| {
+                transfer.received(channel, guest, by)
+            });
+            match step.await {
+                Some(Step::Space(hart)) => self.wait_for_space(hart).await,
+                Some(Step::Done(Err(Errno::ESRCH))) => return Some(Step::Again),
+                Some(Step::Done(Err(error))) => {
+                    self.give_up(ipc, &transfer).await;
+                    return Some(Step::Done(Err(error)));
+                }
+                step => return step,
+            }
+        }
+    }
+
+    /// Answers with that status and no bytes.
+    ///
+    /// # Errors
+    /// `ESRCH` if nobody waits for that.
+    pub async fn msg_reply(
+        &self,
+        ipc: &'static Ipc,
+        message: MessageId,
+        status: i64,
+    ) -> Result<(), Errno> {
+        let id = ipc.waiters.channel_of(message).ok_or(Errno::ESRCH)?;
+        let answer = Answer::Bytes(status, UserBytes::NONE);
+        loop {
+            let step = self
+                .section(|hart, irq| {
+                    let answered =
+                        ipc.with(hart, irq, id, |channel, by| channel.answer(message, &answer, by));
+                    match answered.unwrap_or(Err(Obstacle::Failed(Errno::ESRCH))) {
+                        Ok((client, failed)) => {
+                            certain(hart.wake(irq, &client));
+                            Step::Done(failed.map_or(Ok(()), Err))
+                        }
+                        Err(obstacle) => stopped(hart, irq, obstacle),
+                    }
+                })
+                .await;
+            match step {
+                Step::Done(result) => return result,
+                Step::Space(hart) => self.wait_for_space(hart).await,
+                Step::Again | Step::Long(_) => {}
+            }
+        }
+    }
+
+    /// Tells until there is space for it.
+    pub async fn tell(&self, tell: impl Fn(&mut Hart<Fake>, &IrqOff) -> Result<(), Full<()>>) {
+        while let Err(full) = self.section(&tell).await {
+            self.after_space(full).await;
+        }
+    }
+
+    /// Ends a channel.
+    ///
+    /// # Errors
+    /// `EINVAL` if there is none.
+    pub async fn channel_destroy(&self, ipc: &'static Ipc, id: ChannelId) -> Result<(), Errno> {
+        let (mut woken, here) = (Vec::new(), Here::at(self.id().home().get()));
+        ipc.table.destroy(&here, &ipc.waiters, id, |one| woken.push(one))?;
+        for one in woken {
+            let wake = Wake { wait: one.wait, priority: None, error: Some(one.error) };
+            self.tell(|hart, irq| hart.wake(irq, &wake)).await;
+        }
+        Ok(())
+    }
+
+    /// Gives a connection up, and tells those threads.
+    pub async fn connect_detach(&self, ipc: &'static Ipc, id: ConnectionId, threads: &[ThreadId]) {
+        if self.section(|_, _| ipc.detach(id)).await {
+            for &thread in threads {
+                self.tell(|hart, irq| hart.tell_detached(irq, thread, id)).await;
+            }
+        }
+    }
+
+    /// Does to a wait what a handler left to do.
+    pub(crate) async fn settle(&self, ipc: &'static Ipc, unsettled: &Unsettled) {
+        let Unsettled { waiting: Waiting { table, wait, .. }, ending, priority } = *unsettled;
+        let settled = self
+            .section(|_, irq| {
+                table.with_waits(irq, &ipc.waiters, wait.channel, |channel| {
+                    let queue = channel.queue_of(wait)?;
+                    if let Some(error) = ending.filter(|_| unsettled.ends_in(queue)) {
+                        let woken = channel.end(wait, error)?;
+                        return Some(Settled::Ended(woken.error));
+                    }
+                    channel.set_priority(wait, priority);
+                    channel.boost_for(queue, priority).map(Settled::Boost)
+                })
+            })
+            .await;
+        match settled.flatten() {
+            Some(Settled::Ended(error)) => {
+                let wake = Wake { wait, priority: None, error: Some(error) };
+                self.tell(|hart, irq| hart.wake(irq, &wake)).await;
+            }
+            Some(Settled::Boost(boost)) => self.tell(|hart, irq| hart.boost(irq, &boost)).await,
+            None => {}
+        }
+    }
+}
+
+enum Settled {
+    Ended(Errno),
+    Boost(Boost),
+}

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What threads can reach: bytes with holes, a memory for each.
+
+use std::collections::BTreeSet;
+
+use skimmer_core::{channel::rendezvous::Fault, user::UserBytes};
+
+/// Bytes of each memory.
+pub(crate) const SIZE: usize = 20 << 10;
+/// What can be missing of a memory.
+pub(crate) const PAGE: usize = 1 << 10;
+
+/// All memories.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Memories {
+    bytes: Vec<Vec<u8>>,
+    holes: BTreeSet<(usize, usize)>,
+}
+
+impl Memories {
+    /// One for each of so many threads, all different.
+    pub(crate) fn new(threads: usize) -> Self {
+        let byte = |thread: usize, at: usize| (thread * 31 + at * 7 + at / 251) as u8;
+        let bytes = |thread| (0..SIZE).map(|at| byte(thread, at)).collect();
+        Self { bytes: (0..threads).map(bytes).collect(), holes: BTreeSet::new() }
+    }
+
+    /// The thread writes there.
+    pub(crate) fn write(&mut self, thread: usize, start: usize, value: u8) {
+        self.bytes[thread][start..start + PAGE / 2].fill(value);
+    }
+
+    /// A page goes, or comes back as it was.
+    pub(crate) fn turn(&mut self, thread: usize, page: usize) {
+        if !self.holes.remove(&(thread, page)) {
+            self.holes.insert((thread, page));
+        }
+    }
+
+    fn is_hole(&self, thread: usize, at: usize) -> bool {
+        self.holes.contains(&(thread, at / PAGE))
+    }
+
+    /// Copies byte by byte as far as it goes. `own` is who calls.
+    pub(crate) fn copy(
+        &mut self,
+        own: usize,
+        (from, out): (usize, UserBytes),
+        (to, into): (usize, UserBytes),
+    ) -> Result<(), Fault> {
+        let whose = |thread| if thread == own { Fault::Own } else { Fault::Peer };
+        for at in 0..out.length.min(into.length) {
+            let (source, target) = (out.start.get() + at, into.start.get() + at);
+            for (thread, place) in [(from, source), (to, target)] {
+                if self.is_hole(thread, place) {
+                    return Err(whose(thread));
+                }
+            }
+            self.bytes[to][target] = self.bytes[from][source];
+        }
+        Ok(())
+    }
+}
