@@ -99,9 +99,11 @@ pub struct Outcome {
 }
 
 impl Beside {
-    /// Runs at the least, or of a program that is run once and tells as it goes,
-    /// looks: so often is looked whether everything goes on.
+    /// Runs at the least: so often is looked whether everything goes on.
     pub const RUNS: u64 = 10;
+
+    /// Looks at the least at a program that is run once and tells as it goes.
+    pub const LOOKS: u64 = 5;
 }
 
 impl Outcome {

@@ -7,9 +7,9 @@ use skimmer_abi::{
     call::{Counts, MOST_VERDICT_TEXT},
     record::{
         Beside, CaseTold, Damaged, DiskWritten, DriveFault, DriveOperation, DriveTold, Drives, END,
-        Envelope, FaultInfo, Interrupts, Latency, MARK, MAX_ENCODED, MAX_FAULT_FRAMES, MAX_FRAMES,
-        MAX_LINE, MAX_PROGRAM, OffTimes, Outcome, PanicInfo, Programs, Record, Shortage,
-        SkipReason, decode, encode,
+        Envelope, Exchanged, FaultInfo, Interrupts, Latency, MARK, MAX_ENCODED, MAX_FAULT_FRAMES,
+        MAX_FRAMES, MAX_LINE, MAX_PROGRAM, OffTimes, Outcome, PanicInfo, Programs, Record,
+        Shortage, SkipReason, decode, encode,
     },
     scenario::Scenario,
 };
@@ -59,6 +59,7 @@ fn numbers(n: &[u64; 12]) -> Outcome {
             digest: n[9],
             channels_created: n[10],
             channels_destroyed: n[11],
+            messages: (n[9].is_multiple_of(2)).then_some(Exchanged { sent: n[0], answered: n[1] }),
         }),
         interrupts: (n[6].is_multiple_of(2)).then_some(Interrupts {
             hartid: n[0],
@@ -83,6 +84,7 @@ fn numbers(n: &[u64; 12]) -> Outcome {
         beside: (n[8].is_multiple_of(2)).then_some(Beside {
             runs: n[0],
             windows: n[5],
+            least_program: n[6],
             reads: n[1],
             least_reads: n[2],
             least_storm: n[3],

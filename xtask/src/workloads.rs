@@ -90,6 +90,13 @@ pub fn taking_turns(program: &str, words: &[String]) -> Option<String> {
     (program == "spawnstorm" && !is_said).then(|| "steps=200".to_owned())
 }
 
+/// What part (one in so many) of its work a program of [`WITH_ALL`] does in a mix where
+/// harts take turns: everything else takes its turns, too, and never sleeps.
+#[must_use]
+pub fn part_in_turns(scenario: &str) -> u64 {
+    if scenario == "ipcstorm" { 10 } else { 1 }
+}
+
 /// The keys of its arguments.
 fn keys(program: &str) -> &'static [&'static str] {
     match program {
@@ -152,16 +159,16 @@ impl Work {
             "hogs" => return Some(Self::Hogs),
             _ => {}
         }
-        let rounds = words.number("rounds", rounds.unwrap_or(usual_rounds(program)?))?;
         let asked = words.number("seed", seed)?;
+        if program == "ipcstorm" {
+            return Ipcstorm::of(&words, rounds, asked, is_beside).map(Self::Ipcstorm);
+        }
+        let rounds = words.number("rounds", rounds.unwrap_or(usual_rounds(program)?))?;
         if program == "spawnstorm" {
             let (threads, plain) = (words.number("threads", 4)?, words.number("plain", 0)?);
             let steps = words.number("steps", 0)?;
             let storm = Spawnstorm { threads, rounds, seed: asked, plain, steps };
             return Some(Self::Spawnstorm(storm));
-        }
-        if program == "ipcstorm" {
-            return Ipcstorm::of(&words, rounds, asked, is_beside).map(Self::Ipcstorm);
         }
         let threads = words.number("threads", 16)?;
         // The boots of a soak take both shapes.

@@ -9,7 +9,7 @@ use super::{BuildArgs, MachineArgs, WorkloadArgs};
 use crate::process;
 use crate::schedule::{Plan, Schedule};
 use crate::setup::Tools;
-use crate::workloads::taking_turns;
+use crate::workloads::{part_in_turns, taking_turns};
 
 /// A workload on a machine with a kernel.
 #[derive(Clone, Debug, Args)]
@@ -72,12 +72,18 @@ impl BootArgs {
         let mut boot = self.clone();
         let plan = self.machine.schedule;
         boot.workload.seed = seed;
-        if plan.part(seed) > 1
+        let schedule = plan.schedule(seed);
+        let part = match (plan, schedule) {
+            (Plan::Mix, Schedule::Rr(_)) if boot.workload.program.is_none() => {
+                part_in_turns(&boot.workload.scenario)
+            }
+            _ => plan.part(seed),
+        };
+        if part > 1
             && let Some(rounds) = boot.workload.asked_rounds(self.machine.harts)
         {
-            boot.workload = boot.workload.with_rounds((rounds / plan.part(seed)).max(1));
+            boot.workload = boot.workload.with_rounds((rounds / part).max(1));
         }
-        let schedule = plan.schedule(seed);
         if let (Schedule::Rr(_), 2.., Some(program)) =
             (schedule, self.machine.harts, self.workload.program())
         {

@@ -32,7 +32,7 @@ pub(super) fn check(
     let due = expected.rounds.reads_beside();
     check(reads >= due, format!("{reads} reads beside the program, {due} were due"));
     let is_looked_at = if tells_as_it_goes(expected.work) {
-        runs > 0 && windows >= Beside::RUNS
+        runs > 0 && windows >= Beside::LOOKS
     } else {
         runs >= Beside::RUNS && windows > 0 && windows <= runs
     };

@@ -12,11 +12,16 @@ use super::{Chanstorm, Words};
 pub(super) const KEYS: &[&str] =
     &["clients", "rounds", "servers", "threads", "seed", "deaths", "chanstorm"];
 
-/// Messages of each client when nothing is asked.
+/// Messages of each client when nothing is asked; where each has several lives, of all
+/// of them: it is the lives that take time.
 pub(super) const ROUNDS: u64 = 1_000;
+const ROUNDS_OF_LIVES: u64 = 400;
+
+/// Threads of `chanstorm` beside it, and channels of each.
+const BESIDE: (u64, u64) = (8, 64);
 
 /// Rounds of `chanstorm` beside it where all stressers are.
-const BESIDE_ROUNDS: u64 = 2;
+const BESIDE_ROUNDS: u64 = 1;
 
 /// The longest message.
 const MOST: u64 = 1 << 20;
@@ -53,15 +58,22 @@ pub struct Ipcstorm {
 
 impl Ipcstorm {
     /// What such arguments ask of it.
-    pub(super) fn of(words: &Words<'_>, rounds: u64, seed: u64, is_beside: bool) -> Option<Self> {
+    pub(super) fn of(
+        words: &Words<'_>,
+        rounds: Option<u64>,
+        seed: u64,
+        is_beside: bool,
+    ) -> Option<Self> {
         let chanstorm = if is_beside { BESIDE_ROUNDS } else { 0 };
+        let deaths = words.number("deaths", 0)?;
+        let usual = if deaths > 0 { ROUNDS_OF_LIVES } else { ROUNDS };
         Some(Self {
             clients: words.number("clients", 16)?,
-            rounds,
+            rounds: words.number("rounds", rounds.unwrap_or(usual))?,
             servers: words.number("servers", 1)?,
             threads: words.number("threads", 1)?,
             seed,
-            deaths: words.number("deaths", 0)?,
+            deaths,
             chanstorm: words.number("chanstorm", chanstorm)?,
         })
     }
@@ -107,7 +119,8 @@ impl Ipcstorm {
     /// What runs beside it.
     pub(super) fn beside(&self) -> Option<Chanstorm> {
         let Self { chanstorm: rounds, seed, .. } = *self;
-        (rounds > 0).then_some(Chanstorm { threads: 16, rounds, channels: 128, seed, processes: 0 })
+        let (threads, channels) = BESIDE;
+        (rounds > 0).then_some(Chanstorm { threads, rounds, channels, seed, processes: 0 })
     }
 
     /// How its processes are spread.

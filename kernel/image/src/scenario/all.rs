@@ -46,7 +46,7 @@ pub(super) fn run(line: &CommandLine<'_>, drives: Vec<Drive>, kstress: Option<&K
             }
         }
         let is_seen = if pace.is_some() {
-            beside.windows >= Beside::RUNS
+            beside.windows >= Beside::LOOKS
         } else {
             beside.runs >= Beside::RUNS && together == 0
         };

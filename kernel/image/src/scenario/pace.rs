@@ -11,8 +11,8 @@ use skimmer_core::ids::ThreadId;
 use super::spawn;
 use crate::{lwkt, smp};
 
-/// Beats in a second of guest time.
-const BEATS_PER_SECOND: u64 = 100;
+/// Beats in a second of guest time: harts that take turns need some for a turn of all.
+const BEATS_PER_SECOND: u64 = 20;
 
 /// Above all workloads: what it does is short.
 const PRIORITY: u8 = 230;

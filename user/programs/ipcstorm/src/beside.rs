@@ -12,6 +12,10 @@ use skimmer_rt::report::Check;
 use crate::note::{self, Bill, LAST, RAN};
 use crate::sizes::{Address, Sizes};
 
+/// Its threads, and channels of each: little, so that a run is soon done.
+const THREADS: u64 = 8;
+const CHANNELS: u64 = 64;
+
 /// Runs it until the storm is over: what is wrong.
 pub(crate) fn run(sizes: Sizes, home: Address) -> Bill {
     let mut bill = Bill::default();
@@ -24,6 +28,8 @@ pub(crate) fn run(sizes: Sizes, home: Address) -> Bill {
     };
     loop {
         let child = Program::new("chanstorm")
+            .arg(&format!("threads={THREADS}"))
+            .arg(&format!("channels={CHANNELS}"))
             .arg(&format!("rounds={}", sizes.chanstorm))
             .arg(&format!("seed={}", sizes.seed))
             .spawn();

@@ -21,11 +21,12 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK: u64 = 1_000_000_000;
 
 /// Runs of `chanstorm` in a storm, at the most: on few harts both must get on, and on
-/// an emulator's host there are few.
+/// an emulator's host there are few. In a small storm there are fewer.
 const RUNS: u64 = 50;
+const PAUSE: u64 = 200;
 
 /// Looks in a row in which `chanstorm` may stand still: a host may.
-const LOOKS: u64 = 10;
+const LOOKS: u64 = 20;
 
 /// What came of a storm.
 pub(crate) struct Collected {
@@ -82,6 +83,8 @@ impl Collector {
     /// At that channel, of clients that count so many things beside.
     pub(crate) fn new(sizes: &Sizes, chid: u64, counts: usize) -> Self {
         let now = time::now();
+        let all = sizes.rounds * sizes.clients;
+        let pause = (all / RUNS).max(PAUSE);
         // One that dies tells nothing.
         let heard = Some(now).filter(|_| sizes.deaths == 0);
         Self {
@@ -97,8 +100,8 @@ impl Collector {
                 told: 0,
                 told_then: 0,
                 looked: 0,
-                step: sizes.step() * sizes.clients,
-                pause: (sizes.rounds * sizes.clients / RUNS).max(1),
+                step: (sizes.step() * sizes.clients).max(pause),
+                pause,
                 runs_then: 0,
                 still: 0,
                 windows: 0,
@@ -131,7 +134,10 @@ impl Collector {
             }
             self.watch();
         }
-        self.so_far.least = if self.beside.windows == 0 { 0 } else { self.so_far.least };
+        if self.beside.windows == 0 {
+            // It was small.
+            self.so_far.least = self.so_far.runs;
+        }
         self.so_far
     }
 

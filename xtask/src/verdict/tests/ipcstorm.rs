@@ -116,7 +116,7 @@ fn all_that_was_told_is_reckoned_again() {
         (|o| messages(o).sent += 1, "the kernel counts"),
         (|o| messages(o).answered -= 1, "answered"),
         (|o| programs(o).messages = None, "messages of programs are not told"),
-        (|o| beside(o).windows = 9, "9 looked at"),
+        (|o| beside(o).windows = 4, "4 looked at"),
         (|o| beside(o).runs = 0, "0 runs of the program"),
         (|o| beside(o).least_program = 0, "the program stood still"),
         (|o| beside(o).least_reads = 0, "drives stood still"),
