@@ -12,6 +12,8 @@ mod cases;
 mod kernel;
 #[path = "rendezvous/memory.rs"]
 mod memory;
+#[path = "rendezvous/orders.rs"]
+mod orders;
 #[path = "rendezvous/spec.rs"]
 mod spec;
 #[path = "rendezvous/world.rs"]

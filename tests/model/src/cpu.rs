@@ -42,12 +42,13 @@ pub(crate) struct Blocks {
     pub(crate) receive: u64,
     pub(crate) reply: u64,
     pub(crate) space: u64,
+    pub(crate) channel: u64,
 }
 
 thread_local! {
     /// In all executions that this thread of the test harness explored.
     static BLOCKS: Cell<Blocks> = const {
-        Cell::new(Blocks { stopped: 0, receive: 0, reply: 0, space: 0 })
+        Cell::new(Blocks { stopped: 0, receive: 0, reply: 0, space: 0, channel: 0 })
     };
 }
 
@@ -64,6 +65,7 @@ impl Blocks {
             Why::Receive => blocks.receive += 1,
             Why::Reply(_) => blocks.reply += 1,
             Why::Space(_) => blocks.space += 1,
+            Why::Channel => blocks.channel += 1,
             Why::Sleep => unreachable!("there is no time in these models"),
             Why::Interrupt => unreachable!("there are no devices in these models"),
         }
@@ -146,7 +148,7 @@ pub(crate) struct Cpu {
 }
 
 /// What a section decides: the stacks to change, and whether to change them.
-type Choice = Option<Switch<Model>>;
+pub(crate) type Choice = Option<Switch<Model>>;
 
 impl Cpu {
     /// Some harts, wired together.
@@ -351,7 +353,7 @@ impl Cpu {
         }
     }
 
-    fn wait_for_space(&mut self, target: HartIndex) {
+    pub(crate) fn wait_for_space(&mut self, target: HartIndex) {
         self.enter(|hart, irq| {
             let blocked = hart.wait_for_space(irq, target);
             ((), blocked.map(|blocked| blocked.switch(irq)))

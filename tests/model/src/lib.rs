@@ -30,6 +30,7 @@ mod idle;
 mod lock;
 mod locked;
 mod once;
+mod rendezvous;
 mod ring;
 mod rounds;
 mod segments;

@@ -25,6 +25,11 @@ impl Memories {
         Self { bytes: (0..threads).map(bytes).collect(), holes: BTreeSet::new() }
     }
 
+    /// Whether the memory of that thread is the same.
+    pub(crate) fn is_same(&self, other: &Self, thread: usize) -> bool {
+        self.bytes[thread] == other.bytes[thread]
+    }
+
     /// The thread writes there.
     pub(crate) fn write(&mut self, thread: usize, start: usize, value: u8) {
         self.bytes[thread][start..start + PAGE / 2].fill(value);
