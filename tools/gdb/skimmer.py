@@ -1093,7 +1093,8 @@ def channels_text(programs):
     counts = [sum(len(queues[which]) for _, queues in channels) for which in QUEUES]
     closing = sum(channel.state == "Closing" for channel, _ in channels)
     blocked = ", ".join(f"{count} {which.lower()}" for which, count in zip(QUEUES, counts))
-    return f"channels: {len(channels)}{f', {closing} closing' if closing else ''}; blocked: {blocked}"
+    going = f", {closing} closing" if closing else ""
+    return f"channels: {len(channels)}{going}; blocked: {blocked}"
 
 
 # --- Rings and mailboxes ----------------------------------------------------
