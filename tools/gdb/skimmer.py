@@ -843,7 +843,22 @@ class Programs:
         if address:
             waiters = at(address, "skimmer_core::channel::waiter::Waiters")
             self.waiters = [Segments(table) for table in fat(member(waiters, "harts"))]
-        self._channels = None
+        self._channels = self._servers = None
+
+    def servers(self):
+        """The threads that serve each channel, by process and channel."""
+        if self._servers is None:
+            self._servers = {}
+            threads = (thread for hart in self.harts for thread in hart.threads().values())
+            for thread in threads:
+                try:
+                    key = (thread.owner(), thread.serves())
+                except TROUBLE as error:
+                    self.find(f"{thread} {thread.name}: what it serves cannot be read: {error}")
+                    continue
+                if key[1] is not None:
+                    self._servers.setdefault(key, []).append(thread)
+        return self._servers
 
     def channels(self):
         """Every channel, with its queues."""
@@ -1078,7 +1093,8 @@ def channels_text(programs):
     counts = [sum(len(queues[which]) for _, queues in channels) for which in QUEUES]
     closing = sum(channel.state == "Closing" for channel, _ in channels)
     blocked = ", ".join(f"{count} {which.lower()}" for which, count in zip(QUEUES, counts))
-    return f"channels: {len(channels)}{f', {closing} closing' if closing else ''}; blocked: {blocked}"
+    going = f", {closing} closing" if closing else ""
+    return f"channels: {len(channels)}{going}; blocked: {blocked}"
 
 
 # --- Rings and mailboxes ----------------------------------------------------
@@ -1682,12 +1698,12 @@ def print_channel(programs, channel, queues):
         word_, priority = channel.server
         server = f"received last by {name_of_word(programs.harts, word_)} for priority {priority}"
     locked = ", LOCKED" if channel.is_locked else ""
-    print(f"  channel {channel.chid:#x}: {channel.state}{locked}, {channel.flags_text()}, {server}")
-    for hart in programs.harts:
-        for _, thread in sorted(hart.threads().items()):
-            if thread.serves() == channel.chid and thread.owner() == channel.process.place:
-                now, base = thread.priority, thread.base()
-                print(f"    served by {thread} {thread.name}, priority {now}, base {base}")
+    waits = "" if any(queues.values()) else ", nobody waits"
+    state = f"{channel.state}{locked}, {channel.flags_text()}, {server}{waits}"
+    print(f"  channel {channel.chid:#x}: {state}")
+    for thread in programs.servers().get((channel.process.place, channel.chid), []):
+        now, base = thread.priority, thread.base()
+        print(f"    served by {thread} {thread.name}, priority {now}, base {base}")
     rows = [
         [
             f"    {which}",
@@ -1708,8 +1724,6 @@ def print_channel(programs, channel, queues):
     head = ["queue", "#", "thread", "process", "tid", "priority", "coid", "message"]
     if rows:
         table(["    " + head[0], *head[1:], "sends", "received", "room"], rows)
-    else:
-        print("    nobody waits")
 
 
 @command("sk-pool")

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The debugger's commands against real boots: one that sleeps for ever, one
 //! stopped in the middle of its work, one whose run queue is broken on
-//! purpose, one whose clients wait at a channel (`channels`). What they show is held against what the monitor reads, against
-//! itself, and against what the scenario is.
+//! purpose, one whose clients wait at a channel (`channels`). What they show
+//! is held against what the monitor reads, against itself, and against what the
+//! scenario is.
 
 mod channels;
 

@@ -187,7 +187,7 @@ fn server_waits(stopped: &Stopped<'_>) -> Result<String> {
     anyhow::bail!("the server is never found waiting")
 }
 
-/// Damages one thing after the other, looks, and mends it.
+/// Has an end of a wait told in words; damages one thing after the other, looks, and mends it.
 const DAMAGE: &str = r#"
 import struct
 def place(value, *path):
@@ -203,8 +203,11 @@ def look(name, address, form, wrong):
             said = f"{line}: {error}\n"
         print("".join(f"{name}: {line}\n" for line in said.splitlines()), end="")
     gdb.selected_inferior().write_memory(address, good)
+def number_of(kind, wanted):
+    return next(number for number, name in enum_names(kind).items() if name == wanted)
 with looking():
-    programs = Programs(read_harts())
+    harts = read_harts()
+    programs = Programs(harts)
     channel, queues = programs.channels()[0]
     slot, table_ = channel.slot, channel.process.table
     waiter, answered = queues["Send"][0], queues["Reply"][0]
@@ -235,6 +238,12 @@ with looking():
         ("name", place(image, "name", "data_ptr"), "<Q", 0x10),
         ("segment", place(table_, "slots", "__0", "directory"), "<Q", 0x10),
     ]
+    events = enum_names("skimmer_abi::trace::Event")
+    event = number_of("skimmer_abi::trace::Event", "Unblock")
+    error = number_of("skimmer_abi::errno::Errno", "ETIMEDOUT")
+    for error in (error, 9999):
+        record = Record(harts[0], (0, 0, event << 56 | error, waiter.thread))
+        print("event: " + decode(harts, record, events, {}))
 for row in rows:
     look(*row)
 print("mended: " + gdb.execute("sk-chan", to_string=True).strip().splitlines()[-1])
@@ -242,6 +251,8 @@ print("mended: " + gdb.execute("sk-chan", to_string=True).strip().splitlines()[-
 
 /// What must be said of each damage.
 const NAMED: &[(&str, &str)] = &[
+    ("event", " program: ETIMEDOUT"),
+    ("event", " program: error 9999"),
     ("first", "queue leads to 0.1048575, where no record is"),
     ("first", "but is not found there"),
     ("owner", "which is nobody's"),
@@ -283,5 +294,5 @@ fn damage(stopped: &Stopped<'_>) -> Result<String> {
         ensure!(!said.contains(wrong), "`{wrong}` in {file}");
     }
     ensure!(said.contains("mended: consistent"), "it was not mended: {file}");
-    Ok(format!("{} damages named", NAMED.len()))
+    Ok("all damage named".to_owned())
 }

