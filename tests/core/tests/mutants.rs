@@ -577,6 +577,30 @@ const MUTANTS: &[Mutant] = &[
         ),
         says: "rendezvous/cases.rs",
     },
+    Mutant {
+        name: "a server keeps its own priority",
+        file: RENDEZVOUS,
+        good: "let priority = self.inherit(server.guest.thread, client.priority);",
+        bad: "let priority = self.inherit(server.guest.thread, server.guest.priority);",
+        test: ("rendezvous", "cases::a_server_takes_on_its_clients_priority_up_and_down"),
+        says: "rendezvous/cases.rs",
+    },
+    Mutant {
+        name: "a server is made urgent once",
+        file: RENDEZVOUS,
+        good: "(so_far < priority).then_some(",
+        bad: "(so_far < priority && so_far.level() < 6).then_some(",
+        test: ("rendezvous", "cases::a_server_takes_on_its_clients_priority_up_and_down"),
+        says: "rendezvous/cases.rs",
+    },
+    Mutant {
+        name: "a part is copied whoever waits there now",
+        file: RENDEZVOUS,
+        good: "let Some(peer) = channel.find(self.peer).copied() else { return Progress::Gone };",
+        bad: "let Some(peer) = channel.owned.get(self.peer.thread.place()).copied() else { return Progress::Gone };",
+        test: ("rendezvous", "cases::nothing_is_copied_after_the_wait_has_ended"),
+        says: "rendezvous/cases.rs",
+    },
 ];
 
 fn root() -> PathBuf {
