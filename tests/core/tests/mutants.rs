@@ -35,6 +35,7 @@ const LIST: &str = "kernel/core/src/list.rs";
 const MAIL: &str = "kernel/core/src/mail.rs";
 const PORT: &str = "kernel/core/src/thread_port.rs";
 const QUEUE: &str = "kernel/core/src/channel/queue.rs";
+const RENDEZVOUS: &str = "kernel/core/src/channel/rendezvous.rs";
 const RUNQ: &str = "kernel/core/src/runq.rs";
 const SCHED: &str = "kernel/core/src/sched.rs";
 const SHARES: &str = "kernel/core/src/shares.rs";
@@ -529,6 +530,76 @@ const MUTANTS: &[Mutant] = &[
         bad: "self.stocks.get(irq.hart().index() / 100)",
         test: ("channel_harts", "eight_harts_do_not_meet"),
         says: "a scoped thread panicked",
+    },
+    Mutant {
+        name: "a stale answer finds the client's next message",
+        file: CHANNEL,
+        good: "(message.is_of(waiter.number) && waiter.queue == Which::Reply).then_some(waiter)",
+        bad: "(waiter.queue == Which::Reply).then_some(waiter)",
+        test: ("rendezvous", "cases::a_message_is_answered_once"),
+        says: "rendezvous/cases.rs",
+    },
+    Mutant {
+        name: "a message is answered before it is received",
+        file: CHANNEL,
+        good: "(message.is_of(waiter.number) && waiter.queue == Which::Reply).then_some(waiter)",
+        bad: "message.is_of(waiter.number).then_some(waiter)",
+        test: ("rendezvous", "cases::a_message_that_was_not_received_has_no_answer"),
+        says: "rendezvous/cases.rs",
+    },
+    Mutant {
+        name: "who gives up puts its client behind its equals",
+        file: RENDEZVOUS,
+        good: "if !channel.shift_back(self.peer, self.from) {",
+        bad: "if !channel.shift(self.peer, self.from) {",
+        test: (
+            "rendezvous",
+            "cases::clients_queue_by_priority_then_arrival_whatever_happens_to_them",
+        ),
+        says: "rendezvous/cases.rs",
+    },
+    Mutant {
+        name: "who gives up wakes nobody",
+        file: RENDEZVOUS,
+        good: "Which::Send => channel.head(Which::Receive),",
+        bad: "Which::Send => None,",
+        test: ("rendezvous", "cases::a_long_copy_leaves_its_peer_to_nobody_else"),
+        says: "rendezvous/cases.rs",
+    },
+    Mutant {
+        name: "a receiver that is given back does not look again",
+        file: RENDEZVOUS,
+        good: "Which::Receive if !channel.is_empty(Which::Send) => channel.find(self.peer).copied(),",
+        bad: "Which::Receive => None,",
+        test: (
+            "rendezvous",
+            "cases::a_receiver_that_is_given_back_looks_again_if_somebody_has_come",
+        ),
+        says: "rendezvous/cases.rs",
+    },
+    Mutant {
+        name: "a server keeps its own priority",
+        file: RENDEZVOUS,
+        good: "let priority = self.inherit(server.guest.thread, client.priority);",
+        bad: "let priority = self.inherit(server.guest.thread, server.guest.priority);",
+        test: ("rendezvous", "cases::a_server_takes_on_its_clients_priority_up_and_down"),
+        says: "rendezvous/cases.rs",
+    },
+    Mutant {
+        name: "a server is made urgent once",
+        file: RENDEZVOUS,
+        good: "(so_far < priority).then_some(",
+        bad: "(so_far < priority && so_far.level() < 6).then_some(",
+        test: ("rendezvous", "cases::a_server_takes_on_its_clients_priority_up_and_down"),
+        says: "rendezvous/cases.rs",
+    },
+    Mutant {
+        name: "a part is copied whoever waits there now",
+        file: RENDEZVOUS,
+        good: "let Some(peer) = channel.find(self.peer).copied() else { return Progress::Gone };",
+        bad: "let Some(peer) = channel.owned.get(self.peer.thread.place()).copied() else { return Progress::Gone };",
+        test: ("rendezvous", "cases::nothing_is_copied_after_the_wait_has_ended"),
+        says: "rendezvous/cases.rs",
     },
 ];
 

@@ -4,7 +4,10 @@
 //! priority, from their own hart or through the rings; and a wake that comes too late
 //! does nothing.
 
-use std::{cell::RefCell, rc::Rc};
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+};
 
 use skimmer_abi::{errno::Errno, message::states};
 use skimmer_core::{
@@ -17,6 +20,7 @@ use skimmer_core::{
 };
 use skimmer_core_tests::{
     ipc::{Call, Ipc},
+    script::Me,
     seed::Seed,
     world::World,
 };
@@ -107,11 +111,7 @@ impl Bench {
     }
 
     /// Somebody on that hart does that.
-    fn does(
-        &mut self,
-        hart: usize,
-        what: impl AsyncFnOnce(skimmer_core_tests::script::Me) + 'static,
-    ) {
+    fn does(&mut self, hart: usize, what: impl AsyncFnOnce(Me) + 'static) {
         self.world.spawn(hart, "chief", 200, move |me| async move { what(me).await });
         self.settle();
     }
@@ -442,55 +442,81 @@ fn a_timeout_that_does_not_count_does_not_undo_a_detach() {
 
 /// Everything at once, in orders that seeds choose: nobody is left asleep, and nobody
 /// is told what was not so.
-fn storm(number: u64) {
-    const CLIENTS: usize = 6;
-    const CALLS: i64 = 8;
-    let harts = 1 + number as usize % 3;
-    let mut seed = Seed::new(number);
-    let world = World::new(harts);
-    let ipc = world.ipc();
-    let (channel, coid) =
-        ipc.channel(if number % 4 == 0 { ChannelFlags::FIXED_PRIORITY } else { NONE });
-    let spare = ipc.attach(channel);
-    let left = Rc::new(RefCell::new(CLIENTS));
-    let asked: Told<MessageId> = Told::default();
-    let mut clients = Vec::new();
-    for client in 0..CLIENTS {
-        let (left, is_condemned) = (left.clone(), client == 5);
-        let length = if seed.one_in(3) { LONG } else { 10 };
-        let timeout = seed.one_in(2).then(|| Timeout {
-            states: *seed.pick(&[states::SEND, states::REPLY, states::SEND | states::REPLY]),
-            until: Until::After(seed.bits() % 3_000),
-        });
-        let id = if client == 4 { spare } else { coid };
-        let body = move |me: skimmer_core_tests::script::Me| async move {
+struct Storm {
+    world: World,
+    seed: Seed,
+    ipc: &'static Ipc,
+    channel: ChannelId,
+    /// Of the last client but one, which is given up; and of the others.
+    coids: [ConnectionId; 2],
+    clients: Vec<ThreadId>,
+    /// Clients that go on.
+    left: Rc<Cell<usize>>,
+    received: Told<MessageId>,
+}
+
+const CLIENTS: usize = 6;
+const CALLS: usize = 8;
+const DETACHED: usize = 4;
+const CONDEMNED: usize = 5;
+
+impl Storm {
+    fn new(number: u64) -> Self {
+        let mut seed = Seed::new(number);
+        let world = World::new(1 + seed.below(3));
+        let ipc = world.ipc();
+        let flags = if seed.one_in(4) { ChannelFlags::FIXED_PRIORITY } else { NONE };
+        let (channel, coid) = ipc.channel(flags);
+        let coids = [ipc.attach(channel), coid];
+        let (clients, left, received) = (Vec::new(), Rc::new(Cell::new(CLIENTS)), Told::default());
+        Self { world, seed, ipc, channel, coids, clients, left, received }
+    }
+
+    fn hart(&mut self) -> usize {
+        self.seed.below(self.world.harts())
+    }
+
+    fn level(&mut self) -> u8 {
+        5 + self.seed.below(5) as u8
+    }
+
+    fn client(&mut self, client: usize) {
+        let (ipc, left) = (self.ipc, self.left.clone());
+        let length = if self.seed.one_in(3) { LONG } else { 10 };
+        let states = [states::SEND, states::REPLY, states::SEND | states::REPLY];
+        let (states, ticks) = (*self.seed.pick(&states), self.seed.bits() % 3_000);
+        let until = Until::After(ticks);
+        let timeout = self.seed.one_in(2).then_some(Timeout { states, until });
+        let id = self.coids[usize::from(client != DETACHED)];
+        let body = move |me: Me| async move {
             for _ in 0..CALLS {
                 match me.msg_send(ipc, id, Call { length, timeout }).await {
                     Ok(status) => assert_eq!(status, length as i64, "another's answer"),
                     Err(Errno::ETIMEDOUT) => assert!(timeout.is_some()),
-                    Err(Errno::EINTR) => {
-                        assert!(is_condemned);
+                    Err(Errno::EBADF) => assert_eq!(client, DETACHED),
+                    Err(error) => {
+                        assert_eq!((error, client), (Errno::EINTR, CONDEMNED));
                         break;
                     }
-                    Err(Errno::EBADF) => assert!(client == 4),
-                    Err(error) => panic!("{error:?}"),
                 }
                 me.yield_now().await;
             }
-            *left.borrow_mut() -= 1;
+            left.set(left.get() - 1);
         };
-        clients.push(world.spawn(seed.below(harts), "client", 5 + seed.below(5) as u8, body));
+        let (hart, level) = (self.hart(), self.level());
+        self.clients.push(self.world.spawn(hart, "client", level, body));
     }
-    for server in 0..2 {
-        let asked = asked.clone();
-        let timeout =
-            (server == 0).then_some(Timeout { states: states::RECEIVE, until: Until::After(700) });
-        world.spawn(seed.below(harts), "server", 5 + seed.below(5) as u8, move |me| async move {
+
+    fn server(&mut self, is_timed: bool) {
+        let (ipc, channel, received) = (self.ipc, self.channel, self.received.clone());
+        let timeout = Timeout { states: states::RECEIVE, until: Until::After(700) };
+        let call = Call { length: LONG, timeout: is_timed.then_some(timeout) };
+        let body = move |me: Me| async move {
             loop {
-                match me.msg_receive(ipc, channel, Call { length: LONG, timeout }).await {
+                match me.msg_receive(ipc, channel, call).await {
                     Ok(receipt) => {
-                        assert!(!asked.borrow().contains(&receipt.id), "received twice");
-                        asked.borrow_mut().push(receipt.id);
+                        assert!(!received.borrow().contains(&receipt.id), "received twice");
+                        received.borrow_mut().push(receipt.id);
                         me.yield_now().await;
                         // It may have left.
                         let answered = me.msg_reply(ipc, receipt.id, receipt.sent as i64).await;
@@ -498,35 +524,46 @@ fn storm(number: u64) {
                         let again = me.msg_reply(ipc, receipt.id, 0).await;
                         assert_eq!(again, Err(Errno::ESRCH), "answered twice");
                     }
-                    Err(Errno::ETIMEDOUT) => assert!(timeout.is_some()),
+                    Err(Errno::ETIMEDOUT) => assert!(is_timed),
                     Err(error) => return assert_eq!(error, Errno::ESRCH),
                 }
             }
-        });
+        };
+        let (hart, level) = (self.hart(), self.level());
+        self.world.spawn(hart, "server", level, body);
     }
-    let (all, condemned) = (clients.clone(), clients[5]);
-    let mut choice = seed.clone();
-    world.spawn(seed.below(harts), "chief", 7, move |me| async move {
-        for _ in 0..20 {
-            let (id, level) = (*choice.pick(&all), Priority::new(3 + choice.below(9) as u8));
-            me.set_priority(id, level).await;
-            me.yield_now().await;
-        }
-        me.connect_detach(ipc, spare, &all).await;
-        me.tell(|hart, irq| hart.condemn(irq, condemned, Priority::new(4))).await;
-    });
-    world.spawn(seed.below(harts), "closer", 1, move |me| async move {
-        while *left.borrow() > 0 {
-            me.sleep_until(me.now() + 1_000).await;
-        }
-        me.channel_destroy(ipc, channel).await.unwrap();
-    });
-    world.finish(&mut seed);
+
+    fn run(mut self) {
+        (0..CLIENTS).for_each(|client| self.client(client));
+        [true, false].into_iter().for_each(|is_timed| self.server(is_timed));
+        let (ipc, channel, gone) = (self.ipc, self.channel, self.coids[0]);
+        let (all, left) = (self.clients.clone(), self.left.clone());
+        let mut choice = self.seed.clone();
+        let hart = self.hart();
+        self.world.spawn(hart, "chief", 7, move |me| async move {
+            for _ in 0..20 {
+                let (id, level) = (*choice.pick(&all), 3 + choice.below(9) as u8);
+                me.set_priority(id, Priority::new(level)).await;
+                me.yield_now().await;
+            }
+            me.connect_detach(ipc, gone, &all).await;
+            let last = Priority::new(4);
+            me.tell(|hart, irq| hart.condemn(irq, all[CONDEMNED], last)).await;
+        });
+        let hart = self.hart();
+        self.world.spawn(hart, "closer", 1, move |me| async move {
+            while left.get() > 0 {
+                me.sleep_until(me.now() + 1_000).await;
+            }
+            me.channel_destroy(ipc, channel).await.unwrap();
+        });
+        self.world.finish(&mut self.seed);
+    }
 }
 
 #[test]
 fn nobody_is_left_asleep_whatever_happens() {
     for number in 0..300 {
-        storm(number);
+        Storm::new(number).run();
     }
 }

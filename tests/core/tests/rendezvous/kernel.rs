@@ -25,7 +25,7 @@ pub(crate) const HARTS: usize = 3;
 pub(crate) const TABLES: usize = 2;
 
 pub(crate) fn name(thread: usize) -> ThreadId {
-    let place = (thread % HARTS) << 20 | thread / HARTS;
+    let place = ((thread % HARTS) << 20) | (thread / HARTS);
     ThreadId::from_word(1 << 32 | place as u64)
 }
 
