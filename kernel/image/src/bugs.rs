@@ -44,6 +44,20 @@ pub(crate) const BUILT_IN: &[&str] = &[
     "skimmer-bug:irq-two-harts",
     #[cfg(feature = "bug-dear-call")]
     "skimmer-bug:dear-call",
+    #[cfg(feature = "bug-reply-twice")]
+    "skimmer-bug:reply-twice",
+    #[cfg(feature = "bug-rcvid-foreign")]
+    "skimmer-bug:rcvid-foreign",
+    #[cfg(feature = "bug-inherit-stuck")]
+    "skimmer-bug:inherit-stuck",
+    #[cfg(feature = "delay-unlock-early")]
+    "skimmer-delay:unlock-early",
+    #[cfg(feature = "bug-unlock-early")]
+    "skimmer-bug:unlock-early",
+    #[cfg(feature = "bug-destroy-sleeper")]
+    "skimmer-bug:destroy-sleeper",
+    #[cfg(feature = "bug-replace-window")]
+    "skimmer-bug:replace-window",
     #[cfg(feature = "shortage")]
     "skimmer-shortage:refuses memory",
 ];
