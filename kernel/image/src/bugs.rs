@@ -44,6 +44,8 @@ pub(crate) const BUILT_IN: &[&str] = &[
     "skimmer-bug:irq-two-harts",
     #[cfg(feature = "bug-dear-call")]
     "skimmer-bug:dear-call",
+    #[cfg(feature = "bug-reply-twice")]
+    "skimmer-bug:reply-twice",
     #[cfg(feature = "shortage")]
     "skimmer-shortage:refuses memory",
 ];

@@ -6,6 +6,8 @@ use std::fmt;
 
 use crate::bench;
 use crate::boot::Booted;
+use crate::record::Record;
+use crate::verdict::cases::line;
 use crate::verdict::{Kind, failed_checks};
 
 /// How the names of the files begin that the kernel's own gdb commands write.
@@ -22,6 +24,16 @@ pub enum Check {
     /// A check of the guest's own fails whose name begins like this.
     GuestCheck {
         /// The beginning of its name.
+        name: &'static str,
+    },
+    /// The same of either: chance decides which sees it first.
+    EitherCheck {
+        /// The beginnings of their names.
+        names: [&'static str; 2],
+    },
+    /// A case of `conform` fails.
+    Case {
+        /// Its name.
         name: &'static str,
     },
     /// The guest refuses what it was given, in words that contain this.
@@ -50,6 +62,10 @@ impl fmt::Display for Check {
         match self {
             Self::Panic { text } => write!(f, "panic: {text}"),
             Self::GuestCheck { name } => write!(f, "failed check: {name}"),
+            Self::EitherCheck { names: [one, other] } => {
+                write!(f, "failed check: {one}, or: {other}")
+            }
+            Self::Case { name } => write!(f, "failed case: {name}"),
             Self::BadInput { text } => write!(f, "bad input: {text}"),
             Self::Hang { text } => write!(f, "hang: {text}"),
             Self::HotPrint => f.write_str("hot print"),
@@ -100,12 +116,21 @@ impl Check {
     /// `what`; `None` if it was not this check.
     fn said(&self, booted: &Booted, kind: Kind, what: &str) -> Option<String> {
         let contains = |text: &str| what.contains(text).then(|| what.to_owned());
+        let has_failed = |names: &[&str]| {
+            let is_meant = |failed: &str| names.iter().any(|name| failed.starts_with(name));
+            failed_checks(&booted.records).any(is_meant).then(|| what.to_owned())
+        };
         match (self, kind) {
             (Self::Panic { text }, Kind::Panic) => contains(text),
             (Self::BadInput { text }, Kind::BadInput) => contains(text),
-            (Self::GuestCheck { name }, Kind::GuestErrors) => failed_checks(&booted.records)
-                .any(|failed| failed.starts_with(name))
-                .then(|| what.to_owned()),
+            (Self::GuestCheck { name }, Kind::GuestErrors) => has_failed(&[name]),
+            (Self::EitherCheck { names }, Kind::GuestErrors) => has_failed(names),
+            (Self::Case { name }, Kind::GuestErrors) => {
+                booted.records.iter().find_map(|r| match r {
+                    Record::Case(case) if !case.holds && case.name == *name => Some(line(case)),
+                    _ => None,
+                })
+            }
             (Self::Hang { text }, Kind::Hang) => state_line(booted, text),
             (Self::HotPrint, Kind::HotPrint) => Some(what.to_owned()),
             _ => None,
@@ -147,7 +172,7 @@ pub(super) mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::record::Record;
+    use crate::record::CaseTold;
     use crate::verdict::{Ending, Problem, Verdict};
 
     /// A boot with that verdict.
@@ -207,9 +232,28 @@ pub(super) mod tests {
         boot.records = vec![failed("another")];
         let catch = check.catch(&boot).expect("it failed");
         assert!(!catch.as_meant && catch.diagnosis.contains("failed checks: another"), "{catch:?}");
+        let either = Check::EitherCheck { names: ["ids-never", "the other"] };
+        assert!(!is_meant(either, &boot));
         boot.records.push(failed("ids-never-alias: nobody wakes"));
+        assert!(is_meant(either, &boot));
         let catch = check.catch(&boot).expect("it failed");
         assert!(catch.as_meant, "{catch:?}");
+        boot.verdict.problems[0].kind = Kind::NumbersWrong;
+        assert!(!is_meant(check, &boot));
+    }
+
+    #[test]
+    fn a_case_must_be_named_and_have_failed() {
+        let told = |name: &str, holds| {
+            Record::Case(CaseTold { name: name.to_owned(), holds, ..CaseTold::default() })
+        };
+        let check = Check::Case { name: "ids/stale" };
+        let mut boot = booted(&[(Kind::GuestErrors, "case ids/other (1): FAILS: x, 1")]);
+        boot.records = vec![told("ids/other", false), told("ids/stale", true)];
+        assert!(!is_meant(check, &boot));
+        boot.records.push(told("ids/stale", false));
+        let catch = check.catch(&boot).expect("it failed");
+        assert!(catch.as_meant && catch.diagnosis.contains("ids/stale"), "{catch:?}");
         boot.verdict.problems[0].kind = Kind::NumbersWrong;
         assert!(!is_meant(check, &boot));
     }

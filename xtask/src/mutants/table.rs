@@ -84,6 +84,9 @@ const fn program(name: &'static str) -> Bug {
     Bug { scenario: Scenario::Program, program: Some(name), ..USUAL }
 }
 
+/// Each statement of the specification of messages, on one hart and on two.
+const CONFORM: Bug = Bug { harts: 4, ..program("conform") };
+
 /// Seconds without work after which a boot is over: these workloads need few.
 const PATIENCE: u64 = 30;
 
@@ -194,6 +197,7 @@ pub const BUGS: &[Bug] = &[
         check: Check::Cost { figure: "null-call" },
         ..program(bench::PROGRAM)
     },
+    Bug { name: "reply-twice", check: Check::Case { name: "ids/stale-rcvid" }, ..CONFORM },
 ];
 
 /// A bug that a fake device shows, in a driver's own tests. Most of them no boot
