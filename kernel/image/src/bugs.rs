@@ -46,6 +46,8 @@ pub(crate) const BUILT_IN: &[&str] = &[
     "skimmer-bug:dear-call",
     #[cfg(feature = "bug-reply-twice")]
     "skimmer-bug:reply-twice",
+    #[cfg(feature = "bug-rcvid-foreign")]
+    "skimmer-bug:rcvid-foreign",
     #[cfg(feature = "shortage")]
     "skimmer-shortage:refuses memory",
 ];

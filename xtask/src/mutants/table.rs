@@ -198,6 +198,7 @@ pub const BUGS: &[Bug] = &[
         ..program(bench::PROGRAM)
     },
     Bug { name: "reply-twice", check: Check::Case { name: "ids/stale-rcvid" }, ..CONFORM },
+    Bug { name: "rcvid-foreign", check: Check::Case { name: "ids/foreign-rcvid" }, ..CONFORM },
 ];
 
 /// A bug that a fake device shows, in a driver's own tests. Most of them no boot

@@ -56,6 +56,13 @@ pub(super) fn at(number: u64) -> &'static Process {
     }
 }
 
+/// Every room.
+#[cfg(feature = "bug-rcvid-foreign")]
+pub(super) fn all() -> impl Iterator<Item = &'static Process> {
+    let numbers = 0..NUMBERS.load(Ordering::Relaxed);
+    numbers.filter_map(|number| rooms().get(number).and_then(StaticRef::get))
+}
+
 /// Bytes of the heap that the table takes.
 pub(super) fn footprint() -> usize {
     rooms().footprint()

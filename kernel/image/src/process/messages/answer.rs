@@ -75,6 +75,8 @@ fn answer(process: &'static Process, id: u64, answer: Answer) -> Result<(), Errn
     let id = MessageId::from_register(id).ok_or(Errno::ESRCH)?;
     let channel = waiters().channel_of(id).ok_or(Errno::ESRCH)?;
     let table = &process.channels;
+    #[cfg(feature = "bug-rcvid-foreign")]
+    let table = whosever(id, channel).unwrap_or(table);
     loop {
         let step = enter(|hart, irq| {
             let answered = table.with(irq, waiters(), channel, |channel| {
@@ -99,6 +101,19 @@ fn answer(process: &'static Process, id: u64, answer: Answer) -> Result<(), Errn
             Step::Again | Step::Woken => {}
         }
     }
+}
+
+/// The named bug: the channels of whoever was sent that message.
+#[cfg(feature = "bug-rcvid-foreign")]
+fn whosever(
+    id: MessageId,
+    channel: skimmer_core::channel::ChannelId,
+) -> Option<&'static skimmer_core::channel::table::ChannelTable> {
+    let mut tables = super::rooms::all().map(|room| &room.channels);
+    tables.find(|table| {
+        let sent = |irq: &_| table.with(irq, waiters(), channel, |channel| channel.sent(id));
+        skimmer_arch::irq::masked(sent).is_ok_and(|client| client.is_some())
+    })
 }
 
 fn answer_long(mut copying: Copying, answer: &Answer) -> Result<(), Errno> {
