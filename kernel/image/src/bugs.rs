@@ -48,6 +48,8 @@ pub(crate) const BUILT_IN: &[&str] = &[
     "skimmer-bug:reply-twice",
     #[cfg(feature = "bug-rcvid-foreign")]
     "skimmer-bug:rcvid-foreign",
+    #[cfg(feature = "bug-inherit-stuck")]
+    "skimmer-bug:inherit-stuck",
     #[cfg(feature = "shortage")]
     "skimmer-shortage:refuses memory",
 ];

@@ -199,6 +199,11 @@ pub const BUGS: &[Bug] = &[
     },
     Bug { name: "reply-twice", check: Check::Case { name: "ids/stale-rcvid" }, ..CONFORM },
     Bug { name: "rcvid-foreign", check: Check::Case { name: "ids/foreign-rcvid" }, ..CONFORM },
+    Bug {
+        name: "inherit-stuck",
+        check: Check::Case { name: "priority/own-where-nobody-waits" },
+        ..CONFORM
+    },
 ];
 
 /// A bug that a fake device shows, in a driver's own tests. Most of them no boot

@@ -76,7 +76,9 @@ impl Receiver {
             }
             Ok(Got::Waiting(wait)) => {
                 hart.serve(irq, Some(self.channel));
-                hart.restore_priority(irq);
+                if cfg!(not(feature = "bug-inherit-stuck")) {
+                    hart.restore_priority(irq);
+                }
                 let waiting = Waiting::new(&self.process.channels, wait, None, self.timeout);
                 (Step::Woken, Some(hart.wait_at_channel(irq, Which::Receive, waiting).switch(irq)))
             }
