@@ -50,6 +50,8 @@ pub(crate) const BUILT_IN: &[&str] = &[
     "skimmer-bug:rcvid-foreign",
     #[cfg(feature = "bug-inherit-stuck")]
     "skimmer-bug:inherit-stuck",
+    #[cfg(feature = "bug-destroy-sleeper")]
+    "skimmer-bug:destroy-sleeper",
     #[cfg(feature = "shortage")]
     "skimmer-shortage:refuses memory",
 ];

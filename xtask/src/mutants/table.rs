@@ -204,6 +204,11 @@ pub const BUGS: &[Bug] = &[
         check: Check::Case { name: "priority/own-where-nobody-waits" },
         ..CONFORM
     },
+    Bug {
+        name: "destroy-sleeper",
+        check: Check::Case { name: "channel/destroyed-under-clients" },
+        ..CONFORM
+    },
 ];
 
 /// A bug that a fake device shows, in a driver's own tests. Most of them no boot

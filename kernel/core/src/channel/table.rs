@@ -173,6 +173,9 @@ impl<const LAST: u32> ChannelTable<LAST> {
         wake: impl FnMut(Woken),
     ) -> Result<(), Errno> {
         if sections.masked(|irq| self.start_end(irq, id))? == Ended::Closing {
+            #[cfg(feature = "bug-destroy-sleeper")]
+            self.drain_but_answers(sections, waiters, id, wake);
+            #[cfg(not(feature = "bug-destroy-sleeper"))]
             self.drain(sections, waiters, id, wake);
         }
         Ok(())
@@ -392,6 +395,27 @@ impl<const LAST: u32> ChannelTable<LAST> {
         mut wake: impl FnMut(Woken),
     ) {
         let next = |channel: &mut Channel<'_>| channel.next_to_wake();
+        let next = |irq: &IrqOff| self.with_slot(irq, waiters, id, next).flatten();
+        while let Some(woken) = sections.masked(next) {
+            wake(woken);
+        }
+        sections.masked(|irq| self.finish_end(irq, id));
+    }
+
+    /// The named bug: who waits for an answer stays.
+    #[cfg(feature = "bug-destroy-sleeper")]
+    fn drain_but_answers(
+        &self,
+        sections: &impl Sections,
+        waiters: &Waiters,
+        id: ChannelId,
+        mut wake: impl FnMut(Woken),
+    ) {
+        use crate::channel::waiter::Which;
+        let next = |channel: &mut Channel<'_>| {
+            let first = channel.first(Which::Send).or_else(|| channel.first(Which::Receive))?;
+            channel.end(first.0, Errno::ESRCH)
+        };
         let next = |irq: &IrqOff| self.with_slot(irq, waiters, id, next).flatten();
         while let Some(woken) = sections.masked(next) {
             wake(woken);
