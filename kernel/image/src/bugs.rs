@@ -50,6 +50,10 @@ pub(crate) const BUILT_IN: &[&str] = &[
     "skimmer-bug:rcvid-foreign",
     #[cfg(feature = "bug-inherit-stuck")]
     "skimmer-bug:inherit-stuck",
+    #[cfg(feature = "delay-unlock-early")]
+    "skimmer-delay:unlock-early",
+    #[cfg(feature = "bug-unlock-early")]
+    "skimmer-bug:unlock-early",
     #[cfg(feature = "bug-destroy-sleeper")]
     "skimmer-bug:destroy-sleeper",
     #[cfg(feature = "shortage")]

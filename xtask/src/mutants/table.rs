@@ -87,6 +87,9 @@ const fn program(name: &'static str) -> Bug {
 /// Each statement of the specification of messages, on one hart and on two.
 const CONFORM: Bug = Bug { harts: 4, ..program("conform") };
 
+/// What makes everybody in `ipcstorm` die now and then.
+const STORM_OF_DEATHS: &[&str] = &["servers=3", "threads=4", "deaths=4"];
+
 /// Seconds without work after which a boot is over: these workloads need few.
 const PATIENCE: u64 = 30;
 
@@ -203,6 +206,17 @@ pub const BUGS: &[Bug] = &[
         name: "inherit-stuck",
         check: Check::Case { name: "priority/own-where-nobody-waits" },
         ..CONFORM
+    },
+    Bug {
+        name: "unlock-early",
+        arguments: STORM_OF_DEATHS,
+        rounds: Some(200),
+        // What is written too late damages an answer, or what is beside one.
+        check: Check::EitherCheck {
+            names: ["a message arrives as it was sent", "no byte around a message's place"],
+        },
+        control: Control::Delay,
+        ..program("ipcstorm")
     },
     Bug {
         name: "destroy-sleeper",

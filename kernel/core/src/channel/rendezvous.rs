@@ -34,6 +34,10 @@ use crate::{
 /// Bytes that are copied under one lock, in one masked section.
 pub const AT_ONCE: usize = 4096;
 
+/// What is copied of an answer where its client was looked for, and not part by part;
+/// the delay of a named bug is before each part.
+const ANSWERED_AT_ONCE: usize = if cfg!(feature = "delay-unlock-early") { 0 } else { AT_ONCE };
+
 /// Whose memory a copy failed at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -239,7 +243,7 @@ impl Channel<'_> {
             return Ok((self.wake(&client, answer.outcome()), None));
         };
         let copied = from.length.min(client.into.length);
-        if copied > AT_ONCE {
+        if copied > ANSWERED_AT_ONCE {
             return Err(self.begin(&client));
         }
         Ok(match by.give(from, client.owner, client.into) {
@@ -409,7 +413,13 @@ impl Channel<'_> {
     fn begin(&mut self, peer: &Peer) -> Obstacle {
         let wait = self.wait_of(peer);
         self.shift(wait, Which::Copying);
-        Obstacle::Long(Transfer { peer: wait, from: peer.queue, done: 0 })
+        Obstacle::Long(Transfer {
+            peer: wait,
+            from: peer.queue,
+            done: 0,
+            #[cfg(feature = "bug-unlock-early")]
+            seen: None,
+        })
     }
 
     const fn wait_of(&self, peer: &Peer) -> Wait {
@@ -426,6 +436,8 @@ pub struct Transfer {
     /// Where the peer stood, which says what is copied where.
     from: Which,
     done: usize,
+    #[cfg(feature = "bug-unlock-early")]
+    seen: Option<Peer>,
 }
 
 /// How far a long copy has come.
@@ -455,9 +467,28 @@ impl Transfer {
         own: UserBytes,
         by: &mut impl Carrier,
     ) -> Progress {
-        let Some(peer) = channel.waiting(self.peer) else {
-            return Progress::Gone;
-        };
+        match channel.waiting(self.peer) {
+            Some(peer) => self.copy(&peer, own, by),
+            None => Progress::Gone,
+        }
+    }
+
+    /// The named bug: looks for the peer, which may be gone as it is copied to or from.
+    #[cfg(feature = "bug-unlock-early")]
+    pub fn look_early(&mut self, channel: &mut Channel<'_>) {
+        self.seen = channel.waiting(self.peer);
+    }
+
+    /// The named bug: copies one part, where nobody holds the lock.
+    #[cfg(feature = "bug-unlock-early")]
+    pub fn go_on_unlocked(&mut self, own: UserBytes, by: &mut impl Carrier) -> Progress {
+        match self.seen.take() {
+            Some(peer) => self.copy(&peer, own, by),
+            None => Progress::Gone,
+        }
+    }
+
+    fn copy(&mut self, peer: &Peer, own: UserBytes, by: &mut impl Carrier) -> Progress {
         let theirs = if self.from == Which::Send { peer.out } else { peer.into };
         let length = own.length.min(theirs.length);
         let part = |bytes: UserBytes| bytes.part(self.done, AT_ONCE.min(length - self.done));

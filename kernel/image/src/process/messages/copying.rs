@@ -44,6 +44,15 @@ impl Copying {
     /// a thread that is to end.
     pub(super) fn carry(&mut self, own: UserBytes) -> Progress {
         loop {
+            #[cfg(feature = "bug-unlock-early")]
+            self.look_early();
+            #[cfg(feature = "delay-unlock-early")]
+            delay();
+            #[cfg(feature = "bug-unlock-early")]
+            let progress = enter(|hart, irq| {
+                (self.transfer.go_on_unlocked(own, &mut Bearer { hart, irq }), None)
+            });
+            #[cfg(not(feature = "bug-unlock-early"))]
             let progress = enter(|hart, irq| {
                 let Self { table, transfer } = self;
                 let channel = transfer.peer().channel;
@@ -58,6 +67,16 @@ impl Copying {
                 progress => return progress,
             }
         }
+    }
+
+    /// The named bug: the peer is looked for, and the lock given up.
+    #[cfg(feature = "bug-unlock-early")]
+    fn look_early(&mut self) {
+        let Self { table, transfer } = self;
+        let channel = transfer.peer().channel;
+        let look = |channel: &mut Channel<'_>| transfer.look_early(channel);
+        // Of a channel that is gone, nobody is seen.
+        let _ = skimmer_arch::irq::masked(|irq| table.with(irq, waiters(), channel, look));
     }
 
     /// The peer goes back to where it stood.
@@ -96,5 +115,16 @@ impl Copying {
                 Err(target) => lwkt::wait_for_space(target),
             }
         }
+    }
+}
+
+/// The delay of a named bug: before each part, where the lock is free and interrupts are
+/// open.
+#[cfg(feature = "delay-unlock-early")]
+fn delay() {
+    use skimmer_arch::time;
+    let end = time::now() + time::ticks(200_000);
+    while time::now() < end {
+        core::hint::spin_loop();
     }
 }
