@@ -260,6 +260,11 @@ fn enter_from<R>(
             assert!(were_open || is_trap, "a masked section holds no switch");
             #[cfg(feature = "bug-switch-window")]
             csr::open_interrupts();
+            #[cfg(feature = "bug-replace-window")]
+            if state().with(irq, |hart| hart.current_context().begins_now()) {
+                csr::open_interrupts();
+                csr::mask_interrupts();
+            }
             stack::switch(irq, switch);
             #[cfg(feature = "bug-switch-window")]
             csr::mask_interrupts();

@@ -91,6 +91,8 @@ struct Header {
     timeout: Cell<Option<Timeout>>,
     is_fp_parked: Cell<bool>,
     fp: UnsafeCell<fp::Registers>,
+    #[cfg(feature = "bug-replace-window")]
+    has_begun: Cell<bool>,
     canary: UnsafeCell<[u64; CANARY_WORDS]>,
 }
 
@@ -168,6 +170,8 @@ impl KernelStack {
             timeout: Cell::new(None),
             is_fp_parked: Cell::new(false),
             fp: UnsafeCell::new(fp::Registers::zero()),
+            #[cfg(feature = "bug-replace-window")]
+            has_begun: Cell::new(false),
             canary: UnsafeCell::new([CANARY; CANARY_WORDS]),
         };
         // SAFETY: aligned by the block's alignment, and inside it.
@@ -189,6 +193,12 @@ impl KernelStack {
     /// Whether the thread runs a program.
     pub(crate) const fn is_of_program(&self) -> bool {
         self.header().program.is_some()
+    }
+
+    /// For the named bug: whether the thread runs a program, and for the first time.
+    #[cfg(feature = "bug-replace-window")]
+    pub(crate) fn begins_now(&self) -> bool {
+        !self.header().has_begun.replace(true) && self.is_of_program()
     }
 
     /// The thread is to end before it goes back to U-mode. For its home hart.

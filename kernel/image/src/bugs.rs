@@ -56,6 +56,8 @@ pub(crate) const BUILT_IN: &[&str] = &[
     "skimmer-bug:unlock-early",
     #[cfg(feature = "bug-destroy-sleeper")]
     "skimmer-bug:destroy-sleeper",
+    #[cfg(feature = "bug-replace-window")]
+    "skimmer-bug:replace-window",
     #[cfg(feature = "shortage")]
     "skimmer-shortage:refuses memory",
 ];

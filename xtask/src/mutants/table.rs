@@ -223,6 +223,12 @@ pub const BUGS: &[Bug] = &[
         check: Check::Case { name: "channel/destroyed-under-clients" },
         ..CONFORM
     },
+    Bug {
+        name: "replace-window",
+        arguments: &["plain=1"],
+        check: Check::Panic { text: "switch-window-closed" },
+        ..program("spawnstorm")
+    },
 ];
 
 /// A bug that a fake device shows, in a driver's own tests. Most of them no boot
