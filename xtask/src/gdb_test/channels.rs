@@ -10,7 +10,7 @@ use super::{Case, Stopped, Views, everywhere};
 /// Both clients send for as long as this takes.
 pub(super) const CASE: Case = Case {
     words: "--program kv -- keys=1000000",
-    at: Some("skimmer::process::messages::answer"),
+    at: Some("skimmer::process::messages::answer::answer"),
     question: "print/x id",
     is_there: both_wait,
     check: channels,
