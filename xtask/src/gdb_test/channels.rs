@@ -166,7 +166,7 @@ fn trace(stopped: &Stopped<'_>, sent: &Row<'_>, received: &Row<'_>) -> Result<()
 fn server_waits(stopped: &Stopped<'_>) -> Result<String> {
     for _ in 0..TRIES {
         let said =
-            stopped.stop_at("skimmer::process::messages::send", &["sk-chan", "sk-thread"])?;
+            stopped.stop_at("skimmer::process::messages::send::send", &["sk-chan", "sk-thread"])?;
         ensure!(!said.contains("Traceback"), "{said}");
         if !said.contains("blocked: 0 send, 1 receive, 0 reply, 0 copying") {
             continue;
