@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What threads can reach: bytes with holes, a memory for each.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::LazyLock};
 
 use skimmer_core::{channel::rendezvous::Fault, user::UserBytes};
+
+use crate::kernel::THREADS;
 
 /// Bytes of each memory.
 pub(crate) const SIZE: usize = 20 << 10;
@@ -18,11 +20,14 @@ pub(crate) struct Memories {
 }
 
 impl Memories {
-    /// One for each of so many threads, all different.
-    pub(crate) fn new(threads: usize) -> Self {
-        let byte = |thread: usize, at: usize| (thread * 31 + at * 7 + at / 251) as u8;
-        let bytes = |thread| (0..SIZE).map(|at| byte(thread, at)).collect();
-        Self { bytes: (0..threads).map(bytes).collect(), holes: BTreeSet::new() }
+    /// One for each thread, all different.
+    pub(crate) fn new() -> Self {
+        static FIRST: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
+            let byte = |thread: usize, at: usize| (thread * 31 + at * 7 + at / 251) as u8;
+            let bytes = |thread| (0..SIZE).map(|at| byte(thread, at)).collect();
+            (0..THREADS).map(bytes).collect()
+        });
+        Self { bytes: FIRST.clone(), holes: BTreeSet::new() }
     }
 
     /// Whether the memory of that thread is the same.
