@@ -416,6 +416,7 @@ fn whatever_the_order_nobody_sleeps_for_ever() {
         Cast { clients: 1, bytes: LONG, ends_one: true, ..cast },
         Cast { clients: 1, bytes: LONG, loses_memory: true, ..cast },
         Cast { clients: 1, servers: 2, bytes: LONG, ..cast },
+        Cast { clients: 1, servers: 2, bytes: LONG, loses_memory: true, ..cast },
         Cast { ends_one: true, bytes: LONG, ..cast },
     ];
     for cast in casts {
