@@ -8,6 +8,7 @@ use skimmer_abi::errno::Errno;
 use skimmer_core::{
     channel::{
         Channel, ChannelFlags, ChannelId, Guest, MessageId, Outcome, Receipt, Waiters, Which,
+        Woken,
         connection::{ConnectionId, Connections, Directory, Target},
         rendezvous::{
             Answer, Boost, Carrier, Fault, Got, Obstacle, Progress, Sent, Transfer, Wake,
@@ -45,6 +46,12 @@ pub struct Call {
     pub timeout: Option<Timeout>,
 }
 
+impl Call {
+    const fn bytes(&self) -> UserBytes {
+        UserBytes::new(0, self.length)
+    }
+}
+
 enum Step<R> {
     Done(Result<R, Errno>),
     Again,
@@ -71,11 +78,11 @@ impl std::fmt::Debug for Bearer<'_> {
 }
 
 impl Carrier for Bearer<'_> {
-    fn give(&mut self, _: UserBytes, _: &Guest, _: UserBytes) -> Result<(), Fault> {
+    fn give(&mut self, _: UserBytes, _: u64, _: UserBytes) -> Result<(), Fault> {
         Ok(())
     }
 
-    fn fetch(&mut self, _: &Guest, _: UserBytes, _: UserBytes) -> Result<(), Fault> {
+    fn fetch(&mut self, _: u64, _: UserBytes, _: UserBytes) -> Result<(), Fault> {
         Ok(())
     }
 
@@ -83,8 +90,8 @@ impl Carrier for Bearer<'_> {
         self.hart.can_tell(thread)
     }
 
-    fn is_connected(&mut self, client: &Guest) -> bool {
-        self.ipc.connections.is_current(self.irq, ConnectionId::from_register(client.coid))
+    fn is_connected(&mut self, _: u64, coid: u64) -> bool {
+        self.ipc.connections.is_current(self.irq, ConnectionId::from_register(coid))
     }
 }
 
@@ -164,7 +171,7 @@ impl Ipc {
 impl Me {
     fn caller(&self, ipc: &Ipc, call: &Call, coid: u64) -> Guest {
         ipc.waiters.enrol(self.id()).expect("memory");
-        let bytes = UserBytes::new(0, call.length);
+        let bytes = call.bytes();
         let timeouts = call.timeout.map_or(0, |it| it.states);
         let guest = Guest::bare(self.id(), Priority::IDLE);
         Guest { out: bytes, into: bytes, coid, timeouts, ..guest }
@@ -255,7 +262,7 @@ impl Me {
         call: &Call,
         mut transfer: Transfer,
     ) -> Option<Step<i64>> {
-        match self.carry(ipc, &mut transfer).await {
+        match self.carry(ipc, call, &mut transfer).await {
             Progress::Done => {}
             Progress::Gone => return Some(Step::Again),
             Progress::More | Progress::Failed(_) => {
@@ -279,13 +286,14 @@ impl Me {
     }
 
     /// Part by part; more is left only of who is to end.
-    async fn carry(&self, ipc: &'static Ipc, transfer: &mut Transfer) -> Progress {
+    async fn carry(&self, ipc: &'static Ipc, call: &Call, transfer: &mut Transfer) -> Progress {
+        let own = call.bytes();
         loop {
             let (progress, is_over) = self
                 .section(|hart, irq| {
                     let channel = transfer.peer().channel;
-                    let part =
-                        ipc.with(hart, irq, channel, |channel, by| transfer.go_on(channel, by));
+                    let part = ipc
+                        .with(hart, irq, channel, |channel, by| transfer.go_on(channel, own, by));
                     (part.unwrap_or(Progress::Gone), is_condemned(hart))
                 })
                 .await;
@@ -295,24 +303,26 @@ impl Me {
         }
     }
 
+    /// The peer goes back, and whoever waits is to look for it.
     async fn give_up(&self, ipc: &'static Ipc, transfer: &Transfer) {
+        let channel = transfer.peer().channel;
+        self.section(|hart, irq| {
+            let _gone = ipc.with(hart, irq, channel, |channel, _| transfer.give_up(channel));
+        })
+        .await;
         loop {
-            let full = self
+            let roused = self
                 .section(|hart, irq| {
-                    let channel = transfer.peer().channel;
-                    let ended =
-                        ipc.with(hart, irq, channel, |channel, by| transfer.give_up(channel, by));
-                    let woken = match ended.unwrap_or(Ok(None)) {
-                        Ok(woken) => woken,
-                        Err(target) => return Some(target),
-                    };
+                    let roused = ipc.with(hart, irq, channel, |channel, by| channel.rouse(by));
+                    let woken = roused.unwrap_or(Ok(None))?;
                     woken.iter().for_each(|woken| certain(hart.wake(irq, woken)));
-                    None
+                    Ok(woken.is_some())
                 })
                 .await;
-            match full {
-                Some(target) => self.wait_for_space(target).await,
-                None => return,
+            match roused {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(target) => self.wait_for_space(target).await,
             }
         }
     }
@@ -397,7 +407,7 @@ impl Me {
         call: &Call,
         mut transfer: Transfer,
     ) -> Option<Step<Receipt>> {
-        match self.carry(ipc, &mut transfer).await {
+        match self.carry(ipc, call, &mut transfer).await {
             Progress::Done => {}
             Progress::Gone => return Some(Step::Again),
             Progress::More | Progress::Failed(_) => {
@@ -470,7 +480,7 @@ impl Me {
         let (mut woken, here) = (Vec::new(), Here::at(self.id().home().get()));
         ipc.table.destroy(&here, &ipc.waiters, id, |one| woken.push(one))?;
         for one in woken {
-            let wake = Wake { wait: one.wait, priority: None, error: Some(one.error) };
+            let wake = Wake::from(one);
             self.tell(|hart, irq| hart.wake(irq, &wake)).await;
         }
         Ok(())
@@ -493,8 +503,7 @@ impl Me {
                 table.with_waits(irq, &ipc.waiters, wait.channel, |channel| {
                     let queue = channel.queue_of(wait)?;
                     if let Some(error) = ending.filter(|_| unsettled.ends_in(queue)) {
-                        let woken = channel.end(wait, error)?;
-                        return Some(Settled::Ended(woken.error));
+                        return channel.end(wait, error).map(Settled::Ended);
                     }
                     channel.set_priority(wait, priority);
                     channel.boost_for(queue, priority).map(Settled::Boost)
@@ -502,8 +511,8 @@ impl Me {
             })
             .await;
         match settled.flatten() {
-            Some(Settled::Ended(error)) => {
-                let wake = Wake { wait, priority: None, error: Some(error) };
+            Some(Settled::Ended(woken)) => {
+                let wake = Wake::from(woken);
                 self.tell(|hart, irq| hart.wake(irq, &wake)).await;
             }
             Some(Settled::Boost(boost)) => self.tell(|hart, irq| hart.boost(irq, &boost)).await,
@@ -513,6 +522,6 @@ impl Me {
 }
 
 enum Settled {
-    Ended(Errno),
+    Ended(Woken),
     Boost(Boost),
 }

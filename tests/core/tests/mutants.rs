@@ -41,6 +41,7 @@ const SCHED: &str = "kernel/core/src/sched.rs";
 const SHARES: &str = "kernel/core/src/shares.rs";
 const STOCK: &str = "kernel/core/src/channel/stock.rs";
 const TABLE: &str = "kernel/core/src/table.rs";
+const WAITING: &str = "kernel/core/src/waiting.rs";
 
 const MUTANTS: &[Mutant] = &[
     Mutant {
@@ -195,11 +196,11 @@ const MUTANTS: &[Mutant] = &[
         good: "self.runq.push_back(irq, &mut self.threads, slot, priority);
         }
         self.preempt_wanted = true;
-        Ok(())",
+    }",
         bad: "self.runq.push_back(irq, &mut self.threads, slot, Priority::IDLE);
         }
         self.preempt_wanted = true;
-        Ok(())",
+    }",
         test: ("scheduler", "a_new_priority_counts_at_once"),
         says: "someone more urgent than",
     },
@@ -216,8 +217,8 @@ const MUTANTS: &[Mutant] = &[
         name: "a new priority preempts nobody",
         file: SCHED,
         good: "self.preempt_wanted = true;
-        Ok(())",
-        bad: "Ok(())",
+    }",
+        bad: "}",
         test: ("preemption", "a_new_priority_from_elsewhere_preempts"),
         says: "someone more urgent than",
     },
@@ -516,12 +517,12 @@ const MUTANTS: &[Mutant] = &[
         says: "left == right",
     },
     Mutant {
-        name: "a table that is closed makes channels",
+        name: "a table that is emptied leaves those who wait",
         file: CHANNELS,
-        good: "if !stock.is_open {",
-        bad: "if !stock.is_open && flags.has(ANY_SPECIAL) {",
-        test: ("channels", "a_table_that_closes_wakes_all_and_makes_no_more"),
-        says: "left == right",
+        good: "self.start_end(irq, id)) != Ok(Ended::Freed) {",
+        bad: "self.start_end(irq, id)).is_err() {",
+        test: ("channels", "a_table_that_is_emptied_wakes_all_and_is_used_again"),
+        says: "waits.is_empty()",
     },
     Mutant {
         name: "all harts share one stock of channels",
@@ -550,8 +551,8 @@ const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "who gives up puts its client behind its equals",
         file: RENDEZVOUS,
-        good: "if !channel.shift_back(self.peer, self.from) {",
-        bad: "if !channel.shift(self.peer, self.from) {",
+        good: "channel.shift_back(self.peer, self.from);",
+        bad: "channel.shift(self.peer, self.from);",
         test: (
             "rendezvous",
             "cases::clients_queue_by_priority_then_arrival_whatever_happens_to_them",
@@ -559,30 +560,68 @@ const MUTANTS: &[Mutant] = &[
         says: "rendezvous/cases.rs",
     },
     Mutant {
-        name: "who gives up wakes nobody",
+        name: "a new priority in a long copy is no new arrival",
+        file: CHANNEL,
+        good: "waiter.arrival = arrival;
+        }",
+        bad: "let _ = arrival;
+        }",
+        test: (
+            "rendezvous",
+            "cases::who_is_given_back_with_another_priority_stands_behind_its_equals",
+        ),
+        says: "rendezvous/cases.rs",
+    },
+    Mutant {
+        name: "who is given back rouses nobody",
         file: RENDEZVOUS,
-        good: "Which::Send => channel.head(Which::Receive),",
-        bad: "Which::Send => None,",
+        good: "if self.is_empty(Which::Send) {
+            return Ok(None);",
+        bad: "if !self.is_empty(Which::Send) {
+            return Ok(None);",
         test: ("rendezvous", "cases::a_long_copy_leaves_its_peer_to_nobody_else"),
         says: "rendezvous/cases.rs",
     },
     Mutant {
-        name: "a receiver that is given back does not look again",
+        name: "who is roused is no more urgent for it",
         file: RENDEZVOUS,
-        good: "Which::Receive if !channel.is_empty(Which::Send) => channel.find(self.peer).copied(),",
-        bad: "Which::Receive => None,",
-        test: (
-            "rendezvous",
-            "cases::a_receiver_that_is_given_back_looks_again_if_somebody_has_come",
-        ),
+        good: "Ok(Some(Wake { priority, ..self.wake(&server, Outcome::Again) }))",
+        bad: "Ok(priority.map(|_| self.wake(&server, Outcome::Again)))",
+        test: ("rendezvous", "cases::who_is_to_look_again_is_as_urgent_as_whom_it_is_to_find"),
+        says: "rendezvous/cases.rs",
+    },
+    Mutant {
+        name: "who sends overtakes whom somebody gave back",
+        file: RENDEZVOUS,
+        good: ".filter(|_| is_first)",
+        bad: ".filter(|_| is_first || client.priority < Priority::MAX)",
+        test: ("rendezvous", "cases::who_sends_does_not_overtake_whom_somebody_gave_back"),
         says: "rendezvous/cases.rs",
     },
     Mutant {
         name: "a server keeps its own priority",
         file: RENDEZVOUS,
-        good: "let priority = self.inherit(server.guest.thread, client.priority);",
-        bad: "let priority = self.inherit(server.guest.thread, server.guest.priority);",
+        good: "self.inherit(server.thread, client.priority);
+        let wake",
+        bad: "self.inherit(server.thread, server.priority);
+        let wake",
         test: ("rendezvous", "cases::a_server_takes_on_its_clients_priority_up_and_down"),
+        says: "rendezvous/cases.rs",
+    },
+    Mutant {
+        name: "a long copy undoes a boost",
+        file: RENDEZVOUS,
+        good: "priority.max(queued)",
+        bad: "priority.min(queued)",
+        test: ("rendezvous", "cases::a_long_copy_does_not_undo_a_boost"),
+        says: "rendezvous/cases.rs",
+    },
+    Mutant {
+        name: "a server that waits counts as urgent as it was",
+        file: RENDEZVOUS,
+        good: "self.serves(server.thread, base);",
+        bad: "let _ = base;",
+        test: ("rendezvous", "cases::a_server_whose_wait_ended_is_made_urgent_again"),
         says: "rendezvous/cases.rs",
     },
     Mutant {
@@ -596,10 +635,29 @@ const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a part is copied whoever waits there now",
         file: RENDEZVOUS,
-        good: "let Some(peer) = channel.find(self.peer).copied() else { return Progress::Gone };",
-        bad: "let Some(peer) = channel.owned.get(self.peer.thread.place()).copied() else { return Progress::Gone };",
+        good: "let Some(peer) = channel.waiting(self.peer) else {
+            return Progress::Gone;",
+        bad: "let place = self.peer.thread.place();
+        let Some(peer) = channel.owned.get(place).map(|waiter| Peer::of(waiter)) else {
+            return Progress::Gone;",
         test: ("rendezvous", "cases::nothing_is_copied_after_the_wait_has_ended"),
         says: "rendezvous/cases.rs",
+    },
+    Mutant {
+        name: "a timeout in a long copy counts in no state",
+        file: CHANNEL,
+        good: "if waiter.queue == Which::Copying { waiter.stood } else { waiter.queue }",
+        bad: "waiter.queue",
+        test: ("waiting", "a_timeout_that_comes_in_a_long_copy_is_not_lost"),
+        says: "it sleeps beyond its timeout",
+    },
+    Mutant {
+        name: "a timeout takes the place of a detach",
+        file: WAITING,
+        good: "Errno::ETIMEDOUT => 0,",
+        bad: "Errno::ETIMEDOUT => 2,",
+        test: ("waiting", "a_timeout_that_does_not_count_does_not_undo_a_detach"),
+        says: "waiting.rs",
     },
 ];
 

@@ -108,16 +108,16 @@ impl Bearer<'_> {
 }
 
 impl Carrier for Bearer<'_> {
-    fn give(&mut self, _: UserBytes, peer: &Guest, _: UserBytes) -> Result<(), Fault> {
+    fn give(&mut self, _: UserBytes, owner: u64, _: UserBytes) -> Result<(), Fault> {
         // What is given to a client is an answer.
-        if self.world.manner != Manner::CopiesLate || peer.owner != 0 {
-            self.copy(self.me, peer.owner as usize);
+        if self.world.manner != Manner::CopiesLate || owner != 0 {
+            self.copy(self.me, owner as usize);
         }
         Ok(())
     }
 
-    fn fetch(&mut self, peer: &Guest, _: UserBytes, _: UserBytes) -> Result<(), Fault> {
-        self.copy(peer.owner as usize, self.me);
+    fn fetch(&mut self, owner: u64, _: UserBytes, _: UserBytes) -> Result<(), Fault> {
+        self.copy(owner as usize, self.me);
         Ok(())
     }
 
@@ -125,7 +125,7 @@ impl Carrier for Bearer<'_> {
         self.hart.can_tell(thread)
     }
 
-    fn is_connected(&mut self, _: &Guest) -> bool {
+    fn is_connected(&mut self, _: u64, _: u64) -> bool {
         true
     }
 }
@@ -296,7 +296,7 @@ impl World {
         let done = self.table.destroy(&Here(hart), self.waiters, self.id, |one| woken.push(one));
         assert!(done.is_ok(), "there is one destroy");
         for one in &woken {
-            let wake = Wake { wait: one.wait, priority: None, error: None };
+            let wake = Wake::from(*one);
             self.call(cpu, |hart, irq| {
                 if self.manner == Manner::TellsNobody {
                     return (Step::Done(()), None);
@@ -399,13 +399,13 @@ struct Bare<'a> {
 }
 
 impl Carrier for Bare<'_> {
-    fn give(&mut self, _: UserBytes, peer: &Guest, _: UserBytes) -> Result<(), Fault> {
-        self.memories[peer.owner as usize].0.set(self.memories[self.me].0.get());
+    fn give(&mut self, _: UserBytes, owner: u64, _: UserBytes) -> Result<(), Fault> {
+        self.memories[owner as usize].0.set(self.memories[self.me].0.get());
         Ok(())
     }
 
-    fn fetch(&mut self, peer: &Guest, _: UserBytes, _: UserBytes) -> Result<(), Fault> {
-        self.memories[self.me].0.set(self.memories[peer.owner as usize].0.get());
+    fn fetch(&mut self, owner: u64, _: UserBytes, _: UserBytes) -> Result<(), Fault> {
+        self.memories[self.me].0.set(self.memories[owner as usize].0.get());
         Ok(())
     }
 
@@ -413,7 +413,7 @@ impl Carrier for Bare<'_> {
         Ok(())
     }
 
-    fn is_connected(&mut self, _: &Guest) -> bool {
+    fn is_connected(&mut self, _: u64, _: u64) -> bool {
         true
     }
 }
@@ -459,7 +459,7 @@ fn race(rival: Rival, length: Length) {
         };
         for _ in 0..2 {
             let mut progress = Progress::Gone;
-            with(&mut |channel, by| progress = transfer.go_on(channel, by));
+            with(&mut |channel, by| progress = transfer.go_on(channel, bytes, by));
             if let Progress::Gone = progress {
                 if length == Length::LongAndBlind {
                     memories[2].0.set(0);

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use skimmer_abi::errno::Errno;
 use skimmer_core::{
     channel::{
-        Channel, ChannelFlags, ChannelId, Guest, Outcome, Wait, Waiters, Which, Woken,
+        Channel, ChannelFlags, ChannelId, Outcome, Wait, Waiters, Which, Woken,
         rendezvous::{AT_ONCE, Carrier, Fault},
         table::ChannelTable,
     },
@@ -49,7 +49,7 @@ pub(crate) struct Machine {
 
 impl Machine {
     pub(crate) fn new() -> Self {
-        let memories = Memories::new(THREADS);
+        let memories = Memories::new();
         Self { memories, full: [false; HARTS], gone: BTreeSet::new() }
     }
 
@@ -66,15 +66,15 @@ pub(crate) struct Bearer<'m> {
 }
 
 impl Carrier for Bearer<'_> {
-    fn give(&mut self, from: UserBytes, peer: &Guest, to: UserBytes) -> Result<(), Fault> {
+    fn give(&mut self, from: UserBytes, owner: u64, to: UserBytes) -> Result<(), Fault> {
         assert!(from.length.min(to.length) <= AT_ONCE, "more than one section is for");
-        let (me, other) = (self.me, number(peer.thread));
+        let (me, other) = (self.me, owner as usize);
         self.machine.memories.copy(me, (me, from), (other, to))
     }
 
-    fn fetch(&mut self, peer: &Guest, from: UserBytes, to: UserBytes) -> Result<(), Fault> {
+    fn fetch(&mut self, owner: u64, from: UserBytes, to: UserBytes) -> Result<(), Fault> {
         assert!(from.length.min(to.length) <= AT_ONCE, "more than one section is for");
-        let (me, other) = (self.me, number(peer.thread));
+        let (me, other) = (self.me, owner as usize);
         self.machine.memories.copy(me, (other, from), (me, to))
     }
 
@@ -82,8 +82,8 @@ impl Carrier for Bearer<'_> {
         self.machine.can_wake(self.me, number(thread))
     }
 
-    fn is_connected(&mut self, client: &Guest) -> bool {
-        !self.machine.gone.contains(&client.coid)
+    fn is_connected(&mut self, _: u64, coid: u64) -> bool {
+        !self.machine.gone.contains(&coid)
     }
 }
 

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What threads can reach: bytes with holes, a memory for each.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::LazyLock};
 
 use skimmer_core::{channel::rendezvous::Fault, user::UserBytes};
+
+use crate::kernel::THREADS;
 
 /// Bytes of each memory.
 pub(crate) const SIZE: usize = 20 << 10;
@@ -18,11 +20,14 @@ pub(crate) struct Memories {
 }
 
 impl Memories {
-    /// One for each of so many threads, all different.
-    pub(crate) fn new(threads: usize) -> Self {
-        let byte = |thread: usize, at: usize| (thread * 31 + at * 7 + at / 251) as u8;
-        let bytes = |thread| (0..SIZE).map(|at| byte(thread, at)).collect();
-        Self { bytes: (0..threads).map(bytes).collect(), holes: BTreeSet::new() }
+    /// One for each thread, all different.
+    pub(crate) fn new() -> Self {
+        static FIRST: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
+            let byte = |thread: usize, at: usize| (thread * 31 + at * 7 + at / 251) as u8;
+            let bytes = |thread| (0..SIZE).map(|at| byte(thread, at)).collect();
+            (0..THREADS).map(bytes).collect()
+        });
+        Self { bytes: FIRST.clone(), holes: BTreeSet::new() }
     }
 
     /// Whether the memory of that thread is the same.
@@ -46,15 +51,21 @@ impl Memories {
         self.holes.contains(&(thread, at / PAGE))
     }
 
-    /// Copies byte by byte as far as it goes. `own` is who calls.
+    /// Copies byte by byte, as far as it goes. `own` is who calls.
     pub(crate) fn copy(
         &mut self,
         own: usize,
         (from, out): (usize, UserBytes),
         (to, into): (usize, UserBytes),
     ) -> Result<(), Fault> {
+        let length = out.length.min(into.length);
+        if !self.holes.iter().any(|&(thread, _)| thread == from || thread == to) {
+            let part = self.bytes[from][out.start.get()..][..length].to_vec();
+            self.bytes[to][into.start.get()..][..length].copy_from_slice(&part);
+            return Ok(());
+        }
         let whose = |thread| if thread == own { Fault::Own } else { Fault::Peer };
-        for at in 0..out.length.min(into.length) {
+        for at in 0..length {
             let (source, target) = (out.start.get() + at, into.start.get() + at);
             for (thread, place) in [(from, source), (to, target)] {
                 if self.is_hole(thread, place) {

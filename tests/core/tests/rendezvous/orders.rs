@@ -10,7 +10,7 @@ use skimmer_abi::errno::Errno;
 use skimmer_core::{
     channel::{
         Channel, ChannelFlags, Guest, MessageId, Outcome, Wait, Which,
-        rendezvous::{Answer, Got, Obstacle, Progress, Sent, Transfer},
+        rendezvous::{Answer, Got, Obstacle, Progress, Sent, Transfer, Wake},
     },
     ids::Priority,
     user::UserBytes,
@@ -41,10 +41,13 @@ struct Cast {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Next {
     Call,
-    /// Part of a long copy, its end, or giving up.
+    /// Part of a long copy, its end, or giving up in one of two ways.
     Part,
     Finish,
-    Back(Option<Errno>),
+    Fail(Errno),
+    Back,
+    /// Whoever waits beside a client is to look, one in each section.
+    Rouse,
     /// Blocked until its wait ends.
     Blocked,
     Answer(MessageId),
@@ -124,7 +127,12 @@ impl Run {
 
     fn guest(&self, actor: usize) -> Guest {
         let guest = Guest::bare(name(actor), Priority::new(5));
-        Guest { coid: 1, out: self.cast.bytes, into: self.cast.bytes, ..guest }
+        Guest { owner: actor as u64, coid: 1, out: self.cast.bytes, into: self.cast.bytes, ..guest }
+    }
+
+    fn woken(&mut self, wake: Wake) {
+        let wait = Wait { channel: self.at.1, thread: wake.thread, number: wake.number };
+        self.over(wait);
     }
 
     fn over(&mut self, wait: Wait) {
@@ -172,7 +180,9 @@ impl Run {
             }
             Next::Part => self.part(actor),
             Next::Finish => self.finish(actor),
-            Next::Back(error) => self.back(actor, error),
+            Next::Fail(error) => self.fail(actor, error),
+            Next::Back => self.back(actor),
+            Next::Rouse => self.rouse(actor),
             Next::Blocked => self.wake(actor),
             Next::Answer(id) => {
                 let answer = Answer::Bytes(id.to_register() as i64, self.cast.bytes);
@@ -180,7 +190,7 @@ impl Run {
                     self.kernel.with(actor, self.at, |channel, by| channel.answer(id, &answer, by));
                 match answered.unwrap_or(Err(Obstacle::Failed(Errno::ESRCH))) {
                     Ok((wake, error)) => {
-                        self.over(wake.wait);
+                        self.woken(wake);
                         if error.is_none() {
                             self.answered.insert(id.to_register());
                         }
@@ -202,7 +212,7 @@ impl Run {
     fn sent(&mut self, actor: usize, sent: Result<Sent, Obstacle>) -> Next {
         match sent {
             Ok(Sent::Received(wait, wake)) => {
-                self.over(wake.wait);
+                self.woken(wake);
                 self.waits[actor] = Some(wait);
                 Next::Blocked
             }
@@ -211,7 +221,7 @@ impl Run {
                 Next::Blocked
             }
             Err(Obstacle::Refused(wake)) => {
-                self.over(wake.wait);
+                self.woken(wake);
                 Next::Call
             }
             Err(Obstacle::Long(transfer)) => {
@@ -231,7 +241,7 @@ impl Run {
                 Next::Blocked
             }
             Err(Obstacle::Refused(wake)) => {
-                self.over(wake.wait);
+                self.woken(wake);
                 Next::Call
             }
             Err(Obstacle::Long(transfer)) => {
@@ -261,7 +271,8 @@ impl Run {
 
     fn part(&mut self, actor: usize) -> Next {
         let mut transfer = self.actors[actor].transfer.take().expect("it copies");
-        let part = self.kernel.with(actor, self.at, |channel, by| transfer.go_on(channel, by));
+        let own = self.cast.bytes;
+        let part = self.kernel.with(actor, self.at, |channel, by| transfer.go_on(channel, own, by));
         let answers = self.actors[actor].answers;
         let next = match part.unwrap_or(Progress::Gone) {
             Progress::More => Next::Part,
@@ -270,11 +281,9 @@ impl Run {
                 self.actors[actor].answers = None;
                 return Next::Call;
             }
-            Progress::Failed(fault) if answers.is_some() => {
-                Next::Back(Some(crate::spec::blame(fault)))
-            }
-            Progress::Failed(skimmer_core::channel::rendezvous::Fault::Own) => Next::Back(None),
-            Progress::Failed(_) => Next::Back(Some(Errno::EFAULT)),
+            Progress::Failed(fault) if answers.is_some() => Next::Fail(crate::spec::blame(fault)),
+            Progress::Failed(skimmer_core::channel::rendezvous::Fault::Own) => Next::Back,
+            Progress::Failed(_) => Next::Fail(Errno::EFAULT),
         };
         self.actors[actor].transfer = Some(transfer);
         next
@@ -288,7 +297,7 @@ impl Run {
             let told =
                 self.kernel.with(actor, at, |channel, by| transfer.answered(channel, status, by));
             if let Ok(Ok(wake)) = told {
-                self.over(wake.wait);
+                self.woken(wake);
                 self.answered.insert(id.to_register());
             }
             return Next::Call;
@@ -308,22 +317,30 @@ impl Run {
         }
     }
 
-    fn back(&mut self, actor: usize, error: Option<Errno>) -> Next {
+    fn fail(&mut self, actor: usize, error: Errno) -> Next {
         let transfer = self.actors[actor].transfer.take().expect("it copies");
-        let woken = self.kernel.with(actor, self.at, |channel, by| match error {
-            Some(error) => transfer.fail(channel, error, by),
-            None => transfer.give_up(channel, by),
-        });
-        if let Ok(Ok(Some(wake))) = woken {
-            self.over(wake.wait);
+        let failed =
+            self.kernel.with(actor, self.at, |channel, by| transfer.fail(channel, error, by));
+        if let Ok(Ok(Some(wake))) = failed {
+            self.woken(wake);
         }
-        let is_answer = self.actors[actor].answers.take().is_some();
-        match (error, self.is_server(actor)) {
-            (None, true) => Next::Over,
-            (None, false) => self.told(actor, Err(Errno::EFAULT)),
-            (Some(_), _) if is_answer || self.is_server(actor) => Next::Call,
-            (Some(_), _) => Next::Call,
+        self.actors[actor].answers = None;
+        Next::Call
+    }
+
+    fn back(&mut self, actor: usize) -> Next {
+        let transfer = self.actors[actor].transfer.take().expect("it copies");
+        let _gone = self.kernel.with(actor, self.at, |channel, _| transfer.give_up(channel));
+        Next::Rouse
+    }
+
+    fn rouse(&mut self, actor: usize) -> Next {
+        let roused = self.kernel.with(actor, self.at, |channel, by| channel.rouse(by));
+        if let Ok(Ok(Some(wake))) = roused {
+            self.woken(wake);
+            return Next::Rouse;
         }
+        if self.is_server(actor) { Next::Over } else { self.told(actor, Err(Errno::EFAULT)) }
     }
 
     fn check(&self) {
@@ -331,7 +348,8 @@ impl Run {
             let stands = wait.and_then(|wait| self.kernel.queue_of(self.at, wait));
             assert_eq!(stands.is_some(), wait.is_some(), "{actor}");
         }
-        if !self.is_destroyed && !self.cast.loses_memory {
+        let is_rousing = self.actors.iter().any(|it| it.next == Next::Rouse);
+        if !self.is_destroyed && !is_rousing {
             let first = |which| self.kernel.first(self.at, which);
             assert!(first(Which::Send).is_none() || first(Which::Receive).is_none(), "both wait");
         }
@@ -398,6 +416,7 @@ fn whatever_the_order_nobody_sleeps_for_ever() {
         Cast { clients: 1, bytes: LONG, ends_one: true, ..cast },
         Cast { clients: 1, bytes: LONG, loses_memory: true, ..cast },
         Cast { clients: 1, servers: 2, bytes: LONG, ..cast },
+        Cast { clients: 1, servers: 2, bytes: LONG, loses_memory: true, ..cast },
         Cast { ends_one: true, bytes: LONG, ..cast },
     ];
     for cast in casts {

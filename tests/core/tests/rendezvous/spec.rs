@@ -34,17 +34,8 @@ pub(crate) enum Told {
     Copied,
     Gone,
     Bad(Fault),
-    GivenUp(Option<Wake>),
-}
-
-/// How much is asked of urgency and order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Asked {
-    /// What holds in any case.
-    Least,
-    /// All that sections 3 and 12 say: who gives up leaves the order of arrival as it
-    /// was, and whoever is to serve a queued client is as urgent as that.
-    All,
+    /// Somebody whose wait is over because of that.
+    Woken(Option<Wake>),
 }
 
 #[derive(Clone, Debug)]
@@ -66,6 +57,18 @@ pub(crate) struct Thread {
     pub(crate) serves: Option<Place>,
 }
 
+impl Thread {
+    /// What a thread that is copied from or to is in.
+    pub(crate) fn stands(&self) -> Which {
+        if self.queue == Which::Copying { self.from } else { self.queue }
+    }
+}
+
+/// To wake the thread whose wait is over.
+const fn woken(wait: Wait, priority: Option<Priority>, error: Option<Errno>) -> Wake {
+    Wake { thread: wait.thread, number: wait.number, priority, error }
+}
+
 type Key = (usize, u64);
 
 const fn key((table, id): Place) -> Key {
@@ -77,11 +80,8 @@ pub(crate) struct Chan {
     pub(crate) place: Place,
     pub(crate) is_fixed: bool,
     pub(crate) queues: [Vec<usize>; 4],
-    /// Who was given a message last, and who asked for one last.
-    got: Option<usize>,
-    came: Option<usize>,
-    /// A client was given back while receivers waited.
-    pub(crate) has_given_back: bool,
+    /// Who has asked for a message last, or was given one, or was told to ask again.
+    server: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -89,12 +89,11 @@ pub(crate) struct Spec {
     pub(crate) threads: Vec<Thread>,
     pub(crate) channels: BTreeMap<Key, Chan>,
     pub(crate) machine: Machine,
-    pub(crate) asked: Asked,
     arrivals: u64,
 }
 
 impl Spec {
-    pub(crate) fn new(asked: Asked) -> Self {
+    pub(crate) fn new() -> Self {
         let thread = |number| {
             let base = Priority::new(5);
             Thread {
@@ -115,13 +114,13 @@ impl Spec {
         };
         let threads = (0..THREADS).map(thread).collect();
         let (channels, machine) = (BTreeMap::new(), Machine::new());
-        Self { threads, channels, machine, asked, arrivals: 0 }
+        Self { threads, channels, machine, arrivals: 0 }
     }
 
     pub(crate) fn create(&mut self, place: Place, flags: ChannelFlags) {
         let is_fixed = flags.has(ChannelFlags::FIXED_PRIORITY);
         let queues = Default::default();
-        let chan = Chan { place, is_fixed, queues, got: None, came: None, has_given_back: false };
+        let chan = Chan { place, is_fixed, queues, server: None };
         assert!(self.channels.insert(key(place), chan).is_none(), "a name was given twice");
     }
 
@@ -194,7 +193,7 @@ impl Spec {
 
     fn fail(&mut self, thread: usize, error: Errno) -> Wake {
         let wait = self.end(thread, Outcome::Failed(error));
-        Wake { wait, priority: None, error: Some(error) }
+        woken(wait, None, Some(error))
     }
 
     fn engage(&mut self, thread: usize) -> Told {
@@ -208,63 +207,48 @@ impl Spec {
         !self.machine.gone.contains(&self.threads[client].guest.coid)
     }
 
-    /// Who could be the server that a queued client makes urgent.
-    fn servers(&self, place: Place) -> Vec<usize> {
+    /// The server that a queued client makes urgent.
+    fn server(&self, place: Place) -> Option<usize> {
         let chan = self.chan(place).expect("it is there");
-        if chan.is_fixed {
-            return vec![];
-        }
-        let mut servers: Vec<_> = chan.got.into_iter().chain(chan.came).collect();
-        servers.dedup();
-        servers
+        chan.server.filter(|_| !chan.is_fixed)
     }
 
-    /// Judges what the kernel does about a client of that priority which is queued.
+    /// Judges what the kernel does about a client of that priority which is queued: it
+    /// may say more than once what the server is already.
     pub(crate) fn judge_boost(&self, place: Place, priority: Priority, boost: Option<Boost>) {
-        let servers = self.servers(place);
+        let server = self.server(place);
         if let Some(boost) = boost {
             assert_eq!((boost.channel, boost.priority), (place.1, priority));
-            assert!(servers.contains(&number(boost.server)), "{boost:?} of {servers:?}");
-        } else if let (Asked::All, &[server]) = (self.asked, &servers[..]) {
+            assert_eq!(Some(number(boost.server)), server);
+        } else if let Some(server) = server {
             let server = &self.threads[server];
-            let is_idle = server.serves != Some(place) || self.is_to_receive(server, place);
-            assert!(is_idle || server.priority >= priority, "{server:?} is needed at {priority:?}");
+            let serves = server.serves == Some(place);
+            assert!(!serves || server.priority >= priority, "{server:?} is needed at {priority:?}");
         }
-    }
-
-    fn is_to_receive(&self, server: &Thread, place: Place) -> bool {
-        let is_receiver = server.queue == Which::Receive
-            || server.queue == Which::Copying && server.from == Which::Receive;
-        server.place == Some(place) && is_receiver
     }
 
     pub(crate) fn send(&mut self, client: usize, place: Place, guest: Guest, real: &Told) -> Told {
         if self.chan(place).is_none() {
             return Told::NoChannel;
         }
-        if let Some(server) = self.head(place, Which::Receive) {
-            return self.meet(client, server, place, guest, real);
+        // Who is queued already is not overtaken.
+        let is_first = self.head(place, Which::Send).is_none();
+        if let Some(server) = self.head(place, Which::Receive).filter(|_| is_first) {
+            return self.meet(client, server, place, guest);
         }
-        let full = |server: &usize| self.machine.can_wake(client, *server).err();
+        let server = self.server(place);
+        let full = server.and_then(|server| self.machine.can_wake(client, server).err());
         if let Told::Full(hart) = *real {
-            let servers = self.servers(place);
-            assert!(servers.iter().any(|server| full(server) == Some(hart)), "nobody is there");
+            assert_eq!(full, Some(hart), "nobody is there");
             return Told::Full(hart);
         }
         let boost = if let Told::Queued(_, boost) = *real { boost } else { None };
-        assert_eq!(boost.and_then(|boost| full(&number(boost.server))), None, "it cannot be told");
+        assert!(boost.is_none() || full.is_none(), "it cannot be told");
         self.judge_boost(place, guest.priority, boost);
         Told::Queued(self.put(client, place, Which::Send, guest), boost)
     }
 
-    fn meet(
-        &mut self,
-        client: usize,
-        server: usize,
-        place: Place,
-        guest: Guest,
-        real: &Told,
-    ) -> Told {
+    fn meet(&mut self, client: usize, server: usize, place: Place, guest: Guest) -> Told {
         if let Err(hart) = self.machine.can_wake(client, server) {
             return Told::Full(hart);
         }
@@ -274,7 +258,7 @@ impl Spec {
             return self.engage(server);
         }
         match self.machine.memories.copy(client, (client, guest.out), (server, into)) {
-            Ok(()) => self.hand_over(client, server, place, guest, copied, real),
+            Ok(()) => self.hand_over(client, server, place, guest, copied),
             Err(Fault::Own) => Told::Failed(Errno::EFAULT),
             Err(Fault::Peer) => Told::Refused(self.fail(server, Errno::EFAULT)),
         }
@@ -287,51 +271,33 @@ impl Spec {
         place: Place,
         guest: Guest,
         copied: usize,
-        real: &Told,
     ) -> Told {
         let wait = self.put(client, place, Which::Reply, guest);
         self.threads[client].received = copied;
         let receipt = Receipt { id: MessageId::of(wait), copied, sent: guest.out.length };
-        let said = if let Told::HandedOver(_, wake) = real { wake.priority } else { None };
-        let priority = self.inherit(place, server, guest.priority, said);
+        let priority = self.inherit(place, server, guest.priority);
         let over = self.end(server, Outcome::Received(receipt));
         self.threads[server].priority = priority.unwrap_or(self.threads[server].priority);
-        Told::HandedOver(wait, Wake { wait: over, priority, error: None })
+        Told::HandedOver(wait, woken(over, priority, None))
     }
 
     /// The server runs at the client's priority, up or down; or at that of who is queued,
     /// if that is more urgent.
-    fn inherit(
-        &mut self,
-        place: Place,
-        server: usize,
-        priority: Priority,
-        said: Option<Priority>,
-    ) -> Option<Priority> {
+    fn inherit(&mut self, place: Place, server: usize, priority: Priority) -> Option<Priority> {
         if self.chan(place)?.is_fixed {
             return None;
         }
-        self.chan_mut(place).got = Some(server);
+        self.chan_mut(place).server = Some(server);
         let queued = self.head(place, Which::Send).map(|head| self.threads[head].guest.priority);
-        let most = queued.map_or(priority, |queued| queued.max(priority));
-        match self.asked {
-            Asked::Least if said == Some(priority) => said,
-            _ => Some(most),
-        }
+        Some(queued.map_or(priority, |queued| queued.max(priority)))
     }
 
-    pub(crate) fn receive(
-        &mut self,
-        server: usize,
-        place: Place,
-        guest: Guest,
-        real: &Told,
-    ) -> Told {
+    pub(crate) fn receive(&mut self, server: usize, place: Place, guest: Guest) -> Told {
         if self.chan(place).is_none() {
             return Told::NoChannel;
         }
         let Some(client) = self.head(place, Which::Send) else {
-            self.chan_mut(place).came = Some(server);
+            self.chan_mut(place).server = Some(server);
             let base = self.threads[server].base;
             (self.threads[server].serves, self.threads[server].priority) = (Some(place), base);
             let guest = Guest { priority: base, ..guest };
@@ -349,21 +315,19 @@ impl Spec {
             return self.engage(client);
         }
         match self.machine.memories.copy(server, (client, out), (server, guest.into)) {
-            Ok(()) => self.accept(server, client, copied, real),
+            Ok(()) => self.accept(server, client, copied),
             Err(Fault::Own) => Told::Failed(Errno::EFAULT),
             Err(Fault::Peer) => Told::Refused(self.fail(client, Errno::EFAULT)),
         }
     }
 
-    fn accept(&mut self, server: usize, client: usize, copied: usize, real: &Told) -> Told {
+    fn accept(&mut self, server: usize, client: usize, copied: usize) -> Told {
         let place = self.threads[client].place.expect("it waits");
         self.leave(client);
         self.enter(client, Which::Reply, |_, _| false);
         self.threads[client].received = copied;
         let (wait, guest) = (self.wait(client), self.threads[client].guest);
-        let said = if let Told::Message(_, message) = real { message.priority } else { None };
-        let priority = self.inherit(place, server, guest.priority, said);
-        self.chan_mut(place).came = Some(server);
+        let priority = self.inherit(place, server, guest.priority);
         let it = &mut self.threads[server];
         (it.serves, it.priority) = (Some(place), priority.unwrap_or(it.base));
         let receipt = Receipt { id: MessageId::of(wait), copied, sent: guest.out.length };
@@ -411,7 +375,7 @@ impl Spec {
 
     fn answered(&mut self, client: usize, outcome: Outcome) -> Told {
         let wait = self.end(client, outcome);
-        Told::Answered(Wake { wait, priority: None, error: None }, None)
+        Told::Answered(woken(wait, None, None), None)
     }
 
     /// Whether a long copy's peer is still in its hands.
@@ -437,7 +401,7 @@ impl Spec {
     }
 
     /// All is copied.
-    pub(crate) fn finish(&mut self, me: usize, call: &Copy, guest: Guest, real: &Told) -> Told {
+    pub(crate) fn finish(&mut self, me: usize, call: &Copy, guest: Guest) -> Told {
         let Copy { peer, wait, length, .. } = *call;
         if !self.is_engaged(peer, wait) {
             return Told::Failed(Errno::ESRCH);
@@ -448,60 +412,45 @@ impl Spec {
         match call.kind {
             Kind::Send => {
                 let place = self.threads[peer].place.expect("it waits");
-                self.hand_over(me, peer, place, guest, length, real)
+                self.hand_over(me, peer, place, guest, length)
             }
-            Kind::Receive => self.accept(me, peer, length, real),
+            Kind::Receive => self.accept(me, peer, length),
             Kind::Answer(status) => self.answered(peer, Outcome::Answered(status)),
         }
     }
 
-    pub(crate) fn give_back(
-        &mut self,
-        me: usize,
-        call: &Copy,
-        error: Option<Errno>,
-        real: &Told,
-    ) -> Told {
-        let peer = call.peer;
-        if !self.is_engaged(peer, call.wait) {
-            // Nothing is to be done; who waits for space does so in vain.
-            return if let Told::Full(_) = real { *real } else { Told::GivenUp(None) };
+    /// The peer is told that the copy has failed.
+    pub(crate) fn fail_copy(&mut self, me: usize, call: &Copy, error: Errno) -> Told {
+        if !self.is_engaged(call.peer, call.wait) {
+            return Told::Woken(None);
         }
-        let place = self.threads[peer].place.expect("it waits");
-        let woken = match (error, self.threads[peer].from) {
-            (Some(_), _) => Some(peer),
-            (None, Which::Send) => self.head(place, Which::Receive),
-            (None, Which::Receive) => self.head(place, Which::Send).map(|_| peer),
-            (None, _) => None,
-        };
-        if let Some(hart) = woken.and_then(|it| self.machine.can_wake(me, it).err()) {
-            return Told::Full(hart);
+        match self.machine.can_wake(me, call.peer) {
+            Ok(()) => Told::Woken(Some(self.fail(call.peer, error))),
+            Err(hart) => Told::Full(hart),
         }
-        if let Some(error) = error {
-            return Told::GivenUp(Some(self.fail(peer, error)));
-        }
-        self.leave(peer);
-        let by_arrival = self.asked == Asked::All;
-        let from = self.threads[peer].from;
-        self.enter(peer, from, |it, other| !by_arrival || it.arrival < other.arrival);
-        if from == Which::Send && woken.is_some() {
-            self.chan_mut(place).has_given_back = true;
-        }
-        let said = if let Told::GivenUp(Some(wake)) = real { wake.priority } else { None };
-        Told::GivenUp(woken.map(|it| self.look_again(it, place, said)))
     }
 
-    /// A receiver is to fetch what has been given back.
-    fn look_again(&mut self, server: usize, place: Place, said: Option<Priority>) -> Wake {
+    /// The peer stands where it would if nobody had taken it in hand.
+    pub(crate) fn give_back(&mut self, call: &Copy) {
+        if self.is_engaged(call.peer, call.wait) {
+            self.leave(call.peer);
+            let from = self.threads[call.peer].from;
+            self.enter(call.peer, from, |it, other| it.arrival < other.arrival);
+        }
+    }
+
+    /// A receiver that waits beside a client is to ask again, as urgent as that.
+    pub(crate) fn rouse(&mut self, me: usize, place: Place) -> Told {
+        let (client, server) = (self.head(place, Which::Send), self.head(place, Which::Receive));
+        let (Some(client), Some(server)) = (client, server) else { return Told::Woken(None) };
+        if let Err(hart) = self.machine.can_wake(me, server) {
+            return Told::Full(hart);
+        }
+        let urgency = self.threads[client].guest.priority;
+        let priority = self.inherit(place, server, urgency);
         let wait = self.end(server, Outcome::Again);
-        let head = self.head(place, Which::Send).expect("somebody to receive");
-        let most = Some(self.threads[head].guest.priority);
-        let is_fixed = self.chan(place).is_some_and(|chan| chan.is_fixed);
-        let has_all = self.asked == Asked::Least || most <= Some(self.threads[server].priority);
-        let is_most = !is_fixed && (said == most || !has_all);
-        let priority = most.filter(|_| is_most);
         self.threads[server].priority = priority.unwrap_or(self.threads[server].priority);
-        Wake { wait, priority, error: None }
+        Told::Woken(Some(woken(wait, priority, None)))
     }
 
     /// A new priority of who waits: behind its new equals.
@@ -513,9 +462,7 @@ impl Spec {
             return;
         }
         self.arrivals += 1;
-        if matches!(it.queue, Which::Send | Which::Receive) || it.from == Which::Send {
-            it.arrival = self.arrivals;
-        }
+        it.arrival = self.arrivals;
         if matches!(it.queue, Which::Send | Which::Receive) {
             let queue = it.queue;
             self.leave(thread);

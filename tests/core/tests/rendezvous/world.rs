@@ -8,14 +8,14 @@ use skimmer_core::{
         Channel, ChannelFlags, Guest, MessageId, Outcome, Wait, Which,
         rendezvous::{Answer, Boost, Fault, Got, Obstacle, Progress, Sent, Transfer, Wake},
     },
-    ids::Priority,
+    ids::{HartIndex, Priority},
     user::UserBytes,
 };
 
 use crate::{
     kernel::{Bearer, HARTS, Kernel, Place, TABLES, THREADS, name, number},
     memory::{PAGE, SIZE},
-    spec::{Asked, Copy, Kind, Spec, Told, blame},
+    spec::{Copy, Kind, Spec, Told, blame},
 };
 
 #[derive(Clone, Copy, Debug)]
@@ -99,7 +99,7 @@ pub(crate) fn ops() -> impl Strategy<Value = Vec<Op>> {
         50 => (thread.clone(), prop_oneof![4 => Just(0usize), 3 => 0usize..8], how(), bytes())
             .prop_map(|(thread, message, how, from)| Op::Answer { thread, message, how, from }),
         80 => thread.clone().prop_map(Op::Go),
-        20 => thread.clone().prop_map(Op::Abandon),
+        40 => thread.clone().prop_map(Op::Abandon),
         8 => (thread.clone(), prop::sample::select(errors.to_vec()))
             .prop_map(|(thread, error)| Op::End(thread, error)),
         3 => thread.clone().prop_map(Op::EndOld),
@@ -134,6 +134,7 @@ enum Seen {
     LongAnswer,
     LongGone,
     GivenUp,
+    PeerFailed,
     LookAgain,
     Stale,
     Boosted,
@@ -147,8 +148,12 @@ pub(crate) const SEEN: usize = Seen::Destroyed as usize + 1;
 enum Phase {
     Parts,
     Finish,
-    /// The peer's call fails, or the peer is given back.
-    End(Option<Errno>),
+    /// The peer's call fails.
+    Fail(Errno),
+    /// The peer is given back.
+    Back,
+    /// Who waits beside a client is to look, one after the other.
+    Rouse,
 }
 
 /// A call in the middle of a long copy.
@@ -197,9 +202,13 @@ fn got(got: Result<Got, Obstacle>) -> (Told, Option<Transfer>) {
     }
 }
 
+fn told_woken(woken: Result<Option<Wake>, HartIndex>) -> Told {
+    woken.map_or_else(Told::Full, Told::Woken)
+}
+
 impl World {
-    pub(crate) fn new(asked: Asked) -> Self {
-        let (kernel, mut spec) = (Kernel::new(), Spec::new(asked));
+    pub(crate) fn new() -> Self {
+        let (kernel, mut spec) = (Kernel::new(), Spec::new());
         let places = KINDS.map(|(table, flags)| kernel.create(table, flags));
         places.iter().zip(KINDS).for_each(|(place, (_, flags))| spec.create(*place, flags));
         Self {
@@ -239,7 +248,7 @@ impl World {
                 if let Some(call) = &mut self.calls[thread]
                     && call.phase == Phase::Parts
                 {
-                    call.phase = Phase::End(None);
+                    call.phase = Phase::Back;
                 }
             }
             Op::End(thread, error) => self.end(thread, error),
@@ -315,7 +324,7 @@ impl World {
         let base = self.spec.threads[thread].base;
         let real = self.kernel.with(thread, place, |channel, by| channel.receive(&guest, base, by));
         let (told, transfer) = real.map_or((Told::NoChannel, None), got);
-        let expected = self.spec.receive(thread, place, guest, &told);
+        let expected = self.spec.receive(thread, place, guest);
         assert_eq!(told, expected);
         if let Some(transfer) = transfer {
             self.saw(Seen::LongReceive);
@@ -419,7 +428,7 @@ impl World {
             (queue, channel.boost_for(queue, priority))
         });
         let (queue, boost) = real.expect("the channel is there");
-        assert_eq!(queue, self.spec.threads[thread].queue);
+        assert_eq!(queue, self.spec.threads[thread].stands());
         self.spec.set_priority(thread, priority);
         if queue == Which::Send {
             self.spec.judge_boost(place, priority, boost);
@@ -432,6 +441,9 @@ impl World {
     fn priority(&mut self, thread: usize, priority: Priority) {
         let it = &mut self.spec.threads[thread];
         (it.base, it.priority) = (priority, priority);
+        if let Some(place) = it.serves {
+            self.kernel.at(place, |channel| channel.forget_boost(name(thread), priority));
+        }
         self.requeue(thread);
     }
 
@@ -483,7 +495,9 @@ impl World {
         let next = match call.phase {
             Phase::Parts => self.part(thread, &mut call),
             Phase::Finish => self.finish_copy(thread, &call),
-            Phase::End(error) => self.give_back(thread, &call, error),
+            Phase::Fail(error) => self.fail_copy(thread, &call, error),
+            Phase::Back => self.give_back(thread, &call),
+            Phase::Rouse => self.rouse(thread, &call),
         };
         if let Some(phase) = next {
             call.phase = phase;
@@ -493,7 +507,8 @@ impl World {
 
     fn part(&mut self, thread: usize, call: &mut Call) -> Option<Phase> {
         let Call { transfer, copy, place, .. } = call;
-        let real = self.kernel.with(thread, *place, |channel, by| transfer.go_on(channel, by));
+        let real =
+            self.kernel.with(thread, *place, |channel, by| transfer.go_on(channel, copy.own, by));
         let told = match real.unwrap_or(Progress::Gone) {
             Progress::More => Told::More,
             Progress::Done => Told::Copied,
@@ -504,11 +519,11 @@ impl World {
         match told {
             Told::More => Some(Phase::Parts),
             Told::Copied => Some(Phase::Finish),
-            Told::Bad(fault) => Some(Phase::End(match (copy.kind, fault) {
-                (Kind::Answer(_), fault) => Some(blame(fault)),
-                (_, Fault::Peer) => Some(Errno::EFAULT),
-                (_, Fault::Own) => None,
-            })),
+            Told::Bad(fault) => Some(match (copy.kind, fault) {
+                (Kind::Answer(_), fault) => Phase::Fail(blame(fault)),
+                (_, Fault::Peer) => Phase::Fail(Errno::EFAULT),
+                (_, Fault::Own) => Phase::Back,
+            }),
             _ => {
                 self.saw(Seen::LongGone);
                 None
@@ -527,28 +542,41 @@ impl World {
             },
         };
         let told = self.kernel.with(thread, *place, finish).unwrap_or(Told::Failed(Errno::ESRCH));
-        assert_eq!(told, self.spec.finish(thread, copy, *guest, &told));
+        assert_eq!(told, self.spec.finish(thread, copy, *guest));
         self.follow(*place, told);
         matches!(told, Told::Full(_)).then_some(Phase::Finish)
     }
 
-    fn give_back(&mut self, thread: usize, call: &Call, error: Option<Errno>) -> Option<Phase> {
+    fn fail_copy(&mut self, thread: usize, call: &Call, error: Errno) -> Option<Phase> {
         let Call { transfer, copy, place, .. } = call;
-        let end = |channel: &mut Channel<'_>, by: &mut Bearer<'_>| match error {
-            Some(error) => transfer.fail(channel, error, by),
-            None => transfer.give_up(channel, by),
+        let fail = |channel: &mut Channel<'_>, by: &mut Bearer<'_>| {
+            told_woken(transfer.fail(channel, error, by))
         };
-        let told = match self.kernel.with(thread, *place, end).unwrap_or(Ok(None)) {
-            Ok(woken) => Told::GivenUp(woken),
-            Err(hart) => Told::Full(hart),
-        };
-        assert_eq!(told, self.spec.give_back(thread, copy, error, &told));
-        self.saw(match (told, error) {
-            (Told::Full(_), _) => Seen::Full,
-            (Told::GivenUp(Some(_)), None) => Seen::LookAgain,
-            _ => Seen::GivenUp,
-        });
-        matches!(told, Told::Full(_)).then_some(Phase::End(error))
+        let told = self.kernel.with(thread, *place, fail).unwrap_or(Told::Woken(None));
+        assert_eq!(told, self.spec.fail_copy(thread, copy, error));
+        let is_full = matches!(told, Told::Full(_));
+        self.saw(if is_full { Seen::Full } else { Seen::PeerFailed });
+        is_full.then_some(Phase::Fail(error))
+    }
+
+    fn give_back(&mut self, thread: usize, call: &Call) -> Option<Phase> {
+        let Call { transfer, copy, place, .. } = call;
+        let _gone = self.kernel.with(thread, *place, |channel, _| transfer.give_up(channel));
+        self.spec.give_back(copy);
+        self.saw(Seen::GivenUp);
+        Some(Phase::Rouse)
+    }
+
+    fn rouse(&mut self, thread: usize, call: &Call) -> Option<Phase> {
+        let rouse = |channel: &mut Channel<'_>, by: &mut Bearer<'_>| told_woken(channel.rouse(by));
+        let told = self.kernel.with(thread, call.place, rouse).unwrap_or(Told::Woken(None));
+        assert_eq!(told, self.spec.rouse(thread, call.place));
+        match told {
+            Told::Woken(None) => return None,
+            Told::Full(_) => self.saw(Seen::Full),
+            _ => self.saw(Seen::LookAgain),
+        }
+        Some(Phase::Rouse)
     }
 
     pub(crate) fn check(&self) {
@@ -560,14 +588,15 @@ impl World {
                 assert_eq!(self.kernel.first(chan.place, which), head, "{which:?}");
             }
             let is_empty = |which| self.kernel.first(chan.place, which).is_none();
-            // See `a_client_that_is_given_back_is_received_if_anybody_can`.
-            let is_excused = self.spec.asked == Asked::Least && chan.has_given_back;
+            // Who has given its peer back is about to look.
+            let is_rousing = |call: &Call| call.phase == Phase::Rouse && call.place == chan.place;
+            let is_excused = self.calls.iter().flatten().any(is_rousing);
             let is_either = is_empty(Which::Send) || is_empty(Which::Receive);
             assert!(is_either || is_excused, "both wait");
         }
         for (thread, it) in self.spec.threads.iter().enumerate() {
             if let Some((place, last)) = it.last {
-                let stands = it.wait.map(|_| it.queue);
+                let stands = it.wait.map(|_| it.stands());
                 assert_eq!(self.kernel.queue_of(place, last), stands, "{thread}");
             }
             if it.outcome.is_some() && it.wait.is_none() {
