@@ -34,7 +34,7 @@ fn bad_input_is_refused_with_a_reason() {
     assert!(refused(&["run", "--timeout", "0"]).contains("timeout"));
     assert!(refused(&["run", "--append", "a b"]).contains("key=value"));
     assert!(refused(&["run", "--features", "bug-nonsense"]).contains("bug-crit-switch"));
-    assert!(refused(&["run", "--program", "nonsense"]).contains("hello, hostile, init"));
+    assert!(refused(&["run", "--program", "nonsense"]).contains("hogs, hostile, init"));
     assert!(refused(&["run", "--program", "hello", "--", "a b"]).contains("spaces"));
     assert!(refused(&["run", "--program", "hello", "--", "a,b"]).contains("commas"));
     assert!(refused(&["run", "--program", "init", "--scenario", "ports"]).contains("--scenario"));
