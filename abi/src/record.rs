@@ -19,7 +19,7 @@ pub const MARK: &[u8] = b"~sk1:";
 pub const END: u8 = b'~';
 
 /// The most bytes an encoded envelope takes, CRC included.
-pub const MAX_ENCODED: usize = 512;
+pub const MAX_ENCODED: usize = 768;
 
 /// The most bytes a record's line takes: mark, two digits a byte, end mark.
 pub const MAX_LINE: usize = MARK.len() + 2 * MAX_ENCODED + 1;

@@ -95,8 +95,7 @@ fn numbers(n: &[u64; 12]) -> Outcome {
 }
 
 fn outcome() -> impl Strategy<Value = Record<'static>> {
-    // What a boot can count: with larger numbers in all its fields a record does not fit.
-    any::<[u64; 12]>().prop_map(|n| Record::End(numbers(&n.map(|it| it >> 15))))
+    any::<[u64; 12]>().prop_map(|n| Record::End(numbers(&n)))
 }
 
 fn text() -> impl Strategy<Value = &'static str> {

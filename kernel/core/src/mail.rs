@@ -137,9 +137,9 @@ impl<M: Machine> Hart<M> {
             }
             Op::Condemn(id, urgency) => drop(self.condemn(irq, id, urgency)),
             Op::SetPriority(id, priority) => drop(self.set_priority(irq, id, priority)),
-            Op::EndWait(id, number, priority) => self.end_wait(irq, id, number, priority),
+            Op::EndWait(id, number, urgency) => self.end_wait(irq, id, number, urgency),
             Op::Received(id, number) => self.begin_reply_clock(irq, id, number),
-            Op::Boost(id, channel, priority) => self.raise(irq, id, channel, priority),
+            Op::Boost(id, channel, urgency) => self.raise(irq, id, channel, urgency),
             Op::Detached(id, connection) => self.hear_of_detach(irq, id, connection),
             Op::Send(to, body) => self.deliver_request(irq, to, body),
             Op::Reply(body) => self.deliver_reply(irq, body),

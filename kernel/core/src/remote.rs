@@ -16,7 +16,7 @@ use skimmer_sync::{
 };
 
 use crate::{
-    channel::{ChannelId, connection::ConnectionId},
+    channel::{ChannelId, connection::ConnectionId, rendezvous::Urgency},
     ids::{HartIndex, Priority, ThreadId},
     machine::Machine,
     message::{Carried, Note},
@@ -40,13 +40,13 @@ pub(crate) enum Op<M: Machine> {
     Condemn(ThreadId, Priority),
     /// Change a thread's priority.
     SetPriority(ThreadId, Priority),
-    /// Wake a thread whose wait of that number at a channel is over, at that priority
-    /// if one is said.
-    EndWait(ThreadId, u64, Option<Priority>),
+    /// Wake a thread whose wait of that number at a channel is over, that urgent if it
+    /// is said.
+    EndWait(ThreadId, u64, Option<Urgency>),
     /// The wait of that number is now for an answer.
     Received(ThreadId, u64),
     /// Who serves that channel is to be that urgent at least.
-    Boost(ThreadId, ChannelId, Priority),
+    Boost(ThreadId, ChannelId, Urgency),
     /// A connection is gone: whoever is blocked on it is to be told.
     Detached(ThreadId, ConnectionId),
     /// Put a message to a thread's port.

@@ -5,7 +5,7 @@
 use core::fmt;
 
 use crate::{
-    channel::ChannelId,
+    channel::{ChannelId, rendezvous::Moment},
     ids::{HartIndex, Priority},
     interrupt::Attachment,
     list::Link,
@@ -74,6 +74,8 @@ pub struct Thread<M: Machine> {
     pub(crate) base: Priority,
     /// The channel that it received from last.
     pub(crate) serves: Option<ChannelId>,
+    /// When it was decided there how urgent it is.
+    pub(crate) urgent_since: Moment,
     /// What it waits for, while it is blocked at a channel.
     pub(crate) waiting: Option<Waiting>,
     pub(crate) state: State,
@@ -98,6 +100,7 @@ impl<M: Machine> Thread<M> {
             priority: new.priority,
             base: new.priority,
             serves: None,
+            urgent_since: Moment::default(),
             waiting: None,
             state: State::Blocked(Why::Stopped),
             link: Link::new(),

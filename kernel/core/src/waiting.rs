@@ -13,7 +13,7 @@ use crate::{
     channel::{
         ChannelId, Wait, Which,
         connection::ConnectionId,
-        rendezvous::{Boost, Wake},
+        rendezvous::{Boost, Urgency, Wake},
         table::ChannelTable,
     },
     hart::Hart,
@@ -66,8 +66,6 @@ pub struct Waiting {
     pub timeout: Option<Timeout>,
     /// Why it is to end.
     ending: Option<Errno>,
-    /// Its priority has changed.
-    has_moved: bool,
 }
 
 impl Waiting {
@@ -79,7 +77,7 @@ impl Waiting {
         connection: Option<ConnectionId>,
         timeout: Option<Timeout>,
     ) -> Self {
-        Self { table, wait, connection, timeout, ending: None, has_moved: false }
+        Self { table, wait, connection, timeout, ending: None }
     }
 }
 
@@ -157,24 +155,20 @@ impl<M: Machine> Hart<M> {
         self.current_thread().serves
     }
 
-    /// The current thread receives from that channel from now on, or from none: then
-    /// nobody makes it more urgent than it is.
-    pub fn serve(&mut self, irq: &IrqOff, channel: Option<ChannelId>) {
+    /// The current thread receives from that channel from now on, or from none, and is
+    /// that urgent because of its clients; or as urgent as on its own account.
+    pub fn serve(&mut self, irq: &IrqOff, channel: Option<ChannelId>, urgency: Option<Urgency>) {
         let me = self.current_thread();
         me.serves = channel;
-        if channel.is_none() {
-            self.restore_priority(irq);
+        if let Some(Urgency { since, .. }) = urgency {
+            me.urgent_since = since;
         }
+        let priority = urgency.map_or(me.base, |urgency| urgency.priority);
+        self.inherit(irq, priority);
     }
 
-    /// The current thread is as urgent as on its own account.
-    pub fn restore_priority(&mut self, irq: &IrqOff) {
-        let base = self.current_thread().base;
-        self.inherit(irq, base);
-    }
-
-    /// The current thread takes on the priority of whom it serves.
-    pub fn inherit(&mut self, irq: &IrqOff, priority: Priority) {
+    /// The current thread takes on a priority, and keeps its own.
+    fn inherit(&mut self, irq: &IrqOff, priority: Priority) {
         if self.current_thread().priority != priority {
             self.note(irq, Event::Boost, u32::from(priority.level()), self.current.to_word());
             self.change_priority(irq, self.current, priority);
@@ -199,11 +193,11 @@ impl<M: Machine> Hart<M> {
     /// # Errors
     /// [`Full`] when it lives on another hart and the ring to it is full.
     pub fn wake(&mut self, irq: &IrqOff, wake: &Wake) -> Result<(), Full<()>> {
-        let Wake { thread, number, priority, error } = *wake;
+        let Wake { thread, number, urgency, error } = *wake;
         if self.is_elsewhere(thread) {
-            self.ask(irq, thread.home(), Op::EndWait(thread, number, priority))?;
+            self.ask(irq, thread.home(), Op::EndWait(thread, number, urgency))?;
         } else {
-            self.end_wait(irq, thread, number, priority);
+            self.end_wait(irq, thread, number, urgency);
         }
         if let Some(error) = error {
             self.note(irq, Event::Unblock, error as u32, thread.to_word());
@@ -229,11 +223,11 @@ impl<M: Machine> Hart<M> {
     /// # Errors
     /// As [`Hart::wake`].
     pub fn boost(&mut self, irq: &IrqOff, boost: &Boost) -> Result<(), Full<()>> {
-        let Boost { server, channel, priority } = *boost;
+        let Boost { server, channel, urgency } = *boost;
         if self.is_elsewhere(server) {
-            return self.ask(irq, server.home(), Op::Boost(server, channel, priority));
+            return self.ask(irq, server.home(), Op::Boost(server, channel, urgency));
         }
-        self.raise(irq, server, channel, priority);
+        self.raise(irq, server, channel, urgency);
         Ok(())
     }
 
@@ -259,19 +253,20 @@ impl<M: Machine> Hart<M> {
         irq: &IrqOff,
         id: ThreadId,
         number: u64,
-        priority: Option<Priority>,
+        urgency: Option<Urgency>,
     ) {
         if self.waiting(id, number).is_none() {
             return;
         }
-        if let Some(thread) = self.live_thread(id) {
-            thread.waiting = None;
-            thread.priority = priority.unwrap_or(thread.priority);
-        }
         let slot = id.slot().index();
         self.deadlines.clear(slot);
         self.unsettled.remove(&mut self.threads, slot);
-        if let Some(priority) = priority {
+        let Some(thread) = self.live_thread(id) else { return };
+        thread.waiting = None;
+        // What was decided later may have come through another ring before.
+        let news = urgency.filter(|urgency| urgency.since.is_after(thread.urgent_since));
+        if let Some(Urgency { priority, since }) = news {
+            (thread.priority, thread.urgent_since) = (priority, since);
             self.note(irq, Event::Boost, u32::from(priority.level()), id.to_word());
         }
         self.make_ready(irq, id, Why::Channel);
@@ -297,10 +292,14 @@ impl<M: Machine> Hart<M> {
         irq: &IrqOff,
         id: ThreadId,
         channel: ChannelId,
-        priority: Priority,
+        Urgency { priority, since }: Urgency,
     ) {
         let Some(thread) = self.live_thread(id) else { return };
-        if thread.serves == Some(channel) && thread.priority < priority {
+        if thread.serves != Some(channel) || !since.is_after(thread.urgent_since) {
+            return;
+        }
+        thread.urgent_since = since;
+        if thread.priority < priority {
             self.note(irq, Event::Boost, u32::from(priority.level()), id.to_word());
             self.change_priority(irq, id, priority);
         }
@@ -327,8 +326,7 @@ impl<M: Machine> Hart<M> {
 
     /// The priority of a thread that is blocked at a channel has changed.
     pub(crate) fn requeue_at_channel(&mut self, irq: &IrqOff, id: ThreadId) {
-        if let Some(waiting) = self.live_thread(id).and_then(|thread| thread.waiting.as_mut()) {
-            waiting.has_moved = true;
+        if self.live_thread(id).is_some_and(|thread| thread.waiting.is_some()) {
             self.unsettle(irq, id);
         }
     }
@@ -345,7 +343,6 @@ impl<M: Machine> Hart<M> {
             let priority = thread.priority;
             let Some(waiting) = thread.waiting.as_mut() else { continue };
             let ending = waiting.ending.take();
-            waiting.has_moved = false;
             return Some(Unsettled { waiting: *waiting, ending, priority });
         }
     }

@@ -345,17 +345,12 @@ impl Me {
             let got = ipc.with(hart, irq, id, |channel, by| work(channel, &guest, base, by));
             match got.unwrap_or(Err(Obstacle::Failed(Errno::ESRCH))) {
                 Ok(Got::Message(receipt, message)) => {
-                    hart.serve(irq, Some(id));
-                    match message.priority {
-                        Some(priority) => hart.inherit(irq, priority),
-                        None => hart.restore_priority(irq),
-                    }
+                    hart.serve(irq, Some(id), message.urgency);
                     message.timed.iter().for_each(|wait| certain(hart.tell_received(irq, *wait)));
                     Ok(Step::Done(Ok(receipt)))
                 }
-                Ok(Got::Waiting(wait)) => {
-                    hart.serve(irq, Some(id));
-                    hart.restore_priority(irq);
+                Ok(Got::Waiting(wait, urgency)) => {
+                    hart.serve(irq, Some(id), urgency);
                     let waiting = Waiting::new(&ipc.table, wait, None, call.timeout);
                     Err(hart.wait_at_channel(irq, Which::Receive, waiting).switch(irq))
                 }

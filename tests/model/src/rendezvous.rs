@@ -246,7 +246,7 @@ impl World {
             let got = self.with(me, hart, irq, |channel, by| channel.receive(&guest, base, by));
             match got.unwrap_or(Err(Obstacle::Failed(Errno::ESRCH))) {
                 Ok(Got::Message(receipt, _)) => (Step::Done(Ok(receipt.id)), None),
-                Ok(Got::Waiting(wait)) => {
+                Ok(Got::Waiting(wait, _)) => {
                     (Step::Woken, Some(self.block(hart, irq, Which::Receive, wait)))
                 }
                 Err(obstacle) => (stopped(obstacle), None),

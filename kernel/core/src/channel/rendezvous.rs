@@ -73,6 +73,35 @@ pub trait Carrier {
     fn is_connected(&mut self, owner: u64, coid: u64) -> bool;
 }
 
+/// When something was decided at a channel, among all that is decided there. Words of it
+/// reach a thread's home hart through several rings, in any order: what was decided
+/// later counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Moment(u32);
+
+impl Moment {
+    /// When so much has happened there.
+    #[must_use]
+    pub const fn new(count: u64) -> Self {
+        Self(count as u32)
+    }
+
+    /// Whether it is later: of two that are less than 2^31 apart.
+    #[must_use]
+    pub const fn is_after(self, other: Self) -> bool {
+        self.0.wrapping_sub(other.0).cast_signed() > 0
+    }
+}
+
+/// How urgent a server is because of its clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Urgency {
+    /// What it runs at.
+    pub priority: Priority,
+    /// When that was decided.
+    pub since: Moment,
+}
+
 /// A thread whose wait is over: what became of it is in its record. It is to be
 /// woken as soon as the lock is free.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,8 +111,8 @@ pub struct Wake {
     pub thread: ThreadId,
     /// Which of its waits.
     pub number: u64,
-    /// What it runs at from now on, if that changes.
-    pub priority: Option<Priority>,
+    /// How urgent it is from now on, if that changes.
+    pub urgency: Option<Urgency>,
     /// For the trace: its call fails with that.
     pub error: Option<Errno>,
 }
@@ -91,7 +120,7 @@ pub struct Wake {
 impl From<Woken> for Wake {
     fn from(woken: Woken) -> Self {
         let Wait { thread, number, .. } = woken.wait;
-        Self { thread, number, priority: None, error: Some(woken.error) }
+        Self { thread, number, urgency: None, error: Some(woken.error) }
     }
 }
 
@@ -104,7 +133,7 @@ pub struct Boost {
     /// Where.
     pub channel: ChannelId,
     /// How urgent at least.
-    pub priority: Priority,
+    pub urgency: Urgency,
 }
 
 /// What a call is to do before it is made again.
@@ -134,15 +163,16 @@ pub enum Sent {
 pub enum Got {
     /// It has one.
     Message(Receipt, Message),
-    /// There is none: it is RECEIVE-blocked.
-    Waiting(Wait),
+    /// There is none: it is RECEIVE-blocked, and that urgent, if that is not its own
+    /// affair here.
+    Waiting(Wait, Option<Urgency>),
 }
 
 /// What else follows from a message that was received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Message {
-    /// What the server runs at from now on, if that changes.
-    pub priority: Option<Priority>,
+    /// How urgent the server is from now on, if that is not its own affair here.
+    pub urgency: Option<Urgency>,
     /// The client whose timeout begins to count now.
     pub timed: Option<Wait>,
 }
@@ -174,7 +204,7 @@ impl Channel<'_> {
             let boost = self.boost(client.priority);
             boost.map_or(Ok(()), |it| by.can_wake(it.server)).map_err(Obstacle::Full)?;
             let wait = self.put(Which::Send, client).map_err(Obstacle::Failed)?;
-            self.note_boost(boost);
+            let boost = boost.and_then(|_| self.boost_for(Which::Send, client.priority));
             return Ok(Sent::Queued(wait, boost));
         };
         by.can_wake(server.thread).map_err(Obstacle::Full)?;
@@ -203,8 +233,7 @@ impl Channel<'_> {
     ) -> Result<Got, Obstacle> {
         let Some(client) = self.peer(Which::Send) else {
             let wait = self.put_at(Which::Receive, server, base).map_err(Obstacle::Failed)?;
-            self.serves(server.thread, base);
-            return Ok(Got::Waiting(wait));
+            return Ok(Got::Waiting(wait, self.serves(server.thread, base)));
         };
         by.can_wake(client.thread).map_err(Obstacle::Full)?;
         if !by.is_connected(client.owner, client.coid) {
@@ -317,8 +346,8 @@ impl Channel<'_> {
         }
         by.can_wake(server.thread)?;
         // For whom it is to look: it may be more urgent than the server is.
-        let priority = self.inherit(server.thread, Priority::IDLE);
-        Ok(Some(Wake { priority, ..self.wake(&server, Outcome::Again) }))
+        let urgency = self.inherit(server.thread, Priority::IDLE);
+        Ok(Some(Wake { urgency, ..self.wake(&server, Outcome::Again) }))
     }
 
     /// The client's message is in the server's memory: the client waits for the
@@ -330,9 +359,9 @@ impl Channel<'_> {
         self.owned.waiter(node).received = copied;
         let id = MessageId::new(node, wait.number);
         let receipt = Receipt { id, copied, sent: client.out.length };
-        let priority = self.inherit(server.thread, client.priority);
+        let urgency = self.inherit(server.thread, client.priority);
         let wake = self.wake(server, Outcome::Received(receipt));
-        Ok(Sent::Received(wait, Wake { priority, ..wake }))
+        Ok(Sent::Received(wait, Wake { urgency, ..wake }))
     }
 
     /// The client's message is in the server's memory, which called.
@@ -346,15 +375,15 @@ impl Channel<'_> {
         // Who is timed in one state only is so from here on.
         let is_timed = waiter.guest.timeouts != 0;
         let id = MessageId::new(node, wait.number);
-        let priority = self.inherit(server.thread, client.priority);
+        let urgency = self.inherit(server.thread, client.priority);
         let receipt = Receipt { id, copied, sent: client.out.length };
-        Got::Message(receipt, Message { priority, timed: is_timed.then_some(wait) })
+        Got::Message(receipt, Message { urgency, timed: is_timed.then_some(wait) })
     }
 
     /// The server takes on the client's priority, up or down, or that of a client who
     /// has come while a long message was copied and is more urgent.
     #[inline]
-    fn inherit(&mut self, server: ThreadId, priority: Priority) -> Option<Priority> {
+    fn inherit(&mut self, server: ThreadId, priority: Priority) -> Option<Urgency> {
         let queued = self.head(Which::Send).map_or(priority, |waiter| waiter.guest.priority);
         self.serves(server, priority.max(queued))
     }
@@ -362,19 +391,22 @@ impl Channel<'_> {
     /// That thread serves the channel, and is that urgent; none if that is its own
     /// affair here.
     #[inline]
-    const fn serves(&mut self, server: ThreadId, priority: Priority) -> Option<Priority> {
+    fn serves(&mut self, server: ThreadId, priority: Priority) -> Option<Urgency> {
         if self.slot.flags.has(ChannelFlags::FIXED_PRIORITY) {
             return None;
         }
         self.slot.server = Some((server, priority));
-        Some(priority)
+        Some(Urgency { priority, since: Moment::new(self.slot.next_event()) })
     }
 
     /// What a client of that priority, which nobody receives, does to who received
     /// last.
     pub(crate) fn boost(&self, priority: Priority) -> Option<Boost> {
         let (server, so_far) = self.slot.server?;
-        (so_far < priority).then_some(Boost { server, channel: self.id, priority })
+        // It is decided only by `note_boost`, which counts it.
+        let since = Moment::new(self.slot.events + 1);
+        let urgency = Urgency { priority, since };
+        (so_far < priority).then_some(Boost { server, channel: self.id, urgency })
     }
 
     /// What follows from a new priority of somebody who stands in that queue.
@@ -384,9 +416,10 @@ impl Channel<'_> {
         boost
     }
 
-    pub(crate) const fn note_boost(&mut self, boost: Option<Boost>) {
-        if let Some(Boost { server, priority, .. }) = boost {
-            self.slot.server = Some((server, priority));
+    pub(crate) fn note_boost(&mut self, boost: Option<Boost>) {
+        if let Some(Boost { server, urgency, .. }) = boost {
+            self.slot.next_event();
+            self.slot.server = Some((server, urgency.priority));
         }
     }
 
@@ -406,7 +439,7 @@ impl Channel<'_> {
     #[inline]
     fn wake(&mut self, peer: &Peer, outcome: Outcome) -> Wake {
         self.take_out(peer.thread.place(), outcome);
-        Wake { thread: peer.thread, number: peer.number, priority: None, error: None }
+        Wake { thread: peer.thread, number: peer.number, urgency: None, error: None }
     }
 
     #[cold]

@@ -60,8 +60,8 @@ pub(crate) struct Slot {
     pub(crate) queues: Queues,
     /// Who received last, or waits to, and how urgent it was made since.
     pub(crate) server: Option<(ThreadId, Priority)>,
-    /// How many have come, or moved.
-    pub(crate) arrivals: u64,
+    /// What has happened here: who came or moved, and what was decided of the server.
+    pub(crate) events: u64,
 }
 
 impl Slot {
@@ -73,8 +73,15 @@ impl Slot {
             flags: ChannelFlags::default(),
             queues: Queues::default(),
             server: None,
-            arrivals: 0,
+            events: 0,
         }
+    }
+
+    /// The number of what happens now.
+    #[inline]
+    pub(crate) const fn next_event(&mut self) -> u64 {
+        self.events += 1;
+        self.events
     }
 
     /// Whether it is at the name's generation.
@@ -168,8 +175,7 @@ impl Channel<'_> {
         waiter.guest.clone_from(guest);
         waiter.guest.priority = priority;
         (waiter.queue, waiter.received) = (which, 0);
-        self.slot.arrivals += 1;
-        waiter.arrival = self.slot.arrivals;
+        waiter.arrival = self.slot.next_event();
         waiter.number += 1;
         if MessageId::is_nameless(waiter.number) {
             waiter.number += 1;
@@ -233,8 +239,7 @@ impl Channel<'_> {
     /// Gives a wait another priority, and with it another place in its queue:
     /// behind its new equals. Whether it is still going on.
     pub fn set_priority(&mut self, wait: Wait, priority: Priority) -> bool {
-        self.slot.arrivals += 1;
-        let arrival = self.slot.arrivals;
+        let arrival = self.slot.next_event();
         let Some(waiter) = self.find(wait) else {
             return false;
         };

@@ -74,7 +74,7 @@ fn received(kernel: &mut Kernel, at: Place, thread: usize) -> (MessageId, Messag
 
 fn waiting(kernel: &mut Kernel, at: Place, thread: usize, into: UserBytes) -> Wait {
     match receive(kernel, at, thread, into) {
-        Ok(Got::Waiting(wait)) => wait,
+        Ok(Got::Waiting(wait, _)) => wait,
         other => panic!("{other:?}"),
     }
 }
@@ -180,7 +180,7 @@ fn lengths_are_cut_and_never_overrun() {
             Got::Message(receipt, _) => {
                 assert_eq!((receipt.copied, receipt.sent), (sent.min(room), sent));
             }
-            Got::Waiting(_) => panic!("somebody has sent"),
+            Got::Waiting(..) => panic!("somebody has sent"),
         }
         let mut after = before;
         let (out, into) = (UserBytes::new(0, sent), UserBytes::new(0, room));
@@ -316,23 +316,23 @@ fn a_server_takes_on_its_clients_priority_up_and_down() {
     for level in [9, 2] {
         queued(&mut kernel, at, 1, level, SHORT);
         let (id, message) = received(&mut kernel, at, 0);
-        assert_eq!(message.priority, Some(Priority::new(level)));
+        assert_eq!(message.urgency.map(|it| it.priority), Some(Priority::new(level)));
         assert_eq!(answer(&mut kernel, at, 0, id).unwrap().1, None);
     }
     waiting(&mut kernel, at, 0, SHORT);
     let handed = send(&mut kernel, at, 1, 3, SHORT).unwrap();
     assert!(
-        matches!(handed, Sent::Received(_, Wake { priority: Some(it), .. }) if it.level() == 3)
+        matches!(handed, Sent::Received(_, Wake { urgency: Some(it), .. }) if it.priority.level() == 3)
     );
     // Each that is more urgent makes it so once.
     let boosts = [(2, 3), (3, 6), (4, 6), (5, 8), (6, 7)];
     let levels = boosts.map(|(thread, level)| {
-        queued(&mut kernel, at, thread, level, SHORT).1.map(|it| it.priority.level())
+        queued(&mut kernel, at, thread, level, SHORT).1.map(|it| it.urgency.priority.level())
     });
     assert_eq!(levels, [None, Some(6), None, Some(8), None]);
     let (mut kernel, at) = bench(ChannelFlags::FIXED_PRIORITY);
     queued(&mut kernel, at, 1, 9, SHORT);
-    assert_eq!(received(&mut kernel, at, 0).1.priority, None);
+    assert_eq!(received(&mut kernel, at, 0).1.urgency, None);
     assert_eq!(queued(&mut kernel, at, 2, 50, SHORT).1, None);
 }
 
@@ -403,7 +403,7 @@ fn a_server_whose_wait_ended_is_made_urgent_again() {
     let wait = waiting(&mut kernel, at, 0, SHORT);
     assert!(kernel.at(at, |channel| channel.end(wait, Errno::ETIMEDOUT)).flatten().is_some());
     let boost = queued(&mut kernel, at, 2, 8, SHORT).1;
-    assert_eq!(boost.map(|it| (it.server, it.priority)), Some((name(0), Priority::new(8))));
+    assert_eq!(boost.map(|it| (it.server, it.urgency.priority)), Some((name(0), Priority::new(8))));
 }
 
 /// The first message of a server that has never had one.
@@ -425,7 +425,9 @@ fn a_long_copy_does_not_undo_a_boost() {
     while matches!(part(&mut kernel, at, 0, &mut transfer), Progress::More) {}
     let server = guest(0, 5, LONG);
     match kernel.with(0, at, |channel, by| transfer.received(channel, &server, by)).unwrap() {
-        Ok(Got::Message(_, message)) => assert_eq!(message.priority, Some(Priority::new(9))),
+        Ok(Got::Message(_, message)) => {
+            assert_eq!(message.urgency.map(|it| it.priority), Some(Priority::new(9)));
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -438,14 +440,17 @@ fn who_is_to_look_again_is_as_urgent_as_whom_it_is_to_find() {
     let transfer = long(send(&mut kernel, at, 1, 4, LONG));
     queued(&mut kernel, at, 2, 9, SHORT);
     let woken = give_up(&mut kernel, at, 1, &transfer);
-    assert_eq!(woken.iter().map(|it| it.priority).collect::<Vec<_>>(), [Some(Priority::new(9))]);
+    assert_eq!(
+        woken.iter().map(|it| it.urgency.map(|it| it.priority)).collect::<Vec<_>>(),
+        [Some(Priority::new(9))]
+    );
     // Unless nobody makes its servers urgent.
     let at = kernel.create(0, ChannelFlags::FIXED_PRIORITY);
     waiting(&mut kernel, at, 0, LONG);
     let transfer = long(send(&mut kernel, at, 3, 4, LONG));
     queued(&mut kernel, at, 4, 9, SHORT);
     let woken = give_up(&mut kernel, at, 3, &transfer);
-    assert_eq!(woken.iter().map(|it| it.priority).collect::<Vec<_>>(), [None]);
+    assert_eq!(woken.iter().map(|it| it.urgency.map(|it| it.priority)).collect::<Vec<_>>(), [None]);
 }
 
 /// Between who gives up and who is roused, somebody sends.

@@ -236,7 +236,7 @@ impl Run {
     fn received(&mut self, actor: usize, got: Result<Got, Obstacle>) -> Next {
         match got {
             Ok(Got::Message(receipt, _)) => Next::Answer(receipt.id),
-            Ok(Got::Waiting(wait)) => {
+            Ok(Got::Waiting(wait, _)) => {
                 self.waits[actor] = Some(wait);
                 Next::Blocked
             }

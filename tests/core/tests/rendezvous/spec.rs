@@ -8,7 +8,7 @@ use skimmer_abi::errno::Errno;
 use skimmer_core::{
     channel::{
         ChannelFlags, Guest, MessageId, Outcome, Receipt, Wait, Which,
-        rendezvous::{AT_ONCE, Boost, Fault, Message, Wake},
+        rendezvous::{AT_ONCE, Boost, Fault, Message, Moment, Urgency, Wake},
     },
     ids::{HartIndex, Priority},
     user::UserBytes,
@@ -27,7 +27,7 @@ pub(crate) enum Told {
     HandedOver(Wait, Wake),
     Queued(Wait, Option<Boost>),
     Message(Receipt, Message),
-    Waiting(Wait),
+    Waiting(Wait, Option<Urgency>),
     Answered(Wake, Option<Errno>),
     /// Of a long copy.
     More,
@@ -65,8 +65,33 @@ impl Thread {
 }
 
 /// To wake the thread whose wait is over.
-const fn woken(wait: Wait, priority: Option<Priority>, error: Option<Errno>) -> Wake {
-    Wake { thread: wait.thread, number: wait.number, priority, error }
+fn woken(wait: Wait, priority: Option<Priority>, error: Option<Errno>) -> Wake {
+    let urgency = urgency(priority);
+    Wake { thread: wait.thread, number: wait.number, urgency, error }
+}
+
+/// When it was decided lists do not say: that is for `waiting.rs`, where it matters.
+fn urgency(priority: Option<Priority>) -> Option<Urgency> {
+    priority.map(|priority| Urgency { priority, since: Moment::default() })
+}
+
+impl Told {
+    /// The same without the moments of decisions.
+    pub(crate) fn timeless(self) -> Self {
+        let bare = |it: Option<Urgency>| urgency(it.map(|it| it.priority));
+        let wake = |it: Wake| Wake { urgency: bare(it.urgency), ..it };
+        match self {
+            Self::Refused(it) => Self::Refused(wake(it)),
+            Self::HandedOver(wait, it) => Self::HandedOver(wait, wake(it)),
+            Self::Message(receipt, Message { urgency, timed }) => {
+                Self::Message(receipt, Message { urgency: bare(urgency), timed })
+            }
+            Self::Waiting(wait, urgency) => Self::Waiting(wait, bare(urgency)),
+            Self::Answered(it, error) => Self::Answered(wake(it), error),
+            Self::Woken(it) => Self::Woken(it.map(wake)),
+            other => other,
+        }
+    }
 }
 
 type Key = (usize, u64);
@@ -218,7 +243,7 @@ impl Spec {
     pub(crate) fn judge_boost(&self, place: Place, priority: Priority, boost: Option<Boost>) {
         let server = self.server(place);
         if let Some(boost) = boost {
-            assert_eq!((boost.channel, boost.priority), (place.1, priority));
+            assert_eq!((boost.channel, boost.urgency.priority), (place.1, priority));
             assert_eq!(Some(number(boost.server)), server);
         } else if let Some(server) = server {
             let server = &self.threads[server];
@@ -301,7 +326,9 @@ impl Spec {
             let base = self.threads[server].base;
             (self.threads[server].serves, self.threads[server].priority) = (Some(place), base);
             let guest = Guest { priority: base, ..guest };
-            return Told::Waiting(self.put(server, place, Which::Receive, guest));
+            let wait = self.put(server, place, Which::Receive, guest);
+            let is_fixed = self.chan(place).is_some_and(|it| it.is_fixed);
+            return Told::Waiting(wait, urgency(Some(base).filter(|_| !is_fixed)));
         };
         if let Err(hart) = self.machine.can_wake(server, client) {
             return Told::Full(hart);
@@ -332,7 +359,7 @@ impl Spec {
         (it.serves, it.priority) = (Some(place), priority.unwrap_or(it.base));
         let receipt = Receipt { id: MessageId::of(wait), copied, sent: guest.out.length };
         let timed = (guest.timeouts != 0).then_some(wait);
-        Told::Message(receipt, Message { priority, timed })
+        Told::Message(receipt, Message { urgency: urgency(priority), timed })
     }
 
     /// Who waits for the answer to that message, which was sent to that process.
@@ -446,8 +473,8 @@ impl Spec {
         if let Err(hart) = self.machine.can_wake(me, server) {
             return Told::Full(hart);
         }
-        let urgency = self.threads[client].guest.priority;
-        let priority = self.inherit(place, server, urgency);
+        let needed = self.threads[client].guest.priority;
+        let priority = self.inherit(place, server, needed);
         let wait = self.end(server, Outcome::Again);
         self.threads[server].priority = priority.unwrap_or(self.threads[server].priority);
         Told::Woken(Some(woken(wait, priority, None)))

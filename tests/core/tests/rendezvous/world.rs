@@ -197,7 +197,7 @@ fn sent(sent: Result<Sent, Obstacle>) -> (Told, Option<Transfer>) {
 fn got(got: Result<Got, Obstacle>) -> (Told, Option<Transfer>) {
     match got {
         Ok(Got::Message(receipt, message)) => (Told::Message(receipt, message), None),
-        Ok(Got::Waiting(wait)) => (Told::Waiting(wait), None),
+        Ok(Got::Waiting(wait, urgency)) => (Told::Waiting(wait, urgency), None),
         Err(obstacle) => in_way(obstacle),
     }
 }
@@ -308,7 +308,7 @@ impl World {
         let real = self.kernel.with(thread, place, |channel, by| channel.send(&guest, by));
         let (told, transfer) = real.map_or((Told::NoChannel, None), sent);
         let expected = self.spec.send(thread, place, guest, &told);
-        assert_eq!(told, expected);
+        assert_eq!(told.timeless(), expected);
         if let Some(transfer) = transfer {
             self.saw(Seen::LongSend);
             let other = self.spec.threads[number(transfer.peer().thread)].guest.into;
@@ -325,7 +325,7 @@ impl World {
         let real = self.kernel.with(thread, place, |channel, by| channel.receive(&guest, base, by));
         let (told, transfer) = real.map_or((Told::NoChannel, None), got);
         let expected = self.spec.receive(thread, place, guest);
-        assert_eq!(told, expected);
+        assert_eq!(told.timeless(), expected);
         if let Some(transfer) = transfer {
             self.saw(Seen::LongReceive);
             let other = self.spec.threads[number(transfer.peer().thread)].guest.out;
@@ -354,7 +354,7 @@ impl World {
             Err(error) => (Told::Failed(error), None),
         };
         let expected = self.spec.answer(thread, table, id, bytes, outcome);
-        assert_eq!(told, expected);
+        assert_eq!(told.timeless(), expected);
         if told == Told::Failed(Errno::ESRCH) {
             self.saw(Seen::Stale);
         }
@@ -411,8 +411,8 @@ impl World {
         self.saw(Seen::Boosted);
         let server = number(boost.server);
         let it = &mut self.spec.threads[server];
-        if it.serves == Some(place) && it.priority < boost.priority {
-            it.priority = boost.priority;
+        if it.serves == Some(place) && it.priority < boost.urgency.priority {
+            it.priority = boost.urgency.priority;
             self.requeue(server);
         }
     }
@@ -515,7 +515,7 @@ impl World {
             Progress::Gone => Told::Gone,
             Progress::Failed(fault) => Told::Bad(fault),
         };
-        assert_eq!(told, self.spec.go_on(thread, copy));
+        assert_eq!(told.timeless(), self.spec.go_on(thread, copy));
         match told {
             Told::More => Some(Phase::Parts),
             Told::Copied => Some(Phase::Finish),
@@ -542,7 +542,7 @@ impl World {
             },
         };
         let told = self.kernel.with(thread, *place, finish).unwrap_or(Told::Failed(Errno::ESRCH));
-        assert_eq!(told, self.spec.finish(thread, copy, *guest));
+        assert_eq!(told.timeless(), self.spec.finish(thread, copy, *guest));
         self.follow(*place, told);
         matches!(told, Told::Full(_)).then_some(Phase::Finish)
     }
@@ -553,7 +553,7 @@ impl World {
             told_woken(transfer.fail(channel, error, by))
         };
         let told = self.kernel.with(thread, *place, fail).unwrap_or(Told::Woken(None));
-        assert_eq!(told, self.spec.fail_copy(thread, copy, error));
+        assert_eq!(told.timeless(), self.spec.fail_copy(thread, copy, error));
         let is_full = matches!(told, Told::Full(_));
         self.saw(if is_full { Seen::Full } else { Seen::PeerFailed });
         is_full.then_some(Phase::Fail(error))
@@ -570,7 +570,7 @@ impl World {
     fn rouse(&mut self, thread: usize, call: &Call) -> Option<Phase> {
         let rouse = |channel: &mut Channel<'_>, by: &mut Bearer<'_>| told_woken(channel.rouse(by));
         let told = self.kernel.with(thread, call.place, rouse).unwrap_or(Told::Woken(None));
-        assert_eq!(told, self.spec.rouse(thread, call.place));
+        assert_eq!(told.timeless(), self.spec.rouse(thread, call.place));
         match told {
             Told::Woken(None) => return None,
             Told::Full(_) => self.saw(Seen::Full),

@@ -9,7 +9,7 @@ use skimmer_arch::{
 use skimmer_core::{
     channel::{
         Channel,
-        rendezvous::{Progress, Transfer, Wake},
+        rendezvous::{Fault, Progress, Transfer, Wake},
         table::ChannelTable,
     },
     hart::Hart,
@@ -18,7 +18,7 @@ use skimmer_core::{
 };
 use skimmer_sync::irq::IrqOff;
 
-use super::{Bearer, certain};
+use super::{Bearer, Step, certain};
 use crate::{lwkt, process::channels::waiters};
 
 /// A long copy, and where its peer waits.
@@ -40,8 +40,45 @@ impl Copying {
         self.table.with(irq, waiters(), channel, work).ok()
     }
 
-    /// Copies the caller's bytes, or into them, part by part, each in a masked section of its own. More is left only of
-    /// a thread that is to end.
+    /// Copies all of a message that is sent or received, out of the caller's bytes or into
+    /// them. None if that is done; or what the call is to do instead: the peer has been
+    /// told, or was given back.
+    pub(super) fn all<R>(&mut self, own: UserBytes) -> Option<Step<Result<R, Errno>>> {
+        let error = match self.carry(own) {
+            Progress::Done => return None,
+            Progress::Gone => return Some(Step::Again),
+            Progress::Failed(Fault::Peer) => {
+                self.fail(Errno::EFAULT);
+                return Some(Step::Again);
+            }
+            Progress::Failed(Fault::Own) => Errno::EFAULT,
+            Progress::More => Errno::EINTR,
+        };
+        self.give_up();
+        Some(Step::Done(Err(error)))
+    }
+
+    /// Has the call go on as after a short message, once its rings have space.
+    pub(super) fn finish<R>(
+        &self,
+        mut attempt: impl FnMut() -> Step<Result<R, Errno>>,
+    ) -> Step<Result<R, Errno>> {
+        loop {
+            match attempt() {
+                Step::Space(hart) => lwkt::wait_for_space(hart),
+                // The peer is gone meanwhile: to the next.
+                Step::Done(Err(Errno::ESRCH)) => return Step::Again,
+                Step::Done(Err(error)) => {
+                    self.give_up();
+                    return Step::Done(Err(error));
+                }
+                step => return step,
+            }
+        }
+    }
+
+    /// Copies the caller's bytes, or into them, part by part, each in a masked section of
+    /// its own. More is left only of a thread that is to end.
     pub(super) fn carry(&mut self, own: UserBytes) -> Progress {
         loop {
             #[cfg(feature = "bug-unlock-early")]

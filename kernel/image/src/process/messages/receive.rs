@@ -7,10 +7,12 @@ use skimmer_arch::{
     stack,
     user::Call,
 };
+#[cfg(feature = "bug-inherit-stuck")]
+use skimmer_core::channel::rendezvous::Urgency;
 use skimmer_core::{
     channel::{
         Channel, ChannelId, Guest, Outcome, Receipt, Which,
-        rendezvous::{Fault, Got, Message, Obstacle, Progress},
+        rendezvous::{Got, Message, Obstacle},
     },
     hart::Hart,
     ids::{Priority, ThreadId},
@@ -62,23 +64,18 @@ impl Receiver {
         got: Result<Got, Obstacle>,
     ) -> Section<Receipt> {
         match got {
-            Ok(Got::Message(receipt, Message { priority, timed })) => {
+            Ok(Got::Message(receipt, Message { urgency, timed })) => {
                 bump(&hart.inspect().handed);
-                hart.serve(irq, Some(self.channel));
-                match priority {
-                    Some(priority) => hart.inherit(irq, priority),
-                    None => hart.restore_priority(irq),
-                }
+                hart.serve(irq, Some(self.channel), urgency);
                 timed.iter().for_each(|wait| certain(hart.tell_received(irq, *wait)));
                 let id = receipt.id.to_register();
                 hart.note(irq, Event::MsgReceive, self.channel.index(), id);
                 (Step::Done(Ok(receipt)), None)
             }
-            Ok(Got::Waiting(wait)) => {
-                hart.serve(irq, Some(self.channel));
-                if cfg!(not(feature = "bug-inherit-stuck")) {
-                    hart.restore_priority(irq);
-                }
+            Ok(Got::Waiting(wait, urgency)) => {
+                #[cfg(feature = "bug-inherit-stuck")]
+                let urgency = urgency.map(|it| Urgency { priority: self.guest.priority, ..it });
+                hart.serve(irq, Some(self.channel), urgency);
                 let waiting = Waiting::new(&self.process.channels, wait, None, self.timeout);
                 (Step::Woken, Some(hart.wait_at_channel(irq, Which::Receive, waiting).switch(irq)))
             }
@@ -87,35 +84,13 @@ impl Receiver {
     }
 
     fn carry(&mut self, mut copying: Copying) -> Step<Result<Receipt, Errno>> {
-        let error = match copying.carry(self.guest.into) {
-            Progress::Done => return self.take_over(&copying),
-            Progress::Gone => return Step::Again,
-            Progress::Failed(Fault::Peer) => {
-                copying.fail(Errno::EFAULT);
-                return Step::Again;
-            }
-            Progress::Failed(Fault::Own) => Errno::EFAULT,
-            Progress::More => Errno::EINTR,
-        };
-        copying.give_up();
-        Step::Done(Err(error))
-    }
-
-    fn take_over(&mut self, copying: &Copying) -> Step<Result<Receipt, Errno>> {
-        loop {
-            let step = self
-                .at_channel(|channel, guest, _, by| copying.transfer.received(channel, guest, by));
-            match step {
-                Step::Space(hart) => lwkt::wait_for_space(hart),
-                // The client is gone meanwhile: to the next.
-                Step::Done(Err(Errno::ESRCH)) => return Step::Again,
-                Step::Done(Err(error)) => {
-                    copying.give_up();
-                    return Step::Done(Err(error));
-                }
-                step => return step,
-            }
-        }
+        copying.all(self.guest.into).unwrap_or_else(|| {
+            copying.finish(|| {
+                self.at_channel(|channel, guest, _, by| {
+                    copying.transfer.received(channel, guest, by)
+                })
+            })
+        })
     }
 
     fn run(&mut self) -> Result<Receipt, Errno> {
@@ -157,7 +132,7 @@ pub(super) fn receive(
 ) -> Result<u64, Errno> {
     let [channel, into, room, to, ..] = call.arguments();
     if channel == u64::MAX {
-        enter(|hart, irq| (hart.serve(irq, None), None));
+        enter(|hart, irq| (hart.serve(irq, None, None), None));
         call.add_results(0, 0);
         return Ok(0);
     }

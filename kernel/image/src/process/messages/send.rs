@@ -13,7 +13,7 @@ use skimmer_core::{
     channel::{
         Channel, Guest, Outcome, Which,
         connection::{ConnectionId, Target},
-        rendezvous::{Fault, Obstacle, Progress, Sent},
+        rendezvous::{Obstacle, Sent},
     },
     hart::Hart,
     ids::{Priority, ThreadId},
@@ -126,35 +126,11 @@ impl Sender {
 
     /// Copies a long message to the server, and hands it over.
     fn carry(&mut self, mut copying: Copying) -> Step<Result<i64, Errno>> {
-        let error = match copying.carry(self.guest.out) {
-            Progress::Done => return self.hand_over(&copying),
-            Progress::Gone => return Step::Again,
-            Progress::Failed(Fault::Peer) => {
-                copying.fail(Errno::EFAULT);
-                return Step::Again;
-            }
-            Progress::Failed(Fault::Own) => Errno::EFAULT,
-            Progress::More => Errno::EINTR,
-        };
-        copying.give_up();
-        Step::Done(Err(error))
-    }
-
-    fn hand_over(&mut self, copying: &Copying) -> Step<Result<i64, Errno>> {
-        loop {
-            let step =
-                self.at_channel(|channel, guest, by| copying.transfer.sent(channel, guest, by));
-            match step {
-                Step::Space(hart) => lwkt::wait_for_space(hart),
-                // The server is gone meanwhile: to the next.
-                Step::Done(Err(Errno::ESRCH)) => return Step::Again,
-                Step::Done(Err(error)) => {
-                    copying.give_up();
-                    return Step::Done(Err(error));
-                }
-                step => return step,
-            }
-        }
+        copying.all(self.guest.out).unwrap_or_else(|| {
+            copying.finish(|| {
+                self.at_channel(|channel, guest, by| copying.transfer.sent(channel, guest, by))
+            })
+        })
     }
 }
 
