@@ -45,6 +45,11 @@ impl Machine for Riscv {
         context.condemn();
     }
 
+    #[inline]
+    fn is_parked(context: &KernelStack) -> bool {
+        context.saved().is_parked()
+    }
+
     fn ring_doorbell(&self, hart: HartIndex) {
         if hart == this_hart() {
             // No firmware is needed for one's own.
@@ -272,6 +277,21 @@ fn enter_from<R>(
         set_critical_depth(depth);
         result
     })
+}
+
+/// Opens this hart's state where a call of messages has begun: no handler can come, and
+/// the thread is in no critical section.
+#[inline]
+pub(crate) fn decide<R>(f: impl FnOnce(&mut Hart<Riscv>, &IrqOff) -> R) -> R {
+    masked(|irq| state().with(irq, |hart| f(hart, irq)))
+}
+
+/// Where such a call ends: somebody more urgent may have been woken.
+#[inline]
+pub(crate) fn preempt_if_due() {
+    if decide(|hart, _| hart.wants_preemption()) {
+        enter_from(true, |_, _| ((), None));
+    }
 }
 
 /// The named bug: a critical section where interrupts should be masked.

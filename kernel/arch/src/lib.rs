@@ -18,6 +18,7 @@ mod fp;
 pub mod heap;
 pub mod irq;
 pub mod memory;
+pub mod message;
 pub mod mmio;
 #[cfg(feature = "off-times")]
 pub mod off_times;

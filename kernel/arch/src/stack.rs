@@ -23,6 +23,7 @@ use skimmer_sync::irq::IrqOff;
 use crate::{
     cpu::{self, Riscv},
     fp,
+    irq::masked,
     paging::UserSpace,
     stack_memory,
     trap::TrapFrame,
@@ -33,6 +34,8 @@ global_asm!(include_str!("switch.S"));
 
 unsafe extern "C" {
     fn skimmer_switch(from: *mut usize, to: *const usize);
+    fn skimmer_go(_: usize, to: *const usize) -> !;
+    fn skimmer_message_resume();
     fn skimmer_thread_start();
 }
 
@@ -86,10 +89,12 @@ struct Header {
     /// The thread is to end before it goes back to U-mode. Written and read on
     /// its home hart only.
     is_condemned: AtomicBool,
-    /// Whether `fp` holds the thread's floating-point registers.
     /// The timeout of the thread's next call.
     timeout: Cell<Option<Timeout>>,
+    /// Whether `fp` holds the thread's floating-point registers.
     is_fp_parked: Cell<bool>,
+    /// The thread is blocked in a call of messages, and has nothing on its stack.
+    is_parked: Cell<bool>,
     fp: UnsafeCell<fp::Registers>,
     #[cfg(feature = "bug-replace-window")]
     has_begun: Cell<bool>,
@@ -169,6 +174,7 @@ impl KernelStack {
             is_condemned: AtomicBool::new(false),
             timeout: Cell::new(None),
             is_fp_parked: Cell::new(false),
+            is_parked: Cell::new(false),
             fp: UnsafeCell::new(fp::Registers::zero()),
             #[cfg(feature = "bug-replace-window")]
             has_begun: Cell::new(false),
@@ -280,6 +286,12 @@ impl Saved {
         }
     }
 
+    #[inline]
+    fn unpark(self) {
+        self.header().is_parked.set(false);
+        self.unpark_fp();
+    }
+
     /// Gives this thread, which runs again, its floating-point registers back.
     #[inline]
     fn unpark_fp(self) {
@@ -289,6 +301,32 @@ impl Saved {
             // SAFETY: as in `park_fp`.
             fp::load(unsafe { &*header.fp.get() });
         }
+    }
+
+    const fn header(&self) -> &Header {
+        // SAFETY: as in `stack_pointer`.
+        unsafe { self.0.as_ref() }
+    }
+
+    /// Whether the thread can be gone on with at its frame.
+    pub(crate) const fn is_parked(self) -> bool {
+        self.header().is_parked.get()
+    }
+
+    /// Leaves the calling thread at its frame, with nothing on its stack. A switch to it
+    /// comes out at `skimmer_message_resume`.
+    #[inline]
+    fn park(self) {
+        let at = self.0.addr().get() + USER_FRAME - size_of::<[usize; SAVED_WORDS]>();
+        let words = self.0.as_ptr().with_addr(at).cast::<usize>();
+        // SAFETY: trap.S leaves this place below the frame free for that.
+        unsafe { words.write(skimmer_message_resume as *const () as usize) };
+        // SAFETY: as above: s0, where backtraces end.
+        unsafe { words.add(1).write(0) };
+        // SAFETY: the thread's own, which runs here and leaves.
+        unsafe { self.stack_pointer().write(at) };
+        self.header().is_parked.set(true);
+        self.park_fp();
     }
 
     fn is_whole(self) -> bool {
@@ -301,6 +339,12 @@ impl Saved {
     }
 }
 
+#[inline]
+fn check(from: Saved, to: Saved) {
+    assert!(from.is_whole(), "canaries-everywhere: the outgoing thread overran its stack");
+    assert!(to.is_whole(), "canaries-everywhere: the incoming thread's stack was overrun");
+}
+
 /// Gives the hart to the thread that policy has chosen; returns when this one
 /// is chosen again.
 ///
@@ -309,8 +353,7 @@ impl Saved {
 #[inline]
 pub(crate) fn switch(irq: &IrqOff, switch: Switch<Riscv>) {
     let (from, to) = switch.into_parts();
-    assert!(from.is_whole(), "canaries-everywhere: the outgoing thread overran its stack");
-    assert!(to.is_whole(), "canaries-everywhere: the incoming thread's stack was overrun");
+    check(from, to);
     let depth = cpu::critical_depth();
     assert!(depth > 0, "crit-across-switch: a thread leaves its hart outside a critical section");
     from.park_fp();
@@ -322,6 +365,45 @@ pub(crate) fn switch(irq: &IrqOff, switch: Switch<Riscv>) {
     // The depth is the thread's own, and it is back.
     cpu::set_critical_depth(depth);
     from.unpark_fp();
+}
+
+/// Parks the calling thread, and gives the hart to the one that policy has chosen.
+pub(crate) fn park_and_go(switch: Switch<Riscv>) -> ! {
+    let (from, to) = switch.into_parts();
+    check(from, to);
+    masked(|irq| {
+        from.park();
+        to.enter_space(irq);
+    });
+    // SAFETY: a `Switch` names the current thread, of which nothing on this stack is
+    // needed again, and one that is suspended; interrupts are masked until the new stack
+    // is live.
+    unsafe { skimmer_go(0, to.stack_pointer()) }
+}
+
+/// Parks the calling thread, and says where a parked one goes on, which finds that in
+/// its registers.
+#[inline]
+pub(crate) fn park_and_resume(switch: Switch<Riscv>, results: [u64; 3]) -> *const TrapFrame {
+    let (from, to) = switch.into_parts();
+    check(from, to);
+    masked(|irq| {
+        from.park();
+        to.enter_space(irq);
+    });
+    to.unpark();
+    let at = to.0.addr().get() + USER_FRAME;
+    let frame = to.0.as_ptr().with_addr(at).cast::<TrapFrame>();
+    // SAFETY: the thread's frame, which nobody else looks at while it is parked.
+    user::finish(unsafe { &mut *frame }, results);
+    frame
+}
+
+/// The thread of that frame, which was parked, runs again.
+pub(crate) fn unpark(frame: &TrapFrame) {
+    // SAFETY: the frame of the running thread, which is on its own stack.
+    let header = unsafe { header_of(core::ptr::from_ref(frame).addr()) };
+    Saved(NonNull::from(header)).unpark();
 }
 
 /// The first Rust code of a new thread: with interrupts masked, and in the

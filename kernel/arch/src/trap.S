@@ -15,6 +15,9 @@
 .equ STACK_BITS, 14                 # STACK_SIZE of stack.rs; the next bit tells
                                     # a stack (0) from a guard (1)
 .equ FRAME, 320
+.equ SWITCH_FRAME, 112              # what skimmer_switch keeps
+.equ MSG_FIRST, {msg_first}         # MsgSend, MsgReceive, MsgReply and
+.equ MSG_CALLS, 4                   # MsgReplyReceive have numbers in a row
 .equ ROOM, FRAME + 2560             # a frame, the handlers, header and canary
 
 .macro SAVE_MOST                    # all but x0, x2 and x5
@@ -118,10 +121,62 @@ return_from_call:                   # with the kept registers in their places
 skimmer_trap_sret:
     sret
 
+    # A call of messages saves what it must keep and nothing else: the thread may
+    # be blocked right here, and another that was blocked so may go on (message.rs).
+    # What is not restored is zeroed: it has been the kernel's meanwhile.
+from_message:
+    .irp n, 1,3,4,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27
+    sd      x\n, 8*\n(sp)
+    .endr
+    csrrw   t0, sscratch, zero
+    sd      t0, 16(sp)              # x2
+    csrr    t1, sepc
+    addi    t1, t1, 4
+    sd      t1, 256(sp)
+    csrr    t2, sstatus
+    sd      t2, 280(sp)
+    ld      tp, 304(sp)             # the kernel's
+    mv      a0, sp
+    addi    s0, sp, FRAME - 16
+    addi    sp, sp, -SWITCH_FRAME   # where parking puts what a switch loads
+    call    skimmer_message
+    mv      sp, a0
+
+.globl skimmer_message_return
+skimmer_message_return:
+    ld      t0, 280(sp)
+    ld      t1, 256(sp)
+    csrw    sscratch, sp
+    csrw    sstatus, t0
+    csrw    sepc, t1
+    .irp n, 1,3,4,8,9,10,11,12,18,19,20,21,22,23,24,25,26,27
+    ld      x\n, 8*\n(sp)
+    .endr
+    .irp n, 5,6,7,13,14,15,16,17,28,29,30,31
+    li      x\n, 0
+    .endr
+    ld      sp, 16(sp)
+.globl skimmer_message_sret
+skimmer_message_sret:
+    sret
+
+    # Where a switch to a parked thread comes out: sp is its frame.
+.globl skimmer_message_resume
+skimmer_message_resume:
+    mv      a0, sp
+    addi    s0, sp, FRAME - 16
+    addi    sp, sp, -SWITCH_FRAME
+    call    skimmer_message_resumed
+    addi    sp, sp, SWITCH_FRAME
+    j       skimmer_message_return
+
     # A system call changes a0 only. The registers that functions keep (s1 to
     # s11) are left to those that Rust calls, and are not in the frame; sepc is
     # the instruction behind the call.
 from_call:
+    addi    t0, a7, -MSG_FIRST
+    sltiu   t0, t0, MSG_CALLS
+    bnez    t0, from_message
     .irp n, 1,3,4,6,7,8,10,11,12,13,14,15,16,17,28,29,30,31
     sd      x\n, 8*\n(sp)
     .endr

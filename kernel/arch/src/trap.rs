@@ -25,16 +25,17 @@ use crate::{
 
 global_asm!(
     include_str!("trap.S"),
+    msg_first = const skimmer_abi::call::Call::MsgSend as u64,
     bug_sret_sie = const cfg!(feature = "bug-sret-sie") as u8,
     bug_sscratch = const cfg!(feature = "bug-sscratch") as u8,
 );
 
 unsafe extern "C" {
     fn skimmer_trap_entry();
-    /// The first instruction of the return.
+    /// The first instruction of the returns.
     fn skimmer_trap_return();
-    /// Its last.
-    fn skimmer_trap_sret();
+    /// The last.
+    fn skimmer_message_sret();
     fn skimmer_fatal_entry();
 }
 
@@ -208,7 +209,7 @@ fn interrupt(frame: &TrapFrame) {
 /// Whether a trap was taken where trap.S restores what the last one saved.
 #[inline]
 fn is_in_return(sepc: u64) -> bool {
-    let (first, last) = (skimmer_trap_return as *const (), skimmer_trap_sret as *const ());
+    let (first, last) = (skimmer_trap_return as *const (), skimmer_message_sret as *const ());
     (first.addr()..=last.addr()).contains(&(sepc as usize))
 }
 

@@ -46,7 +46,11 @@ pub struct Start {
 #[derive(Debug)]
 pub struct Call<'f>(&'f mut TrapFrame);
 
-impl Call<'_> {
+impl<'f> Call<'f> {
+    pub(crate) const fn new(frame: &'f mut TrapFrame) -> Self {
+        Self(frame)
+    }
+
     /// Which.
     #[inline]
     #[must_use]
@@ -73,12 +77,10 @@ impl Call<'_> {
         [a0, a1, a2, a3, a4, a5, a6]
     }
 
-    /// Sets what the program finds in a1 and a2, of a call that has more than one
-    /// result.
+    /// Sets what the program finds in a0 to a2, of a call that has more than one result.
     #[inline]
-    pub const fn add_results(&mut self, second: u64, third: u64) {
-        self.0.registers[A0 + 1] = second;
-        self.0.registers[A0 + 2] = third;
+    pub const fn finish_with(&mut self, results: [u64; 3]) {
+        finish(self.0, results);
     }
 
     /// Sets what the program finds in a0.
@@ -115,6 +117,14 @@ impl Fault {
         };
         Some((UserAddr::new(self.address as usize), access))
     }
+}
+
+/// Sets what a program finds in a0 to a2.
+#[inline]
+pub(crate) const fn finish(frame: &mut TrapFrame, [first, second, third]: [u64; 3]) {
+    frame.registers[A0] = first;
+    frame.registers[A0 + 1] = second;
+    frame.registers[A0 + 2] = third;
 }
 
 /// Takes the calling thread to U-mode, for good: it comes back by traps only.
@@ -164,7 +174,7 @@ fn look_too_early() {
 /// functions may change.
 #[inline]
 pub(crate) fn call(frame: &mut TrapFrame) {
-    with_interrupts_open(|| skimmer_call(&mut Call(frame)));
+    with_interrupts_open(|| skimmer_call(&mut Call::new(frame)));
 }
 
 /// A program made a mistake.
@@ -197,7 +207,7 @@ pub(crate) fn before_return(frame: &TrapFrame) {
 /// In a trap from U-mode, on the thread's own stack: what `f` does can be
 /// interrupted, and the thread preempted.
 #[inline]
-fn with_interrupts_open<R>(f: impl FnOnce() -> R) -> R {
+pub(crate) fn with_interrupts_open<R>(f: impl FnOnce() -> R) -> R {
     off_times::opening();
     csr::open_interrupts();
     let result = f();

@@ -18,6 +18,7 @@ pub mod chores;
 pub mod cmdline;
 pub mod deadlines;
 pub mod frames;
+pub mod handover;
 pub mod hart;
 pub mod histogram;
 pub mod ids;

@@ -13,7 +13,7 @@ pub trait Machine: 'static {
     type Context: Send + 'static;
 
     /// What the switch needs of a context: where its stack pointer is kept.
-    type Saved: Copy;
+    type Saved: Copy + core::fmt::Debug;
 
     /// What harts know of an address space.
     type Space: Sync + 'static;
@@ -28,6 +28,12 @@ pub trait Machine: 'static {
     /// Makes the thread that runs on `context` end before it runs a program's
     /// code again.
     fn condemn(context: &Self::Context);
+
+    /// Whether the thread that has `context`, and is blocked, can be gone on with by who
+    /// knows what became of its wait.
+    fn is_parked(_context: &Self::Context) -> bool {
+        false
+    }
 
     /// Makes `hart` look at its mailbox. Takes no lock and does not wait.
     fn ring_doorbell(&self, hart: HartIndex);

@@ -39,6 +39,10 @@ pub struct Switch<M: Machine> {
 }
 
 impl<M: Machine> Switch<M> {
+    pub(crate) const fn new(from: M::Saved, to: M::Saved) -> Self {
+        Self { from, to }
+    }
+
     /// Where the old thread's stack pointer is to be kept, and where the new
     /// thread's is. For the machine, which switches at once.
     #[must_use]
@@ -52,7 +56,11 @@ impl<M: Machine> Switch<M> {
 #[must_use = "a blocked thread must give up the hart"]
 pub struct Blocked<'h, M: Machine>(&'h mut Hart<M>);
 
-impl<M: Machine> Blocked<'_, M> {
+impl<'h, M: Machine> Blocked<'h, M> {
+    pub(crate) const fn into_hart(self) -> &'h mut Hart<M> {
+        self.0
+    }
+
     /// Chooses who runs next.
     pub fn switch(self, irq: &IrqOff) -> Switch<M> {
         let is_dead = self.0.current_thread().state == State::Dead;
@@ -372,7 +380,7 @@ impl<M: Machine> Hart<M> {
 
     /// Makes the most urgent thread the current one. The old one has been
     /// queued, blocked or ended by the caller.
-    fn next(&mut self, irq: &IrqOff, reason: Reason) -> Switch<M> {
+    pub(crate) fn next(&mut self, irq: &IrqOff, reason: Reason) -> Switch<M> {
         let old = self.current_thread();
         assert!(old.state != State::Running, "a running thread is switched away from");
         let from = M::saved(&old.context);

@@ -79,6 +79,11 @@ impl Waiting {
     ) -> Self {
         Self { table, wait, connection, timeout, ending: None }
     }
+
+    /// Whether it is that wait, without a timeout, and nobody has ended it.
+    pub(crate) const fn is_plain(&self, number: u64) -> bool {
+        self.wait.number == number && self.timeout.is_none() && self.ending.is_none()
+    }
 }
 
 /// What is to be done to a wait, if it still goes on.
@@ -263,9 +268,8 @@ impl<M: Machine> Hart<M> {
         self.unsettled.remove(&mut self.threads, slot);
         let Some(thread) = self.live_thread(id) else { return };
         thread.waiting = None;
-        // What was decided later may have come through another ring before.
-        let news = urgency.filter(|urgency| urgency.since.is_after(thread.urgent_since));
-        if let Some(Urgency { priority, since }) = news {
+        let (priority, since) = thread.urgency_after(urgency);
+        if (thread.priority, thread.urgent_since) != (priority, since) {
             (thread.priority, thread.urgent_since) = (priority, since);
             self.note(irq, Event::Boost, u32::from(priority.level()), id.to_word());
         }

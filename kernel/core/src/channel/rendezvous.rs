@@ -36,7 +36,7 @@ pub const AT_ONCE: usize = 4096;
 
 /// What is copied of an answer where its client was looked for, and not part by part;
 /// the delay of a named bug is before each part.
-const ANSWERED_AT_ONCE: usize = if cfg!(feature = "delay-unlock-early") { 0 } else { AT_ONCE };
+pub const ANSWERED_AT_ONCE: usize = if cfg!(feature = "delay-unlock-early") { 0 } else { AT_ONCE };
 
 /// Whose memory a copy failed at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,8 +152,9 @@ pub enum Obstacle {
 /// A client has sent.
 #[derive(Debug)]
 pub enum Sent {
-    /// A receiver has the message, and is to be woken: the client is REPLY-blocked.
-    Received(Wait, Wake),
+    /// A receiver has the message, and is to be woken, to find that: the client is
+    /// REPLY-blocked.
+    Received(Wait, Wake, Receipt),
     /// Nobody receives: it is SEND-blocked.
     Queued(Wait, Option<Boost>),
 }
@@ -361,7 +362,7 @@ impl Channel<'_> {
         let receipt = Receipt { id, copied, sent: client.out.length };
         let urgency = self.inherit(server.thread, client.priority);
         let wake = self.wake(server, Outcome::Received(receipt));
-        Ok(Sent::Received(wait, Wake { urgency, ..wake }))
+        Ok(Sent::Received(wait, Wake { urgency, ..wake }, receipt))
     }
 
     /// The client's message is in the server's memory, which called.

@@ -67,7 +67,7 @@ fn look_up(call: &mut Call<'_>) {
 fn perform(name: Name, call: &mut Call<'_>) -> Result<u64, Errno> {
     let (process, me) = caller();
     // Whatever this call is, a timeout was for it.
-    let timeout = stack::take_timeout();
+    let _ = stack::take_timeout();
     let arguments = call.arguments();
     let argument = |place: usize| arguments[place];
     let address = |place: usize| UserAddr::new(arguments[place] as usize);
@@ -114,12 +114,10 @@ fn perform(name: Name, call: &mut Call<'_>) -> Result<u64, Errno> {
         Name::ChannelDestroy => channels::destroy(process, argument(0)),
         Name::ConnectAttach => connections::attach(process, arguments),
         Name::ConnectDetach => connections::detach(process, argument(0)),
-        Name::MsgSend
-        | Name::MsgReceive
-        | Name::MsgReply
-        | Name::MsgReplyReceive
-        | Name::MsgError
-        | Name::MsgInfo => messages::perform(name, (process, me), timeout, call),
+        Name::MsgError | Name::MsgInfo => messages::perform(name, process, call),
+        Name::MsgSend | Name::MsgReceive | Name::MsgReply | Name::MsgReplyReceive => {
+            unreachable!("trap.S takes them elsewhere")
+        }
         Name::TimerTimeout => timer_timeout(arguments),
         Name::MemoryMap => memory_map(process, argument(0), argument(1)),
         Name::MemoryUnmap => memory_unmap(process, address(0), argument(1)),

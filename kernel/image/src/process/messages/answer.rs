@@ -2,22 +2,29 @@
 //! MsgReply, MsgReplyReceive and MsgError.
 
 use skimmer_abi::{errno::Errno, inspect::bump, trace::Event};
-use skimmer_arch::{cpu::enter, user::Call};
+use skimmer_arch::{
+    cpu::{Riscv, enter},
+    message::{Entry, Next},
+    user::Call,
+};
 use skimmer_core::{
     channel::{
-        MessageId,
-        rendezvous::{Answer, Fault, Obstacle, Progress},
+        ChannelId, MessageId, Receipt,
+        rendezvous::{ANSWERED_AT_ONCE, Answer, Fault, Obstacle, Progress},
+        table::ChannelTable,
     },
+    hart::Hart,
     process::Tid,
     user::UserBytes,
     waiting::Timeout,
 };
+use skimmer_sync::irq::IrqOff;
 
 use super::{
     Bearer, Step, bytes, certain,
     copying::Copying,
-    judged, note,
-    receive::{receive_at, told},
+    done, judged, note,
+    receive::{Both, Receiver, told},
     stopped,
 };
 use crate::{
@@ -26,35 +33,94 @@ use crate::{
 };
 
 /// MsgReply.
-pub(super) fn reply(process: &'static Process, call: &Call<'_>) -> Result<u64, Errno> {
+pub(super) fn reply(process: &'static Process, call: &Call<'_>) -> Result<(), Errno> {
     let [id, status, from, length, ..] = call.arguments();
-    answer(process, id, Answer::Bytes(status.cast_signed(), bytes(from, length)?)).map(|()| 0)
+    answer(process, id, Answer::Bytes(status.cast_signed(), bytes(from, length)?))
 }
 
 /// MsgReplyReceive.
 pub(super) fn reply_receive(
-    process: &'static Process,
-    me: Tid,
+    (process, me): (&'static Process, Tid),
     timeout: Option<Timeout>,
     call: &mut Call<'_>,
-) -> Result<u64, Errno> {
-    let [id, status, from, length, channel, into, room] = call.arguments();
+) {
+    let [id, status, from, length, ..] = call.arguments();
     let given = bytes(from, length)
         .and_then(|from| answer(process, id, Answer::Bytes(status.cast_signed(), from)));
-    if let Err(error) = given {
-        call.add_results(1, 0);
-        return Err(error);
+    match given {
+        Ok(()) => receive_next((process, me), timeout, call),
+        Err(error) => call.finish_with([error.status().cast_unsigned(), 1, 0]),
     }
+}
+
+/// The second half of MsgReplyReceive.
+pub(super) fn receive_next(
+    (process, me): (&'static Process, Tid),
+    timeout: Option<Timeout>,
+    call: &mut Call<'_>,
+) {
+    let [_, _, _, _, channel, into, room] = call.arguments();
     let received = bytes(into, room)
         .and_then(judged)
-        .and_then(|into| receive_at(process, me, timeout, channel, into));
+        .and_then(|into| Receiver::new(process, me, timeout, channel, into))
+        .and_then(|mut receiver| receiver.go_on(Step::Again));
+    call.finish_with(next(received));
+}
+
+/// What the server finds.
+pub(super) fn next(received: Result<Receipt, Errno>) -> [u64; 3] {
     match received {
-        Ok(receipt) => Ok(told(call, &receipt)),
-        Err(error) => {
-            call.add_results(2, 0);
-            Err(error)
-        }
+        Ok(receipt) => told(&receipt),
+        Err(error) => [error.status().cast_unsigned(), 2, 0],
     }
+}
+
+/// MsgReplyReceive, from where the thread can be parked.
+#[inline]
+pub(super) fn begin_both(
+    who: (&'static Process, Tid),
+    timeout: Option<Timeout>,
+    call: &mut Call<'_>,
+    entry: Entry,
+) -> Next {
+    let [id, status, from, length, channel, into, room] = call.arguments();
+    let receiver = bytes(into, room)
+        .and_then(judged)
+        .and_then(|into| Receiver::new(who.0, who.1, timeout, channel, into));
+    let both = match (MessageId::from_register(id), bytes(from, length), receiver) {
+        (Some(id), Ok(from), Ok(mut receiver)) => entry.decide(|hart, irq| {
+            receiver.answer_and_wait(hart, irq, id, (status.cast_signed(), from))
+        }),
+        _ => Both::Neither,
+    };
+    match both {
+        Both::Waits(turn) => turn.into_next(),
+        Both::Failed(error) => done(call, [error.status().cast_unsigned(), 1, 0]),
+        Both::Neither => entry.leave(|| reply_receive(who, timeout, call)),
+    }
+}
+
+/// MsgReply, from where the thread can be parked.
+#[inline]
+pub(super) fn begin(process: &'static Process, call: &mut Call<'_>, entry: Entry) -> Next {
+    let [id, status, from, length, ..] = call.arguments();
+    let from = bytes(from, length).ok().filter(|from| from.length <= ANSWERED_AT_ONCE);
+    let step = MessageId::from_register(id).zip(from).and_then(|(id, from)| {
+        let channel = waiters().channel_of(id)?;
+        let answer = Answer::Bytes(status.cast_signed(), from);
+        Some(
+            entry.decide(|hart, irq| section(hart, irq, &process.channels, (id, channel), &answer)),
+        )
+    });
+    match step {
+        Some(Step::Done(result)) => done(call, replied(result)),
+        _ => entry.leave(|| call.finish_with(replied(reply(process, call)))),
+    }
+}
+
+/// What the server finds.
+pub(super) fn replied(given: Result<(), Errno>) -> [u64; 3] {
+    [given.err().map_or(0, |error| error.status().cast_unsigned()), 0, 0]
 }
 
 /// MsgError.
@@ -78,21 +144,7 @@ fn answer(process: &'static Process, id: u64, answer: Answer) -> Result<(), Errn
     #[cfg(feature = "bug-rcvid-foreign")]
     let table = whosever(id, channel).unwrap_or(table);
     loop {
-        let step = enter(|hart, irq| {
-            let answered = table.with(irq, waiters(), channel, |channel| {
-                channel.answer(id, &answer, &mut Bearer { hart, irq })
-            });
-            let step = match answered.unwrap_or(Err(Obstacle::Failed(Errno::ESRCH))) {
-                Ok((client, failed)) => {
-                    bump(&hart.inspect().answered);
-                    certain(hart.wake(irq, &client));
-                    hart.note(irq, Event::MsgReply, channel.index(), id.to_register());
-                    Step::Done(failed.map_or(Ok(()), Err))
-                }
-                Err(obstacle) => stopped(hart, irq, table, obstacle),
-            };
-            (step, None)
-        });
+        let step = enter(|hart, irq| (section(hart, irq, table, (id, channel), &answer), None));
         match step {
             Step::Done(result) => return result,
             Step::Space(hart) => lwkt::wait_for_space(hart),
@@ -103,12 +155,31 @@ fn answer(process: &'static Process, id: u64, answer: Answer) -> Result<(), Errn
     }
 }
 
+#[inline]
+fn section(
+    hart: &mut Hart<Riscv>,
+    irq: &IrqOff,
+    table: &'static ChannelTable,
+    (id, channel): (MessageId, ChannelId),
+    answer: &Answer,
+) -> Step<Result<(), Errno>> {
+    let answered = table.with(irq, waiters(), channel, |channel| {
+        channel.answer(id, answer, &mut Bearer { hart, irq })
+    });
+    match answered.unwrap_or(Err(Obstacle::Failed(Errno::ESRCH))) {
+        Ok((client, failed)) => {
+            bump(&hart.inspect().answered);
+            certain(hart.wake(irq, &client));
+            hart.note(irq, Event::MsgReply, channel.index(), id.to_register());
+            Step::Done(failed.map_or(Ok(()), Err))
+        }
+        Err(obstacle) => stopped(hart, irq, table, obstacle),
+    }
+}
+
 /// The named bug: the channels of whoever was sent that message.
 #[cfg(feature = "bug-rcvid-foreign")]
-fn whosever(
-    id: MessageId,
-    channel: skimmer_core::channel::ChannelId,
-) -> Option<&'static skimmer_core::channel::table::ChannelTable> {
+fn whosever(id: MessageId, channel: ChannelId) -> Option<&'static ChannelTable> {
     let mut tables = super::rooms::all().map(|room| &room.channels);
     tables.find(|table| {
         let sent = |irq: &_| table.with(irq, waiters(), channel, |channel| channel.sent(id));

@@ -20,7 +20,14 @@ use skimmer_abi::{
     errno::Errno,
     trace::Event,
 };
-use skimmer_arch::{cpu::Riscv, irq::masked, user::Call, user_copy};
+use skimmer_arch::{
+    cpu::{Riscv, enter},
+    irq::masked,
+    message::{Entry, Next},
+    stack,
+    user::Call,
+    user_copy,
+};
 use skimmer_core::{
     channel::{
         MessageId, Outcome, Wait,
@@ -28,40 +35,119 @@ use skimmer_core::{
         rendezvous::{Carrier, Fault, Obstacle, Wake},
         table::ChannelTable,
     },
+    handover::HandOver,
     hart::Hart,
     ids::{HartIndex, ThreadId},
     port::Full,
-    process::Tid,
     sched::Switch,
     user::{UserAddr, UserBytes},
-    waiting::Timeout,
 };
 use skimmer_sync::irq::IrqOff;
 
-use self::{copying::Copying, send::send};
-use super::{Process, channels::waiters, rooms};
+use self::copying::Copying;
+use super::{Process, caller, channels::waiters, rooms};
 use crate::{lwkt, smp};
 
 pub(crate) use self::settle::settle;
 pub(super) use self::settle::tell_detached;
 
-/// A call of messages.
+/// A call of messages that does not begin where its thread can be parked.
 pub(super) fn perform(
     name: Name,
-    (process, me): (&'static Process, Tid),
-    timeout: Option<Timeout>,
-    call: &mut Call<'_>,
+    process: &'static Process,
+    call: &Call<'_>,
 ) -> Result<u64, Errno> {
     let [first, second, ..] = call.arguments();
     match name {
-        Name::MsgSend => send(process, me, timeout, call),
-        Name::MsgReceive => receive::receive(process, me, timeout, call),
-        Name::MsgReply => answer::reply(process, call),
-        Name::MsgReplyReceive => answer::reply_receive(process, me, timeout, call),
         Name::MsgError => answer::error(process, first, second),
         Name::MsgInfo => info(process, first, UserAddr::new(second as usize)),
         _ => Err(Errno::ENOSYS),
     }
+}
+
+/// A call of messages, at its beginning: interrupts are masked.
+#[expect(unsafe_code, reason = "arch calls it by this name")]
+#[unsafe(no_mangle)]
+extern "Rust" fn skimmer_message_call(call: &mut Call<'_>, entry: Entry) -> Next {
+    let who = caller();
+    // Whatever this call is, a timeout was for it.
+    let timeout = stack::take_timeout();
+    match Name::from_number(call.number()) {
+        Some(Name::MsgSend) => send::begin(who, timeout, call, entry),
+        Some(Name::MsgReplyReceive) => answer::begin_both(who, timeout, call, entry),
+        Some(Name::MsgReceive) => receive::begin(who, timeout, call, entry),
+        Some(Name::MsgReply) => answer::begin(who.0, call, entry),
+        _ => unreachable!("these four come here"),
+    }
+}
+
+/// A thread that was parked in such a call has been woken.
+#[expect(unsafe_code, reason = "arch calls it by this name")]
+#[unsafe(no_mangle)]
+extern "Rust" fn skimmer_message_woken(call: &mut Call<'_>) {
+    let me = enter(|hart, _| (hart.current(), None));
+    let results = match (Name::from_number(call.number()), outcome(me)) {
+        (Some(Name::MsgSend), Outcome::Again) => return send::send(caller(), None, call),
+        (Some(Name::MsgReceive), Outcome::Again) => {
+            receive::found(receive::receive(caller(), None, call))
+        }
+        (_, Outcome::Again) => return answer::receive_next(caller(), None, call),
+        (_, Outcome::Answered(status)) => send::answered(Ok(status)),
+        (_, Outcome::Received(receipt)) => {
+            receive::note_received(&receipt);
+            receive::told(&receipt)
+        }
+        (Some(Name::MsgSend), Outcome::Failed(error)) => send::answered(Err(error)),
+        (Some(Name::MsgReceive), Outcome::Failed(error)) => receive::found(Err(error)),
+        (_, Outcome::Failed(error)) => answer::next(Err(error)),
+    };
+    call.finish_with(results);
+}
+
+/// Who has the hart when a masked section is over.
+enum Turn {
+    /// The caller.
+    Mine,
+    /// Another.
+    Another(Switch<Riscv>),
+    /// A thread that is parked, and is to find that.
+    Straight(Switch<Riscv>, [u64; 3]),
+}
+
+impl Turn {
+    #[inline]
+    fn of(handed: HandOver<Riscv>, results: impl FnOnce() -> [u64; 3]) -> Self {
+        match handed {
+            HandOver::Straight(switch) => Self::Straight(switch, results()),
+            HandOver::Queued(switch) => Self::Another(switch),
+        }
+    }
+
+    /// For who is blocked with what it has on its stack. What a parked thread is to find
+    /// is in its record, too.
+    fn into_switch(self) -> Option<Switch<Riscv>> {
+        match self {
+            Self::Mine => None,
+            Self::Another(switch) | Self::Straight(switch, _) => Some(switch),
+        }
+    }
+
+    /// For who can be parked.
+    #[inline]
+    fn into_next(self) -> Next {
+        match self {
+            Self::Mine => Next::Back,
+            Self::Another(switch) => Next::Away(switch),
+            Self::Straight(switch, results) => Next::Straight(switch, results),
+        }
+    }
+}
+
+/// The call is over.
+#[inline]
+const fn done(call: &mut Call<'_>, results: [u64; 3]) -> Next {
+    call.finish_with(results);
+    Next::Back
 }
 
 /// What one masked section has come to.
@@ -78,7 +164,7 @@ enum Step<R> {
     Long(Copying),
 }
 
-type Section<R> = (Step<Result<R, Errno>>, Option<Switch<Riscv>>);
+type Section<R> = (Step<Result<R, Errno>>, Turn);
 
 /// How bytes move and threads are told, from the calling thread.
 struct Bearer<'a> {

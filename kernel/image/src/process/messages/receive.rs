@@ -4,34 +4,45 @@
 use skimmer_abi::{call::MsgInfo, errno::Errno, inspect::bump, trace::Event};
 use skimmer_arch::{
     cpu::{Riscv, enter},
+    message::{Entry, Next},
     stack,
     user::Call,
 };
-#[cfg(feature = "bug-inherit-stuck")]
-use skimmer_core::channel::rendezvous::Urgency;
 use skimmer_core::{
     channel::{
-        Channel, ChannelId, Guest, Outcome, Receipt, Which,
-        rendezvous::{Got, Message, Obstacle},
+        Channel, ChannelId, Guest, MessageId, Outcome, Receipt, Wait, Which,
+        rendezvous::{ANSWERED_AT_ONCE, Answer, Got, Message, Obstacle, Urgency},
     },
     hart::Hart,
     ids::{Priority, ThreadId},
     process::Tid,
+    sched::Blocked,
     user::{UserAddr, UserBytes},
     waiting::{Timeout, Waiting},
 };
 use skimmer_sync::irq::IrqOff;
 
 use super::{
-    Bearer, Section, Step, bytes, certain, copying::Copying, info, judged, outcome, stopped,
+    Bearer, Section, Step, Turn, bytes, certain, copying::Copying, done, info, judged, outcome,
+    send::answered, stopped,
 };
 use crate::{
     lwkt,
     process::{Process, calls, channels::waiters},
 };
 
+/// What has become of an answer and a receive in one.
+pub(super) enum Both {
+    /// Nothing was done.
+    Neither,
+    /// The client is answered, and the server waits.
+    Waits(Turn),
+    /// The answer has failed, for both.
+    Failed(Errno),
+}
+
 /// A server's call.
-struct Receiver {
+pub(super) struct Receiver {
     process: &'static Process,
     channel: ChannelId,
     guest: Guest,
@@ -44,43 +55,132 @@ impl Receiver {
         work: impl FnOnce(&mut Channel<'_>, &Guest, Priority, &mut Bearer<'_>) -> Result<Got, Obstacle>,
     ) -> Step<Result<Receipt, Errno>> {
         enter(|hart, irq| {
-            if stack::am_condemned() {
-                return (Step::Done(Err(Errno::EINTR)), None);
-            }
-            let (priority, base) = hart.own_priorities();
-            self.guest.thread = hart.current();
-            self.guest.priority = priority;
-            let got = self.process.channels.with(irq, waiters(), self.channel, |channel| {
-                work(channel, &self.guest, base, &mut Bearer { hart, irq })
-            });
-            self.follow(hart, irq, got.unwrap_or(Err(Obstacle::Failed(Errno::ESRCH))))
+            let (step, turn) = self.section(hart, irq, work);
+            (step, turn.into_switch())
         })
     }
 
-    fn follow(
-        &self,
+    /// Does something at the channel, and follows.
+    #[inline]
+    fn section(
+        &mut self,
         hart: &mut Hart<Riscv>,
         irq: &IrqOff,
-        got: Result<Got, Obstacle>,
+        work: impl FnOnce(&mut Channel<'_>, &Guest, Priority, &mut Bearer<'_>) -> Result<Got, Obstacle>,
     ) -> Section<Receipt> {
-        match got {
-            Ok(Got::Message(receipt, Message { urgency, timed })) => {
-                bump(&hart.inspect().handed);
-                hart.serve(irq, Some(self.channel), urgency);
-                timed.iter().for_each(|wait| certain(hart.tell_received(irq, *wait)));
-                let id = receipt.id.to_register();
-                hart.note(irq, Event::MsgReceive, self.channel.index(), id);
-                (Step::Done(Ok(receipt)), None)
+        if stack::am_condemned() {
+            return (Step::Done(Err(Errno::EINTR)), Turn::Mine);
+        }
+        let base = self.look_at_self(hart);
+        let channels = &self.process.channels;
+        let got = channels.with(irq, waiters(), self.channel, |channel| {
+            work(channel, &self.guest, base, &mut Bearer { hart, irq })
+        });
+        match got.unwrap_or(Err(Obstacle::Failed(Errno::ESRCH))) {
+            Ok(Got::Message(receipt, message)) => {
+                self.take(hart, irq, &receipt, message);
+                (Step::Done(Ok(receipt)), Turn::Mine)
             }
             Ok(Got::Waiting(wait, urgency)) => {
-                #[cfg(feature = "bug-inherit-stuck")]
-                let urgency = urgency.map(|it| Urgency { priority: self.guest.priority, ..it });
-                hart.serve(irq, Some(self.channel), urgency);
-                let waiting = Waiting::new(&self.process.channels, wait, None, self.timeout);
-                (Step::Woken, Some(hart.wait_at_channel(irq, Which::Receive, waiting).switch(irq)))
+                let blocked = self.wait(hart, irq, wait, urgency);
+                (Step::Woken, Turn::Another(blocked.switch(irq)))
             }
-            Err(obstacle) => (stopped(hart, irq, &self.process.channels, obstacle), None),
+            Err(obstacle) => (stopped(hart, irq, channels, obstacle), Turn::Mine),
         }
+    }
+
+    /// Notes who calls, and how urgent it is; what it is on its own account.
+    fn look_at_self(&mut self, hart: &mut Hart<Riscv>) -> Priority {
+        let (priority, base) = hart.own_priorities();
+        self.guest.thread = hart.current();
+        self.guest.priority = priority;
+        base
+    }
+
+    fn wait<'h>(
+        &self,
+        hart: &'h mut Hart<Riscv>,
+        irq: &IrqOff,
+        wait: Wait,
+        urgency: Option<Urgency>,
+    ) -> Blocked<'h, Riscv> {
+        #[cfg(feature = "bug-inherit-stuck")]
+        let urgency = urgency.map(|it| Urgency { priority: self.guest.priority, ..it });
+        hart.serve(irq, Some(self.channel), urgency);
+        let waiting = Waiting::new(&self.process.channels, wait, None, self.timeout);
+        hart.wait_at_channel(irq, Which::Receive, waiting)
+    }
+
+    /// Answers a message of the same channel, and waits there for the next, if no client
+    /// is queued.
+    #[inline]
+    pub(super) fn answer_and_wait(
+        &mut self,
+        hart: &mut Hart<Riscv>,
+        irq: &IrqOff,
+        id: MessageId,
+        (status, from): (i64, UserBytes),
+    ) -> Both {
+        if stack::am_condemned() || from.length > ANSWERED_AT_ONCE {
+            return Both::Neither;
+        }
+        let base = self.look_at_self(hart);
+        let channels = &self.process.channels;
+        let both = channels.with(irq, waiters(), self.channel, |channel| {
+            let by = &mut Bearer { hart, irq };
+            if !channel.is_empty(Which::Send) {
+                return Ok(None);
+            }
+            let (client, failed) = channel.answer(id, &Answer::Bytes(status, from), by)?;
+            let got =
+                if failed.is_none() { Some(channel.receive(&self.guest, base, by)?) } else { None };
+            Ok(Some((client, failed, got)))
+        });
+        let (client, failed, got) = match both.unwrap_or(Ok(None)) {
+            Ok(Some(both)) => both,
+            Ok(None) => return Both::Neither,
+            Err(obstacle) => {
+                let _ = stopped::<()>(hart, irq, channels, obstacle);
+                return Both::Neither;
+            }
+        };
+        bump(&hart.inspect().answered);
+        hart.note(irq, Event::MsgReply, self.channel.index(), id.to_register());
+        match (failed, got) {
+            (None, Some(Got::Waiting(wait, urgency))) => {
+                let blocked = self.wait(hart, irq, wait, urgency);
+                Both::Waits(Turn::of(blocked.hand_over(irq, &client), || answered(Ok(status))))
+            }
+            (failed, _) => {
+                certain(hart.wake(irq, &client));
+                Both::Failed(failed.unwrap_or(Errno::EINTR))
+            }
+        }
+    }
+
+    fn take(&self, hart: &mut Hart<Riscv>, irq: &IrqOff, receipt: &Receipt, message: Message) {
+        bump(&hart.inspect().handed);
+        hart.serve(irq, Some(self.channel), message.urgency);
+        message.timed.iter().for_each(|wait| certain(hart.tell_received(irq, *wait)));
+        hart.note(irq, Event::MsgReceive, self.channel.index(), receipt.id.to_register());
+    }
+
+    pub(super) fn new(
+        process: &'static Process,
+        me: Tid,
+        timeout: Option<Timeout>,
+        channel: u64,
+        into: UserBytes,
+    ) -> Result<Self, Errno> {
+        let channel = ChannelId::from_register(channel).ok_or(Errno::ESRCH)?;
+        let guest = Guest {
+            owner: process.number,
+            tid: me.to_word(),
+            into,
+            timeouts: timeout.map_or(0, |it| it.states),
+            ..Guest::bare(ThreadId::NOBODY, Priority::IDLE)
+        };
+        Ok(Self { process, channel, guest, timeout })
     }
 
     fn carry(&mut self, mut copying: Copying) -> Step<Result<Receipt, Errno>> {
@@ -93,18 +193,20 @@ impl Receiver {
         })
     }
 
-    fn run(&mut self) -> Result<Receipt, Errno> {
+    /// Goes on from there until there is a message.
+    pub(super) fn go_on(
+        &mut self,
+        mut step: Step<Result<Receipt, Errno>>,
+    ) -> Result<Receipt, Errno> {
         loop {
-            let step = self.at_channel(|channel, guest, base, by| channel.receive(guest, base, by));
-            let step = match step {
-                Step::Long(copying) => self.carry(copying),
-                step => step,
-            };
+            if let Step::Long(copying) = step {
+                step = self.carry(copying);
+            }
             match step {
                 Step::Done(result) => return result,
                 Step::Woken => match outcome(self.guest.thread) {
                     Outcome::Received(receipt) => {
-                        self.note(&receipt);
+                        note_received(&receipt);
                         return Ok(receipt);
                     }
                     Outcome::Failed(error) => return Err(error),
@@ -114,59 +216,76 @@ impl Receiver {
                 Step::Space(hart) => lwkt::wait_for_space(hart),
                 Step::Again | Step::Long(_) => {}
             }
+            step = self.at_channel(|channel, guest, base, by| channel.receive(guest, base, by));
         }
     }
+}
 
-    fn note(&self, receipt: &Receipt) {
-        let (channel, id) = (self.channel.index(), receipt.id.to_register());
-        enter(|hart, irq| (hart.note(irq, Event::MsgReceive, channel, id), None));
-    }
+/// Of a thread that was told by another that it has a message.
+pub(super) fn note_received(receipt: &Receipt) {
+    let channel = waiters().channel_of(receipt.id).map_or(0, ChannelId::index);
+    let id = receipt.id.to_register();
+    enter(|hart, irq| (hart.note(irq, Event::MsgReceive, channel, id), None));
 }
 
 /// MsgReceive.
 pub(super) fn receive(
-    process: &'static Process,
-    me: Tid,
+    (process, me): (&'static Process, Tid),
     timeout: Option<Timeout>,
     call: &mut Call<'_>,
-) -> Result<u64, Errno> {
+) -> Result<[u64; 3], Errno> {
     let [channel, into, room, to, ..] = call.arguments();
     if channel == u64::MAX {
         enter(|hart, irq| (hart.serve(irq, None, None), None));
-        call.add_results(0, 0);
-        return Ok(0);
+        return Ok([0; 3]);
     }
     let (into, place) = (judged(bytes(into, room)?)?, UserAddr::new(to as usize));
     if to != 0 {
         // Before there is a message that nobody would know of.
         calls::judge_words::<{ MsgInfo::WORDS }>(place)?;
     }
-    let receipt = receive_at(process, me, timeout, channel, into)?;
+    let mut receiver = Receiver::new(process, me, timeout, channel, into)?;
+    let receipt = receiver.go_on(Step::Again)?;
     if to != 0 {
         info(process, receipt.id.to_register(), place)?;
     }
-    Ok(told(call, &receipt))
+    Ok(told(&receipt))
 }
 
-pub(super) fn told(call: &mut Call<'_>, receipt: &Receipt) -> u64 {
-    call.add_results(receipt.copied as u64, receipt.sent as u64);
-    receipt.id.to_register()
-}
-
-pub(super) fn receive_at(
-    process: &'static Process,
-    me: Tid,
+/// MsgReceive, from where the thread can be parked.
+#[inline]
+pub(super) fn begin(
+    (process, me): (&'static Process, Tid),
     timeout: Option<Timeout>,
-    channel: u64,
-    into: UserBytes,
-) -> Result<Receipt, Errno> {
-    let channel = ChannelId::from_register(channel).ok_or(Errno::ESRCH)?;
-    let guest = Guest {
-        owner: process.number,
-        tid: me.to_word(),
-        into,
-        timeouts: timeout.map_or(0, |it| it.states),
-        ..Guest::bare(ThreadId::NOBODY, Priority::IDLE)
+    call: &mut Call<'_>,
+    entry: Entry,
+) -> Next {
+    let [channel, into, room, to, ..] = call.arguments();
+    let into = bytes(into, room).and_then(judged);
+    let receiver = into.and_then(|into| Receiver::new(process, me, timeout, channel, into));
+    let Some(mut receiver) = receiver.ok().filter(|_| to == 0) else {
+        return entry.leave(|| {
+            let found = found(receive((process, me), timeout, call));
+            call.finish_with(found);
+        });
     };
-    Receiver { process, channel, guest, timeout }.run()
+    match entry.decide(|hart, irq| {
+        receiver.section(hart, irq, |channel, guest, base, by| channel.receive(guest, base, by))
+    }) {
+        (Step::Woken, turn) => turn.into_next(),
+        (Step::Done(result), _) => done(call, found(result.map(|it| told(&it)))),
+        (step, _) => entry.leave(|| {
+            call.finish_with(found(receiver.go_on(step).map(|receipt| told(&receipt))));
+        }),
+    }
+}
+
+/// What the server finds, also of a failure.
+pub(super) fn found(received: Result<[u64; 3], Errno>) -> [u64; 3] {
+    received.unwrap_or_else(|error| [error.status().cast_unsigned(), 0, 0])
+}
+
+/// What the server finds.
+pub(super) const fn told(receipt: &Receipt) -> [u64; 3] {
+    [receipt.id.to_register(), receipt.copied as u64, receipt.sent as u64]
 }

@@ -6,6 +6,7 @@ use core::sync::atomic::Ordering;
 use skimmer_abi::{errno::Errno, inspect::bump, trace::Event};
 use skimmer_arch::{
     cpu::{Riscv, enter},
+    message::{Entry, Next},
     stack,
     user::Call,
 };
@@ -23,7 +24,8 @@ use skimmer_core::{
 use skimmer_sync::irq::IrqOff;
 
 use super::{
-    Bearer, Section, Step, bytes, certain, copying::Copying, judged, note, outcome, stopped,
+    Bearer, Section, Step, Turn, bytes, certain, copying::Copying, done, judged, note, outcome,
+    receive::told, stopped,
 };
 use crate::{
     lwkt,
@@ -63,21 +65,32 @@ impl Sender {
         work: impl FnOnce(&mut Channel<'_>, &Guest, &mut Bearer<'_>) -> Result<Sent, Obstacle>,
     ) -> Step<Result<i64, Errno>> {
         enter(|hart, irq| {
-            if stack::am_condemned() {
-                return (Step::Done(Err(Errno::EINTR)), None);
-            }
-            let Some(target) = self.process.connections.find(irq, self.id) else {
-                return (Step::Done(Err(Errno::EBADF)), None);
-            };
-            self.guest.thread = hart.current();
-            self.guest.priority = hart.own_priorities().0;
-            let table = &target.server.channels;
-            let sent = table.with(irq, waiters(), target.channel, |channel| {
-                self.is_open(irq, &target, channel)?;
-                work(channel, &self.guest, &mut Bearer { hart, irq })
-            });
-            self.follow(hart, irq, &target, sent.unwrap_or(Err(Obstacle::Failed(Errno::EBADF))))
+            let (step, turn) = self.section(hart, irq, work);
+            (step, turn.into_switch())
         })
+    }
+
+    #[inline]
+    fn section(
+        &mut self,
+        hart: &mut Hart<Riscv>,
+        irq: &IrqOff,
+        work: impl FnOnce(&mut Channel<'_>, &Guest, &mut Bearer<'_>) -> Result<Sent, Obstacle>,
+    ) -> Section<i64> {
+        if stack::am_condemned() {
+            return (Step::Done(Err(Errno::EINTR)), Turn::Mine);
+        }
+        let Some(target) = self.process.connections.find(irq, self.id) else {
+            return (Step::Done(Err(Errno::EBADF)), Turn::Mine);
+        };
+        self.guest.thread = hart.current();
+        self.guest.priority = hart.own_priorities().0;
+        let table = &target.server.channels;
+        let sent = table.with(irq, waiters(), target.channel, |channel| {
+            self.is_open(irq, &target, channel)?;
+            work(channel, &self.guest, &mut Bearer { hart, irq })
+        });
+        self.follow(hart, irq, &target, sent.unwrap_or(Err(Obstacle::Failed(Errno::EBADF))))
     }
 
     /// Looks once more at the connection, and at the server, under the channel's lock.
@@ -105,23 +118,26 @@ impl Sender {
         target: &Target<Process>,
         sent: Result<Sent, Obstacle>,
     ) -> Section<i64> {
-        let (wait, queue) = match sent {
-            Ok(Sent::Received(wait, server)) => {
+        let channels = &target.server.channels;
+        let (wait, queue, server) = match sent {
+            Ok(Sent::Received(wait, server, receipt)) => {
                 bump(&hart.inspect().handed);
-                certain(hart.wake(irq, &server));
-                (wait, Which::Reply)
+                (wait, Which::Reply, Some((server, receipt)))
             }
             Ok(Sent::Queued(wait, boost)) => {
                 boost.iter().for_each(|boost| certain(hart.boost(irq, boost)));
-                (wait, Which::Send)
+                (wait, Which::Send, None)
             }
-            Err(obstacle) => {
-                return (stopped(hart, irq, &target.server.channels, obstacle), None);
-            }
+            Err(obstacle) => return (stopped(hart, irq, channels, obstacle), Turn::Mine),
         };
         note(hart, irq, Event::MsgSend, wait);
-        let waiting = Waiting::new(&target.server.channels, wait, Some(self.id), self.timeout);
-        (Step::Woken, Some(hart.wait_at_channel(irq, queue, waiting).switch(irq)))
+        let waiting = Waiting::new(channels, wait, Some(self.id), self.timeout);
+        let blocked = hart.wait_at_channel(irq, queue, waiting);
+        let turn = match server {
+            Some((server, receipt)) => Turn::of(blocked.hand_over(irq, &server), || told(&receipt)),
+            None => Turn::Another(blocked.switch(irq)),
+        };
+        (Step::Woken, turn)
     }
 
     /// Copies a long message to the server, and hands it over.
@@ -132,43 +148,65 @@ impl Sender {
             })
         })
     }
+
+    /// Goes on from there until the message is answered.
+    fn go_on(&mut self, mut step: Step<Result<i64, Errno>>) -> Result<i64, Errno> {
+        loop {
+            if let Step::Long(copying) = step {
+                step = self.carry(copying);
+            }
+            match step {
+                Step::Done(result) => return result,
+                Step::Woken => match outcome(self.guest.thread) {
+                    Outcome::Answered(status) => return Ok(status),
+                    Outcome::Failed(error) => return Err(error),
+                    Outcome::Again => {}
+                    Outcome::Received(_) => unreachable!("a client receives nothing"),
+                },
+                Step::Space(hart) => lwkt::wait_for_space(hart),
+                Step::Again | Step::Long(_) => {}
+            }
+            step = self.at_channel(|channel, guest, by| channel.send(guest, by));
+        }
+    }
 }
 
 /// MsgSend.
 pub(super) fn send(
-    process: &'static Process,
-    me: Tid,
+    (process, me): (&'static Process, Tid),
     timeout: Option<Timeout>,
     call: &mut Call<'_>,
-) -> Result<u64, Errno> {
-    let status = send_for_status(process, me, timeout, call.arguments());
-    let error = status.err().map_or(0, |error| error as u64);
-    call.add_results(error, 0);
-    status.map(i64::cast_unsigned)
+) {
+    let sent = Sender::new(process, me, timeout, call.arguments())
+        .and_then(|mut sender| sender.go_on(Step::Again));
+    call.finish_with(answered(sent));
 }
 
-fn send_for_status(
-    process: &'static Process,
-    me: Tid,
+/// MsgSend, from where the thread can be parked.
+#[inline]
+pub(super) fn begin(
+    (process, me): (&'static Process, Tid),
     timeout: Option<Timeout>,
-    arguments: [u64; 7],
-) -> Result<i64, Errno> {
-    let mut sender = Sender::new(process, me, timeout, arguments)?;
-    loop {
-        let step = match sender.at_channel(|channel, guest, by| channel.send(guest, by)) {
-            Step::Long(copying) => sender.carry(copying),
-            step => step,
-        };
-        match step {
-            Step::Done(result) => return result,
-            Step::Woken => match outcome(sender.guest.thread) {
-                Outcome::Answered(status) => return Ok(status),
-                Outcome::Failed(error) => return Err(error),
-                Outcome::Again => {}
-                Outcome::Received(_) => unreachable!("a client receives nothing"),
-            },
-            Step::Space(hart) => lwkt::wait_for_space(hart),
-            Step::Again | Step::Long(_) => {}
-        }
+    call: &mut Call<'_>,
+    entry: Entry,
+) -> Next {
+    let mut sender = match Sender::new(process, me, timeout, call.arguments()) {
+        Ok(sender) => sender,
+        Err(error) => return done(call, answered(Err(error))),
+    };
+    match entry
+        .decide(|hart, irq| sender.section(hart, irq, |channel, guest, by| channel.send(guest, by)))
+    {
+        (Step::Woken, turn) => turn.into_next(),
+        (Step::Done(result), _) => done(call, answered(result)),
+        (step, _) => entry.leave(|| call.finish_with(answered(sender.go_on(step)))),
+    }
+}
+
+/// What the client finds.
+pub(super) fn answered(sent: Result<i64, Errno>) -> [u64; 3] {
+    match sent {
+        Ok(status) => [status.cast_unsigned(), 0, 0],
+        Err(error) => [error.status().cast_unsigned(), error as u64, 0],
     }
 }

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A hart that goes straight from one thread to the other: who blocks at a channel gives
+//! it to whom it has just woken, if that is who would run next anyway.
+//!
+//! That is so where the woken thread is more urgent than all that are ready, and no
+//! time slice is running. Then the run queue would be entered and left again, and
+//! nothing else in it would have changed; so it is not touched.
+
+use skimmer_abi::{
+    inspect::bump,
+    trace::{Event, Reason},
+};
+use skimmer_sync::irq::IrqOff;
+
+use crate::{
+    channel::rendezvous::{Moment, Urgency, Wake},
+    hart::Hart,
+    ids::Priority,
+    machine::Machine,
+    sched::{Blocked, Switch},
+    thread::{State, Thread, Why},
+};
+
+/// How a thread was woken by another that has blocked.
+#[derive(Debug)]
+#[must_use = "the hart is to be given up"]
+pub enum HandOver<M: Machine> {
+    /// The hart goes to the woken thread, which is parked: nobody has told it yet what
+    /// became of its wait.
+    Straight(Switch<M>),
+    /// To whom it is due. The woken thread finds in its record what became of its wait.
+    Queued(Switch<M>),
+}
+
+impl<M: Machine> Blocked<'_, M> {
+    /// Wakes a thread, for which the ring has space, and gives up the hart.
+    #[inline]
+    pub fn hand_over(self, irq: &IrqOff, wake: &Wake) -> HandOver<M> {
+        let hart = self.into_hart();
+        if let Some(switch) = hart.go_straight(irq, wake) {
+            return HandOver::Straight(switch);
+        }
+        if hart.wake(irq, wake).is_err() {
+            unreachable!("the ring had space, and only this hart fills it");
+        }
+        HandOver::Queued(hart.next(irq, Reason::Blocked))
+    }
+}
+
+impl<M: Machine> Hart<M> {
+    #[inline]
+    fn go_straight(&mut self, irq: &IrqOff, wake: &Wake) -> Option<Switch<M>> {
+        let highest = self.runq.highest(irq);
+        if self.slice_end.is_some() || wake.error.is_some() {
+            return None;
+        }
+        let turn = self.shares.turn();
+        let from = M::saved(&self.current_thread().context);
+        let thread = self.threads.get_mut(self.own(wake.thread)?)?;
+        let (priority, since) = thread.urgency_after(wake.urgency);
+        if !thread.is_parked_in(wake.number) || highest >= Some(priority) {
+            return None;
+        }
+        let is_other = thread.priority != priority;
+        thread.waiting = None;
+        thread.state = State::Running;
+        (thread.priority, thread.urgent_since) = (priority, since);
+        // As it would have stood in the queue.
+        thread.queued = turn;
+        let to = M::saved(&thread.context);
+        if is_other {
+            self.note(irq, Event::Boost, u32::from(priority.level()), wake.thread.to_word());
+        }
+        self.note(irq, Event::Switch, Reason::Blocked as u32, wake.thread.to_word());
+        self.current = wake.thread;
+        self.preempt_wanted = false;
+        bump(&self.inspect.switches);
+        Some(Switch::new(from, to))
+    }
+}
+
+impl<M: Machine> Thread<M> {
+    /// How urgent it is once it has heard that, and since when. What was decided later
+    /// may have come through another ring before.
+    pub(crate) fn urgency_after(&self, news: Option<Urgency>) -> (Priority, Moment) {
+        match news.filter(|news| news.since.is_after(self.urgent_since)) {
+            Some(Urgency { priority, since }) => (priority, since),
+            None => (self.priority, self.urgent_since),
+        }
+    }
+
+    /// Whether it is parked in that wait, and nothing else is to be done to it: it has
+    /// no timeout, and is not to end.
+    fn is_parked_in(&self, number: u64) -> bool {
+        let is_plain = self.waiting.as_ref().is_some_and(|it| it.is_plain(number));
+        self.state == State::Blocked(Why::Channel)
+            && is_plain
+            && self.link.queue().is_none()
+            && M::is_parked(&self.context)
+    }
+}
