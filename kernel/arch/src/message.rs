@@ -25,8 +25,8 @@ use crate::{
 
 // Defined by the image; the other end of the wiring.
 unsafe extern "Rust" {
-    /// A call of messages. Interrupts are masked.
-    safe fn skimmer_message_call(call: &mut Call<'_>, entry: Entry) -> Next;
+    /// A call of messages, of which something is special. Interrupts are open.
+    safe fn skimmer_message_slow(call: &mut Call<'_>);
     /// A thread that was parked has been woken. Interrupts are open.
     safe fn skimmer_message_woken(call: &mut Call<'_>);
 }
@@ -46,9 +46,9 @@ pub enum Next {
 
 /// Where a call of messages begins: interrupts are masked, and the stack is empty.
 #[derive(Debug)]
-pub struct Entry(PhantomData<*const ()>);
+pub struct Parkable(PhantomData<*const ()>);
 
-impl Entry {
+impl Parkable {
     /// Opens this hart's state. Whoever is blocked in `f` is parked by what the call
     /// returns ([`Next`]).
     #[inline]
@@ -66,7 +66,13 @@ impl Entry {
 #[unsafe(no_mangle)]
 extern "C" fn skimmer_message(frame: &mut TrapFrame) -> *const TrapFrame {
     off_times::call_entered();
-    let frame = match skimmer_message_call(&mut Call::new(frame), Entry(PhantomData)) {
+    let program = stack::plain_program(frame);
+    let call = &mut Call::new(frame);
+    let next = match program {
+        Some((owner, name)) => owner.message_call(name, call, Parkable(PhantomData)),
+        None => Parkable(PhantomData).leave(|| skimmer_message_slow(call)),
+    };
+    let frame = match next {
         Next::Back => {
             cpu::preempt_if_due();
             user::before_return(frame);

@@ -24,10 +24,11 @@ use crate::{
     cpu::{self, Riscv},
     fp,
     irq::masked,
+    message::{Next, Parkable},
     paging::UserSpace,
     stack_memory,
     trap::TrapFrame,
-    user,
+    user::{self, Call},
 };
 
 global_asm!(include_str!("switch.S"));
@@ -55,7 +56,14 @@ const CANARY: u64 = 0x5afe_57ac_c0de_ca11;
 pub type Entry = Box<dyn FnOnce() + Send>;
 
 /// Whom a thread belongs to: whatever the image says.
-pub type Owner = &'static (dyn Any + Send + Sync);
+pub type Owner = &'static dyn Owns;
+
+/// What owns threads that run programs.
+pub trait Owns: Any + Send + Sync {
+    /// A call of messages by the thread of that name, which has no timeout. Interrupts are
+    /// masked.
+    fn message_call(&'static self, name: u64, call: &mut Call<'_>, entry: Parkable) -> Next;
+}
 
 /// What a thread needs that runs a program.
 #[derive(Clone, Copy)]
@@ -91,6 +99,7 @@ struct Header {
     is_condemned: AtomicBool,
     /// The timeout of the thread's next call.
     timeout: Cell<Option<Timeout>>,
+    has_timeout: Cell<bool>,
     /// Whether `fp` holds the thread's floating-point registers.
     is_fp_parked: Cell<bool>,
     /// The thread is blocked in a call of messages, and has nothing on its stack.
@@ -173,6 +182,7 @@ impl KernelStack {
             space: Cell::new(program.map_or(core::ptr::null(), |it| core::ptr::from_ref(it.space))),
             is_condemned: AtomicBool::new(false),
             timeout: Cell::new(None),
+            has_timeout: Cell::new(false),
             is_fp_parked: Cell::new(false),
             is_parked: Cell::new(false),
             fp: UnsafeCell::new(fp::Registers::zero()),
@@ -437,7 +447,7 @@ pub(crate) const fn bounds(address: usize) -> (usize, usize) {
 /// # Safety
 /// `address` is in a kernel stack that lives for `'s`.
 const unsafe fn header_of<'s>(address: usize) -> &'s Header {
-    let header = core::ptr::with_exposed_provenance::<Header>(bounds(address).0);
+    let header = core::ptr::with_exposed_provenance::<Header>(address & !(STACK_SIZE - 1));
     // SAFETY: the caller's promise; every kernel stack begins with one.
     unsafe { &*header }
 }
@@ -456,6 +466,18 @@ pub(crate) fn is_condemned(frame: usize) -> bool {
 pub fn own_program() -> Option<(Owner, u64)> {
     // SAFETY: the stack that the caller runs on.
     let header = unsafe { header_of(crate::csr::stack_pointer()) };
+    header.program.as_ref().map(|program| (program.owner, program.name))
+}
+
+/// Whose that frame's thread is, and its name, if there is nothing special about its next
+/// call: it has no timeout and is not to end.
+#[inline]
+pub(crate) fn plain_program(frame: &TrapFrame) -> Option<(Owner, u64)> {
+    // SAFETY: the frame of the running thread, which is on its own stack.
+    let header = unsafe { header_of(core::ptr::from_ref(frame).addr()) };
+    if header.is_condemned.load(Ordering::Relaxed) || header.has_timeout.get() {
+        return None;
+    }
     header.program.as_ref().map(|program| (program.owner, program.name))
 }
 
@@ -478,18 +500,16 @@ pub(crate) fn enter_own_space(irq: &IrqOff) {
 #[must_use]
 pub fn take_timeout() -> Option<Timeout> {
     // SAFETY: the stack that the caller runs on.
-    let place = &unsafe { header_of(crate::csr::stack_pointer()) }.timeout;
-    let timeout = place.get();
-    if timeout.is_some() {
-        place.set(None);
-    }
-    timeout
+    let header = unsafe { header_of(crate::csr::stack_pointer()) };
+    if header.has_timeout.replace(false) { header.timeout.take() } else { None }
 }
 
 /// Sets the timeout of the calling thread's next call.
 pub fn set_timeout(timeout: Option<Timeout>) {
     // SAFETY: the stack that the caller runs on.
-    unsafe { header_of(crate::csr::stack_pointer()) }.timeout.set(timeout);
+    let header = unsafe { header_of(crate::csr::stack_pointer()) };
+    header.has_timeout.set(timeout.is_some());
+    header.timeout.set(timeout);
 }
 
 /// Whether the calling thread has been condemned. With interrupts masked the

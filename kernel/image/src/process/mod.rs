@@ -24,7 +24,10 @@ mod threads;
 mod tlb;
 
 use alloc::boxed::Box;
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::{
+    any::Any,
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+};
 
 use skimmer_abi::errno::Errno;
 use skimmer_arch::{
@@ -276,7 +279,7 @@ fn caller() -> (&'static Process, Tid) {
     let Some((owner, name)) = stack::own_program() else {
         unreachable!("only programs make system calls")
     };
-    match owner.downcast_ref() {
+    match (owner as &dyn Any).downcast_ref() {
         Some(process) => (process, Tid::from_word(name)),
         None => unreachable!("the owner of a program's thread is its process"),
     }

@@ -4,7 +4,7 @@
 use skimmer_abi::{errno::Errno, inspect::bump, trace::Event};
 use skimmer_arch::{
     cpu::{Riscv, enter},
-    message::{Entry, Next},
+    message::{Next, Parkable},
     user::Call,
 };
 use skimmer_core::{
@@ -36,6 +36,12 @@ use crate::{
 pub(super) fn reply(process: &'static Process, call: &Call<'_>) -> Result<(), Errno> {
     let [id, status, from, length, ..] = call.arguments();
     answer(process, id, Answer::Bytes(status.cast_signed(), bytes(from, length)?))
+}
+
+/// The same, with all that the program finds.
+pub(super) fn reply_and_tell(process: &'static Process, call: &mut Call<'_>) {
+    let given = reply(process, call);
+    call.finish_with(replied(given));
 }
 
 /// MsgReplyReceive.
@@ -79,14 +85,13 @@ pub(super) fn next(received: Result<Receipt, Errno>) -> [u64; 3] {
 #[inline]
 pub(super) fn begin_both(
     who: (&'static Process, Tid),
-    timeout: Option<Timeout>,
     call: &mut Call<'_>,
-    entry: Entry,
+    entry: Parkable,
 ) -> Next {
     let [id, status, from, length, channel, into, room] = call.arguments();
     let receiver = bytes(into, room)
         .and_then(judged)
-        .and_then(|into| Receiver::new(who.0, who.1, timeout, channel, into));
+        .and_then(|into| Receiver::new(who.0, who.1, None, channel, into));
     let both = match (MessageId::from_register(id), bytes(from, length), receiver) {
         (Some(id), Ok(from), Ok(mut receiver)) => entry.decide(|hart, irq| {
             receiver.answer_and_wait(hart, irq, id, (status.cast_signed(), from))
@@ -96,13 +101,13 @@ pub(super) fn begin_both(
     match both {
         Both::Waits(turn) => turn.into_next(),
         Both::Failed(error) => done(call, [error.status().cast_unsigned(), 1, 0]),
-        Both::Neither => entry.leave(|| reply_receive(who, timeout, call)),
+        Both::Neither => entry.leave(|| reply_receive(who, None, call)),
     }
 }
 
 /// MsgReply, from where the thread can be parked.
 #[inline]
-pub(super) fn begin(process: &'static Process, call: &mut Call<'_>, entry: Entry) -> Next {
+pub(super) fn begin(process: &'static Process, call: &mut Call<'_>, entry: Parkable) -> Next {
     let [id, status, from, length, ..] = call.arguments();
     let from = bytes(from, length).ok().filter(|from| from.length <= ANSWERED_AT_ONCE);
     let step = MessageId::from_register(id).zip(from).and_then(|(id, from)| {
@@ -114,7 +119,7 @@ pub(super) fn begin(process: &'static Process, call: &mut Call<'_>, entry: Entry
     });
     match step {
         Some(Step::Done(result)) => done(call, replied(result)),
-        _ => entry.leave(|| call.finish_with(replied(reply(process, call)))),
+        _ => entry.leave(|| reply_and_tell(process, call)),
     }
 }
 

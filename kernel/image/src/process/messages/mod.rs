@@ -23,8 +23,8 @@ use skimmer_abi::{
 use skimmer_arch::{
     cpu::{Riscv, enter},
     irq::masked,
-    message::{Entry, Next},
-    stack,
+    message::{Next, Parkable},
+    stack::{self, Owns},
     user::Call,
     user_copy,
 };
@@ -39,6 +39,7 @@ use skimmer_core::{
     hart::Hart,
     ids::{HartIndex, ThreadId},
     port::Full,
+    process::Tid,
     sched::Switch,
     user::{UserAddr, UserBytes},
 };
@@ -65,19 +66,33 @@ pub(super) fn perform(
     }
 }
 
-/// A call of messages, at its beginning: interrupts are masked.
+impl Owns for Process {
+    #[inline]
+    fn message_call(&'static self, name: u64, call: &mut Call<'_>, entry: Parkable) -> Next {
+        let who = (self, Tid::from_word(name));
+        if call.number() == Name::MsgSend as u64 {
+            send::begin(who, call, entry)
+        } else if call.number() == Name::MsgReplyReceive as u64 {
+            answer::begin_both(who, call, entry)
+        } else if call.number() == Name::MsgReceive as u64 {
+            receive::begin(who, call, entry)
+        } else {
+            answer::begin(self, call, entry)
+        }
+    }
+}
+
+/// Such a call of a thread that has set a timeout, or is to end.
 #[expect(unsafe_code, reason = "arch calls it by this name")]
 #[unsafe(no_mangle)]
-extern "Rust" fn skimmer_message_call(call: &mut Call<'_>, entry: Entry) -> Next {
-    let who = caller();
+extern "Rust" fn skimmer_message_slow(call: &mut Call<'_>) {
     // Whatever this call is, a timeout was for it.
-    let timeout = stack::take_timeout();
+    let (who, timeout) = (caller(), stack::take_timeout());
     match Name::from_number(call.number()) {
-        Some(Name::MsgSend) => send::begin(who, timeout, call, entry),
-        Some(Name::MsgReplyReceive) => answer::begin_both(who, timeout, call, entry),
-        Some(Name::MsgReceive) => receive::begin(who, timeout, call, entry),
-        Some(Name::MsgReply) => answer::begin(who.0, call, entry),
-        _ => unreachable!("these four come here"),
+        Some(Name::MsgSend) => send::send(who, timeout, call),
+        Some(Name::MsgReplyReceive) => answer::reply_receive(who, timeout, call),
+        Some(Name::MsgReceive) => receive::receive_and_tell(who, timeout, call),
+        _ => answer::reply_and_tell(who.0, call),
     }
 }
 
@@ -89,7 +104,7 @@ extern "Rust" fn skimmer_message_woken(call: &mut Call<'_>) {
     let results = match (Name::from_number(call.number()), outcome(me)) {
         (Some(Name::MsgSend), Outcome::Again) => return send::send(caller(), None, call),
         (Some(Name::MsgReceive), Outcome::Again) => {
-            receive::found(receive::receive(caller(), None, call))
+            return receive::receive_and_tell(caller(), None, call);
         }
         (_, Outcome::Again) => return answer::receive_next(caller(), None, call),
         (_, Outcome::Answered(status)) => send::answered(Ok(status)),

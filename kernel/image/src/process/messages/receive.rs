@@ -4,7 +4,7 @@
 use skimmer_abi::{call::MsgInfo, errno::Errno, inspect::bump, trace::Event};
 use skimmer_arch::{
     cpu::{Riscv, enter},
-    message::{Entry, Next},
+    message::{Next, Parkable},
     stack,
     user::Call,
 };
@@ -252,22 +252,28 @@ pub(super) fn receive(
     Ok(told(&receipt))
 }
 
+/// The same, with all that the program finds.
+pub(super) fn receive_and_tell(
+    who: (&'static Process, Tid),
+    timeout: Option<Timeout>,
+    call: &mut Call<'_>,
+) {
+    let received = receive(who, timeout, call);
+    call.finish_with(found(received));
+}
+
 /// MsgReceive, from where the thread can be parked.
 #[inline]
 pub(super) fn begin(
     (process, me): (&'static Process, Tid),
-    timeout: Option<Timeout>,
     call: &mut Call<'_>,
-    entry: Entry,
+    entry: Parkable,
 ) -> Next {
     let [channel, into, room, to, ..] = call.arguments();
     let into = bytes(into, room).and_then(judged);
-    let receiver = into.and_then(|into| Receiver::new(process, me, timeout, channel, into));
+    let receiver = into.and_then(|into| Receiver::new(process, me, None, channel, into));
     let Some(mut receiver) = receiver.ok().filter(|_| to == 0) else {
-        return entry.leave(|| {
-            let found = found(receive((process, me), timeout, call));
-            call.finish_with(found);
-        });
+        return entry.leave(|| receive_and_tell((process, me), None, call));
     };
     match entry.decide(|hart, irq| {
         receiver.section(hart, irq, |channel, guest, base, by| channel.receive(guest, base, by))

@@ -6,7 +6,7 @@ use core::sync::atomic::Ordering;
 use skimmer_abi::{errno::Errno, inspect::bump, trace::Event};
 use skimmer_arch::{
     cpu::{Riscv, enter},
-    message::{Entry, Next},
+    message::{Next, Parkable},
     stack,
     user::Call,
 };
@@ -186,11 +186,10 @@ pub(super) fn send(
 #[inline]
 pub(super) fn begin(
     (process, me): (&'static Process, Tid),
-    timeout: Option<Timeout>,
     call: &mut Call<'_>,
-    entry: Entry,
+    entry: Parkable,
 ) -> Next {
-    let mut sender = match Sender::new(process, me, timeout, call.arguments()) {
+    let mut sender = match Sender::new(process, me, None, call.arguments()) {
         Ok(sender) => sender,
         Err(error) => return done(call, answered(Err(error))),
     };
