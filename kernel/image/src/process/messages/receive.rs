@@ -49,6 +49,7 @@ impl Receiver {
             }
             let (priority, base) = hart.own_priorities();
             self.guest.thread = hart.current();
+            self.guest.record = waiters().of(self.guest.thread);
             self.guest.priority = priority;
             let got = self.process.channels.with(irq, waiters(), self.channel, |channel| {
                 work(channel, &self.guest, base, &mut Bearer { hart, irq })

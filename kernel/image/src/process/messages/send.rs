@@ -70,6 +70,7 @@ impl Sender {
                 return (Step::Done(Err(Errno::EBADF)), None);
             };
             self.guest.thread = hart.current();
+            self.guest.record = waiters().of(self.guest.thread);
             self.guest.priority = hart.own_priorities().0;
             let table = &target.server.channels;
             let sent = table.with(irq, waiters(), target.channel, |channel| {
