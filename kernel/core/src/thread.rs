@@ -5,7 +5,7 @@
 use core::fmt;
 
 use crate::{
-    channel::{ChannelId, rendezvous::Moment},
+    channel::{ChannelId, Record, rendezvous::Moment},
     ids::{HartIndex, Priority},
     interrupt::Attachment,
     list::Link,
@@ -76,6 +76,8 @@ pub struct Thread<M: Machine> {
     pub(crate) serves: Option<ChannelId>,
     /// When it was decided there how urgent it is.
     pub(crate) urgent_since: Moment,
+    /// Its record at channels, once it has looked for that.
+    pub(crate) record: Option<&'static Record>,
     /// What it waits for, while it is blocked at a channel.
     pub(crate) waiting: Option<Waiting>,
     pub(crate) state: State,
@@ -101,6 +103,7 @@ impl<M: Machine> Thread<M> {
             base: new.priority,
             serves: None,
             urgent_since: Moment::default(),
+            record: None,
             waiting: None,
             state: State::Blocked(Why::Stopped),
             link: Link::new(),

@@ -11,7 +11,7 @@ use skimmer_sync::irq::IrqOff;
 
 use crate::{
     channel::{
-        ChannelId, Wait, Which,
+        ChannelId, Record, Wait, Waiters, Which,
         connection::ConnectionId,
         rendezvous::{Boost, Urgency, Wake},
         table::ChannelTable,
@@ -86,6 +86,19 @@ impl Waiting {
     }
 }
 
+/// A thread that comes to a channel, as its home hart knows it.
+#[derive(Clone, Copy, Debug)]
+pub struct Visitor {
+    /// Who.
+    pub thread: ThreadId,
+    /// How urgent it is.
+    pub priority: Priority,
+    /// How urgent on its own account.
+    pub base: Priority,
+    /// Its record.
+    pub record: Option<&'static Record>,
+}
+
 /// What is to be done to a wait, if it still goes on.
 #[derive(Clone, Copy, Debug)]
 #[must_use = "nobody else will do it"]
@@ -148,11 +161,15 @@ impl<M: Machine> Hart<M> {
         self.block(irq, Why::Channel)
     }
 
-    /// What the current thread needs to know of itself to come to a channel: how urgent
-    /// it is, and how urgent on its own account.
-    pub fn own_priorities(&mut self) -> (Priority, Priority) {
+    /// What the current thread needs to know of itself to come to a channel.
+    #[inline]
+    pub fn visitor(&mut self, waiters: &'static Waiters) -> Visitor {
+        let thread = self.current;
         let me = self.current_thread();
-        (me.priority, me.base)
+        if me.record.is_none() {
+            me.record = waiters.of(thread);
+        }
+        Visitor { thread, priority: me.priority, base: me.base, record: me.record }
     }
 
     /// The channel that the current thread received from last, if it has not left that.

@@ -32,7 +32,7 @@ pub struct Ipc {
     /// Its channels.
     pub table: ChannelTable,
     /// The records of all threads.
-    pub waiters: Waiters,
+    pub waiters: &'static Waiters,
     connections: Connections<()>,
     directory: RefCell<Directory>,
 }
@@ -120,7 +120,7 @@ impl Ipc {
     pub fn new(harts: usize) -> &'static Self {
         Box::leak(Box::new(Self {
             table: ChannelTable::new(harts, 100).expect("memory"),
-            waiters: Waiters::new(harts).expect("memory"),
+            waiters: Box::leak(Box::new(Waiters::new(harts).expect("memory"))),
             connections: Connections::new(),
             directory: RefCell::default(),
         }))
@@ -164,7 +164,7 @@ impl Ipc {
         work: impl FnOnce(&mut Channel<'_>, &mut Bearer<'_>) -> R,
     ) -> Result<R, Errno> {
         let mut bearer = Bearer { hart, irq, ipc: self };
-        self.table.with(irq, &self.waiters, channel, |channel| work(channel, &mut bearer))
+        self.table.with(irq, self.waiters, channel, |channel| work(channel, &mut bearer))
     }
 }
 
@@ -174,7 +174,8 @@ impl Me {
         let bytes = call.bytes();
         let timeouts = call.timeout.map_or(0, |it| it.states);
         let guest = Guest::bare(self.id(), Priority::IDLE);
-        Guest { out: bytes, into: bytes, coid, timeouts, ..guest }
+        let record = ipc.waiters.of(self.id());
+        Guest { record, out: bytes, into: bytes, coid, timeouts, ..guest }
     }
 
     /// One section of a client.
@@ -473,7 +474,7 @@ impl Me {
     /// `EINVAL` if there is none.
     pub async fn channel_destroy(&self, ipc: &'static Ipc, id: ChannelId) -> Result<(), Errno> {
         let (mut woken, here) = (Vec::new(), Here::at(self.id().home().get()));
-        ipc.table.destroy(&here, &ipc.waiters, id, |one| woken.push(one))?;
+        ipc.table.destroy(&here, ipc.waiters, id, |one| woken.push(one))?;
         for one in woken {
             let wake = Wake::from(one);
             self.tell(|hart, irq| hart.wake(irq, &wake)).await;
@@ -495,7 +496,7 @@ impl Me {
         let Unsettled { waiting: Waiting { table, wait, .. }, ending, priority } = *unsettled;
         let settled = self
             .section(|_, irq| {
-                table.with_waits(irq, &ipc.waiters, wait.channel, |channel| {
+                table.with_waits(irq, ipc.waiters, wait.channel, |channel| {
                     let queue = channel.queue_of(wait)?;
                     if let Some(error) = ending.filter(|_| unsettled.ends_in(queue)) {
                         return channel.end(wait, error).map(Settled::Ended);

@@ -181,7 +181,7 @@
 //! ```
 //! # use skimmer_core::channel::{Channel, ChannelId, Waiters, table::ChannelTable};
 //! # use skimmer_sync::irq::IrqOff;
-//! fn look(table: &ChannelTable, waiters: &Waiters, id: ChannelId, irq: &IrqOff) {
+//! fn look(table: &ChannelTable, waiters: &'static Waiters, id: ChannelId, irq: &IrqOff) {
 //!     let mut kept = None;
 //!     let _ = table.with(irq, waiters, id, |channel| kept = Some(channel.flags()));
 //! }
@@ -189,7 +189,7 @@
 //! ```compile_fail,E0521
 //! # use skimmer_core::channel::{Channel, ChannelId, Waiters, table::ChannelTable};
 //! # use skimmer_sync::irq::IrqOff;
-//! fn leak(table: &ChannelTable, waiters: &Waiters, id: ChannelId, irq: &IrqOff) {
+//! fn leak(table: &ChannelTable, waiters: &'static Waiters, id: ChannelId, irq: &IrqOff) {
 //!     let mut kept = None;
 //!     let _ = table.with(irq, waiters, id, |channel| kept = Some(channel));
 //! }

@@ -24,12 +24,22 @@ static CENSUS: Census = Census;
 
 const NONE: ChannelFlags = ChannelFlags::FIXED_PRIORITY;
 
-fn is_there(table: &ChannelTable, waiters: &Waiters, here: Here, id: ChannelId) -> bool {
+/// For ever, as in the kernel.
+fn leaked(waiters: Waiters) -> &'static Waiters {
+    Box::leak(Box::new(waiters))
+}
+
+fn is_there(table: &ChannelTable, waiters: &'static Waiters, here: Here, id: ChannelId) -> bool {
     here.masked(|irq| table.with(irq, waiters, id, |_| ())).is_ok()
 }
 
 /// One round of the storm: `channels` made, and destroyed in another order.
-fn storm(table: &ChannelTable, waiters: &Waiters, here: Here, ids: &mut [Option<ChannelId>]) {
+fn storm(
+    table: &ChannelTable,
+    waiters: &'static Waiters,
+    here: Here,
+    ids: &mut [Option<ChannelId>],
+) {
     for id in &mut *ids {
         *id = Some(table.create(&here, NONE).unwrap());
     }
@@ -51,13 +61,12 @@ fn eight_harts_do_not_meet() {
     const ROUNDS: u64 = 200;
     const EACH: usize = 128;
     let table: ChannelTable = ChannelTable::new(usize::from(HARTS), 5000).unwrap();
-    let waiters = Waiters::new(usize::from(HARTS)).unwrap();
+    let waiters = leaked(Waiters::new(usize::from(HARTS)).unwrap());
     let (warm, all_warm) = (Mutex::new(None), Barrier::new(usize::from(HARTS)));
     let seen = Mutex::new(BTreeSet::new());
     thread::scope(|scope| {
         for hart in 0..HARTS {
-            let (table, waiters, warm, all_warm, seen) =
-                (&table, &waiters, &warm, &all_warm, &seen);
+            let (table, waiters, warm, all_warm, seen) = (&table, waiters, &warm, &all_warm, &seen);
             scope.spawn(move || {
                 let (here, mut ids) = (Here::at(hart), [None; EACH]);
                 storm(table, waiters, here, &mut ids);
@@ -90,8 +99,8 @@ fn at_the_limit_slots_go_round() {
     const HARTS: u16 = 4;
     const LIMIT: u32 = 10;
     let table: ChannelTable = ChannelTable::new(usize::from(HARTS), LIMIT).unwrap();
-    let waiters = Waiters::new(usize::from(HARTS)).unwrap();
-    let (table, waiters) = (&table, &waiters);
+    let waiters = leaked(Waiters::new(usize::from(HARTS)).unwrap());
+    let (table, waiters) = (&table, waiters);
     thread::scope(|scope| {
         for hart in 0..HARTS {
             scope.spawn(move || {
@@ -127,7 +136,7 @@ fn at_the_limit_slots_go_round() {
 fn each_waiter_is_woken_once() {
     const WAITERS: u64 = 12;
     let table: ChannelTable = ChannelTable::new(4, 8).unwrap();
-    let waiters = Waiters::new(1).unwrap();
+    let waiters = leaked(Waiters::new(1).unwrap());
     let names: Vec<_> = (0..WAITERS).map(|slot| ThreadId::from_word(1 << 32 | slot)).collect();
     names.iter().for_each(|name| waiters.enrol(*name).unwrap());
     for round in 0..300 {
@@ -135,13 +144,13 @@ fn each_waiter_is_woken_once() {
         let id = table.create(&here, NONE).unwrap();
         let wait = |(place, &name): (usize, &ThreadId)| {
             let (which, priority) = (Which::ALL[place % 3], Priority::new(1));
-            here.masked(|irq| table.with(irq, &waiters, id, |c| c.push(which, name, priority)))
+            here.masked(|irq| table.with(irq, waiters, id, |c| c.push(which, name, priority)))
                 .unwrap()
                 .unwrap()
         };
         let waits: Vec<Wait> = names.iter().enumerate().map(wait).collect();
         let woken = Mutex::new(Vec::new());
-        let (table, waiters, waits, woken) = (&table, &waiters, &waits, &woken);
+        let (table, waiters, waits, woken) = (&table, waiters, &waits, &woken);
         let wake = move |one: Woken| woken.lock().unwrap().push(one.wait);
         thread::scope(|scope| {
             scope.spawn(move || table.destroy(&Here::at(1), waiters, id, wake).unwrap());

@@ -3,14 +3,16 @@
 
 use proptest::prelude::*;
 use skimmer_core::{
-    channel::queue::{Link, Links, Node, PriorityQueue},
+    channel::queue::{Link, Links, PriorityQueue},
     ids::Priority,
 };
+
+type Node = u32;
 
 const NODES: u32 = 24;
 
 struct Nodes {
-    links: Vec<Link>,
+    links: Vec<Link<Node>>,
     /// When each came.
     arrivals: Vec<u64>,
     clock: u64,
@@ -29,8 +31,8 @@ impl Nodes {
     }
 }
 
-impl Links for Nodes {
-    fn link(&mut self, node: Node) -> &mut Link {
+impl Links<Node> for Nodes {
+    fn link(&mut self, node: Node) -> &mut Link<Node> {
         &mut self.links[node as usize]
     }
 }
@@ -131,8 +133,8 @@ proptest! {
 /// The links that an operation looks at.
 struct Counted(Nodes, u32);
 
-impl Links for Counted {
-    fn link(&mut self, node: Node) -> &mut Link {
+impl Links<Node> for Counted {
+    fn link(&mut self, node: Node) -> &mut Link<Node> {
         self.1 += 1;
         self.0.link(node)
     }

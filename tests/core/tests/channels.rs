@@ -32,15 +32,15 @@ fn thread(slot: u64) -> ThreadId {
     ThreadId::from_word(1 << 32 | slot)
 }
 
-fn waiters(count: u64) -> Waiters {
-    let waiters = Waiters::new(1).unwrap();
+fn waiters(count: u64) -> &'static Waiters {
+    let waiters = Box::leak(Box::new(Waiters::new(1).unwrap()));
     (0..count).for_each(|slot| waiters.enrol(thread(slot)).unwrap());
     waiters
 }
 
 fn push<const LAST: u32>(
     table: &ChannelTable<LAST>,
-    waiters: &Waiters,
+    waiters: &'static Waiters,
     id: ChannelId,
     which: Which,
     thread: ThreadId,
@@ -55,7 +55,7 @@ fn push<const LAST: u32>(
 
 fn destroy<const LAST: u32>(
     table: &ChannelTable<LAST>,
-    waiters: &Waiters,
+    waiters: &'static Waiters,
     id: ChannelId,
 ) -> Result<Vec<(Wait, Which, Errno)>, Errno> {
     let mut woken = Vec::new();
@@ -64,7 +64,11 @@ fn destroy<const LAST: u32>(
     Ok(woken)
 }
 
-fn is_there<const LAST: u32>(table: &ChannelTable<LAST>, waiters: &Waiters, id: ChannelId) -> bool {
+fn is_there<const LAST: u32>(
+    table: &ChannelTable<LAST>,
+    waiters: &'static Waiters,
+    id: ChannelId,
+) -> bool {
     match Here::at(0).masked(|irq| table.with(irq, waiters, id, |channel| channel.id())) {
         Ok(found) => found == id,
         Err(errno) => {
@@ -81,12 +85,12 @@ fn a_freed_slot_is_used_at_once_under_another_name() {
     for _ in 0..1000 {
         let id = table.create(&Here::at(0), NONE).unwrap();
         assert_eq!(id.index(), 0);
-        assert!(names.insert(id) && is_there(&table, &waiters, id));
-        assert_eq!(destroy(&table, &waiters, id), Ok(vec![]));
+        assert!(names.insert(id) && is_there(&table, waiters, id));
+        assert_eq!(destroy(&table, waiters, id), Ok(vec![]));
     }
     for &id in &names {
-        assert!(!is_there(&table, &waiters, id));
-        assert_eq!(destroy(&table, &waiters, id), Err(Errno::EINVAL));
+        assert!(!is_there(&table, waiters, id));
+        assert_eq!(destroy(&table, waiters, id), Err(Errno::EINVAL));
     }
     let counts = table.counts(&Here::at(0));
     assert_eq!((counts.created, counts.destroyed, counts.live()), (1000, 1000, 0));
@@ -102,9 +106,9 @@ fn a_slot_out_of_generations_is_retired_and_replaced() {
         assert_eq!(table.create(&Here::at(0), NONE), Err(Errno::EAGAIN), "the limit stays");
         for id in pair {
             assert!(id.generation().get() <= 3 && names.insert(id), "{id:?} again");
-            assert_eq!(destroy(&table, &waiters, id), Ok(vec![]));
+            assert_eq!(destroy(&table, waiters, id), Ok(vec![]));
         }
-        assert!(names.iter().all(|&id| !is_there(&table, &waiters, id)));
+        assert!(names.iter().all(|&id| !is_there(&table, waiters, id)));
     }
 }
 
@@ -133,14 +137,14 @@ fn a_table_that_is_retired_begins_anew_without_memory() {
         table.allow(&Here::at(0), 8);
         ids.extend((0..8).map(made));
         assert!(table.footprint() > empty);
-        table.empty(&Here::at(1), &waiters, |woken| panic!("nobody waits: {woken:?}"));
+        table.empty(&Here::at(1), waiters, |woken| panic!("nobody waits: {woken:?}"));
         retire();
         assert_eq!((table.footprint(), rounds.get()), (empty, life));
-        assert!(ids.iter().all(|&id| !is_there(&table, &waiters, id)));
+        assert!(ids.iter().all(|&id| !is_there(&table, waiters, id)));
         let counts = table.counts(&Here::at(0));
         assert_eq!((counts.live(), counts.free), (0, 0));
     }
-    assert_eq!(destroy(&table, &waiters, ids[0]), Err(Errno::EINVAL));
+    assert_eq!(destroy(&table, waiters, ids[0]), Err(Errno::EINVAL));
     // What was allowed before is the life before's.
     let again: HashSet<_> = (0..40).map(made).collect();
     assert_eq!(again.len(), 40);
@@ -155,10 +159,10 @@ fn the_limit_is_eagain_and_changes_nothing() {
         assert_eq!(table.create(&Here::at(1), NONE), Err(Errno::EAGAIN));
         assert_eq!(table.counts(&Here::at(0)).live(), 100);
         // What hart 0 frees, hart 1 gets: the limit is the process's.
-        assert_eq!(destroy(&table, &waiters, ids.pop().unwrap()), Ok(vec![]));
+        assert_eq!(destroy(&table, waiters, ids.pop().unwrap()), Ok(vec![]));
         ids.push(table.create(&Here::at(1), NONE).unwrap());
     }
-    assert!(ids.iter().all(|&id| is_there(&table, &waiters, id)));
+    assert!(ids.iter().all(|&id| is_there(&table, waiters, id)));
     let none: ChannelTable = ChannelTable::new(1, 0).unwrap();
     assert_eq!(none.create(&Here::at(0), NONE), Err(Errno::EAGAIN));
 }
@@ -169,10 +173,10 @@ fn names_of_nothing_are_refused() {
     let id = table.create(&Here::at(0), NONE).unwrap();
     for register in [1 << 32 | 31, 1 << 32 | 32, 1 << 32 | 0xffff_ffff, 0x7fff_ffff_0000_0000] {
         let other = ChannelId::from_register(register).unwrap();
-        assert!(!is_there(&table, &waiters, other));
-        assert_eq!(destroy(&table, &waiters, other), Err(Errno::EINVAL));
+        assert!(!is_there(&table, waiters, other));
+        assert_eq!(destroy(&table, waiters, other), Err(Errno::EINVAL));
     }
-    assert!(is_there(&table, &waiters, id));
+    assert!(is_there(&table, waiters, id));
 }
 
 #[test]
@@ -187,8 +191,8 @@ fn one_channel_hears_of_deaths() {
     assert_eq!(create(coids.with(deaths)), Err(Errno::EBUSY));
     assert_eq!(special(coids), None, "refused, and nothing taken");
     let second = create(coids).unwrap();
-    push(&table, &waiters, first, Which::Receive, thread(0), 1);
-    assert_eq!(destroy(&table, &waiters, first).map(|woken| woken.len()), Ok(1));
+    push(&table, waiters, first, Which::Receive, thread(0), 1);
+    assert_eq!(destroy(&table, waiters, first).map(|woken| woken.len()), Ok(1));
     assert_eq!((special(deaths), special(coids)), (None, Some(second)));
     let third = create(deaths).unwrap();
     assert_eq!(special(deaths), Some(third));
@@ -210,24 +214,23 @@ fn a_destroy_wakes_everybody_in_order() {
         (Which::Send, 6, 5),
         (Which::Send, 7, 9),
     ];
-    let waits = plan.map(|(which, slot, level)| {
-        (push(&table, &waiters, id, which, thread(slot), level), which)
-    });
+    let waits = plan
+        .map(|(which, slot, level)| (push(&table, waiters, id, which, thread(slot), level), which));
     for place in [4, 7, 2, 6, 5, 1, 0, 3] {
         expected.push((waits[place].0, waits[place].1, Errno::ESRCH));
     }
     let woken = RefCell::new(Vec::new());
     table
-        .destroy(&Here::at(0), &waiters, id, |one| {
+        .destroy(&Here::at(0), waiters, id, |one| {
             // Found by nobody from the start, and all locks are free.
-            assert!(!is_there(&table, &waiters, id));
-            assert_eq!(destroy(&table, &waiters, id), Err(Errno::EINVAL));
+            assert!(!is_there(&table, waiters, id));
+            assert_eq!(destroy(&table, waiters, id), Err(Errno::EINVAL));
             woken.borrow_mut().push((one.wait, one.queue, one.error));
         })
         .unwrap();
     assert_eq!(woken.into_inner(), expected);
     let again = table.create(&Here::at(0), NONE).unwrap();
-    assert_eq!((again.index(), destroy(&table, &waiters, again)), (id.index(), Ok(vec![])));
+    assert_eq!((again.index(), destroy(&table, waiters, again)), (id.index(), Ok(vec![])));
 }
 
 #[test]
@@ -235,30 +238,30 @@ fn a_thread_waits_at_one_place_and_leaves_it_once() {
     let (table, waiters): (ChannelTable, _) = (ChannelTable::new(1, 100).unwrap(), waiters(1));
     let [a, b] = [(); 2].map(|()| table.create(&Here::at(0), NONE).unwrap());
     let here = Here::at(0);
-    let wait = push(&table, &waiters, a, Which::Send, thread(0), 5);
+    let wait = push(&table, waiters, a, Which::Send, thread(0), 5);
     for id in [a, b] {
         let refused = here.masked(|irq| {
-            table.with(irq, &waiters, id, |channel| channel.push(Which::Send, thread(0), PRIORITY))
+            table.with(irq, waiters, id, |channel| channel.push(Which::Send, thread(0), PRIORITY))
         });
         assert_eq!(refused, Ok(Err(Errno::EBUSY)));
     }
     let elsewhere = Wait { channel: b, ..wait };
-    assert_eq!(here.masked(|irq| table.end_wait(irq, &waiters, elsewhere)), None);
-    let woken = here.masked(|irq| table.end_wait(irq, &waiters, wait)).unwrap();
+    assert_eq!(here.masked(|irq| table.end_wait(irq, waiters, elsewhere)), None);
+    let woken = here.masked(|irq| table.end_wait(irq, waiters, wait)).unwrap();
     assert_eq!((woken.wait, woken.queue), (wait, Which::Send));
-    assert_eq!(here.masked(|irq| table.end_wait(irq, &waiters, wait)), None);
+    assert_eq!(here.masked(|irq| table.end_wait(irq, waiters, wait)), None);
     // The next wait, at the same place, is another.
-    let next = push(&table, &waiters, a, Which::Send, thread(0), 5);
+    let next = push(&table, waiters, a, Which::Send, thread(0), 5);
     assert_ne!(next, wait);
-    assert_eq!(here.masked(|irq| table.end_wait(irq, &waiters, wait)), None);
-    assert!(!here.masked(|irq| table.set_priority(irq, &waiters, wait, PRIORITY)));
-    assert!(here.masked(|irq| table.set_priority(irq, &waiters, next, PRIORITY)));
+    assert_eq!(here.masked(|irq| table.end_wait(irq, waiters, wait)), None);
+    assert!(!here.masked(|irq| table.set_priority(irq, waiters, wait, PRIORITY)));
+    assert!(here.masked(|irq| table.set_priority(irq, waiters, next, PRIORITY)));
     // A record that nobody made is no place to wait.
     let stranger = here.masked(|irq| {
-        table.with(irq, &waiters, b, |channel| channel.push(Which::Send, thread(99), PRIORITY))
+        table.with(irq, waiters, b, |channel| channel.push(Which::Send, thread(99), PRIORITY))
     });
     assert_eq!(stranger, Ok(Err(Errno::EBUSY)));
-    assert_eq!(destroy(&table, &waiters, a), Ok(vec![(next, Which::Send, Errno::ESRCH)]));
+    assert_eq!(destroy(&table, waiters, a), Ok(vec![(next, Which::Send, Errno::ESRCH)]));
 }
 
 #[test]
@@ -268,15 +271,15 @@ fn a_table_that_is_emptied_wakes_all_and_is_used_again() {
     let mut waits: HashSet<_> = (0..50)
         .map(|n| {
             let id = ids[usize::try_from(n).unwrap() % 7];
-            push(&table, &waiters, id, Which::ALL[usize::try_from(n).unwrap() % 3], thread(n), 3)
+            push(&table, waiters, id, Which::ALL[usize::try_from(n).unwrap() % 3], thread(n), 3)
         })
         .collect();
-    table.empty(&Here::at(1), &waiters, |one| assert!(waits.remove(&one.wait)));
+    table.empty(&Here::at(1), waiters, |one| assert!(waits.remove(&one.wait)));
     assert!(waits.is_empty());
     assert_eq!(table.counts(&Here::at(0)).live(), 0);
     let next: Vec<_> = (0..100).map(|n| table.create(&Here::at(n % 2), NONE).unwrap()).collect();
-    assert!(ids.iter().all(|&id| destroy(&table, &waiters, id) == Err(Errno::EINVAL)));
-    assert!(next.iter().all(|&id| is_there(&table, &waiters, id)));
+    assert!(ids.iter().all(|&id| destroy(&table, waiters, id) == Err(Errno::EINVAL)));
+    assert!(next.iter().all(|&id| is_there(&table, waiters, id)));
 }
 
 #[test]
@@ -285,11 +288,11 @@ fn the_steady_state_takes_no_memory() {
     let here = Here::at(0);
     let round = || {
         let ids = [(); 128].map(|()| table.create(&here, NONE).unwrap());
-        push(&table, &waiters, ids[5], Which::Send, thread(0), 1);
-        push(&table, &waiters, ids[5], Which::Receive, thread(1), 1);
+        push(&table, waiters, ids[5], Which::Send, thread(0), 1);
+        push(&table, waiters, ids[5], Which::Receive, thread(1), 1);
         let mut woken = 0;
         for id in ids {
-            table.destroy(&here, &waiters, id, |_| woken += 1).unwrap();
+            table.destroy(&here, waiters, id, |_| woken += 1).unwrap();
         }
         assert_eq!(woken, 2);
     };
@@ -311,9 +314,9 @@ fn out_of_memory_changes_nothing() {
         let none = census::without_memory(|| table.create(&Here::at(hart), NONE));
         assert_eq!((none, table.counts(&here)), (Err(Errno::ENOMEM), before));
     }
-    assert!(ids.iter().all(|&id| is_there(&table, &waiters, id)));
+    assert!(ids.iter().all(|&id| is_there(&table, waiters, id)));
     // What others have free is found before the answer is no.
-    assert_eq!(destroy(&table, &waiters, ids[3]), Ok(vec![]));
+    assert_eq!(destroy(&table, waiters, ids[3]), Ok(vec![]));
     let found = census::without_memory(|| table.create(&Here::at(1), NONE)).unwrap();
     assert_eq!(found.index(), ids[3].index());
     assert!(table.create(&here, NONE).is_ok(), "memory is back");
@@ -324,14 +327,15 @@ fn out_of_memory_changes_nothing() {
 
 #[test]
 fn nothing_is_left_of_a_table() {
+    // They stay for ever.
+    let waiters = waiters(3);
     assert_eq!(
         census::leaks(|| {
             let table: ChannelTable = ChannelTable::new(4, 10_000).unwrap();
-            let waiters = waiters(3);
             let ids: Vec<_> =
                 (0..1000).map(|n| table.create(&Here::at(n % 4), NONE).unwrap()).collect();
-            push(&table, &waiters, ids[7], Which::Send, thread(1), 1);
-            table.empty(&Here::at(0), &waiters, |_| ());
+            push(&table, waiters, ids[7], Which::Send, thread(1), 1);
+            table.empty(&Here::at(0), waiters, |_| ());
         }),
         0
     );
@@ -406,7 +410,7 @@ const LIMIT: u32 = 6;
 
 struct World {
     table: ChannelTable<4>,
-    waiters: Waiters,
+    waiters: &'static Waiters,
     model: Model,
     names: Vec<ChannelId>,
 }
@@ -445,7 +449,7 @@ impl World {
         let Some(id) = self.name(back) else { return };
         let mut woken = Vec::new();
         let wake = |one: skimmer_core::channel::Woken| woken.push((one.queue as usize, one.wait));
-        let result = self.table.destroy(&Here::at(hart), &self.waiters, id, wake);
+        let result = self.table.destroy(&Here::at(hart), self.waiters, id, wake);
         let expected = self.model.channels.remove(&id.to_register());
         assert_eq!(result, expected.as_ref().map(|_| ()).ok_or(Errno::EINVAL));
         let expected = expected.unwrap_or_default().into_iter().enumerate();
@@ -459,7 +463,7 @@ impl World {
         let Some(id) = self.name(back) else { return };
         let (which, level_) = (Which::ALL[queue], Priority::new(level));
         let result = Here::at(0).masked(|irq| {
-            self.table.with(irq, &self.waiters, id, |c| c.push(which, thread(slot), level_))
+            self.table.with(irq, self.waiters, id, |c| c.push(which, thread(slot), level_))
         });
         if !self.model.channels.contains_key(&id.to_register()) {
             assert_eq!(result, Err(Errno::ESRCH));
@@ -477,7 +481,7 @@ impl World {
         let Some(id) = self.name(back) else { return };
         let which = Which::ALL[queue];
         let popped = Here::at(0).masked(|irq| {
-            self.table.with(irq, &self.waiters, id, |c| (c.first(which), c.pop(which)))
+            self.table.with(irq, self.waiters, id, |c| (c.first(which), c.pop(which)))
         });
         let Some(queues) = self.model.channels.get_mut(&id.to_register()) else {
             return assert_eq!(popped, Err(Errno::ESRCH));
@@ -489,7 +493,7 @@ impl World {
 
     fn end(&mut self, slot: u64) {
         let Some(&wait) = self.model.waits.get(&slot) else { return };
-        let woken = Here::at(0).masked(|irq| self.table.end_wait(irq, &self.waiters, wait));
+        let woken = Here::at(0).masked(|irq| self.table.end_wait(irq, self.waiters, wait));
         let expected = self.model.remove(wait).map(|(queue, _)| (queue, wait));
         assert_eq!(woken.map(|one| (one.queue as usize, one.wait)), expected);
     }
@@ -498,7 +502,7 @@ impl World {
         let Some(&wait) = self.model.waits.get(&slot) else { return };
         let level_ = Priority::new(level);
         let waits =
-            Here::at(0).masked(|irq| self.table.set_priority(irq, &self.waiters, wait, level_));
+            Here::at(0).masked(|irq| self.table.set_priority(irq, self.waiters, wait, level_));
         let found = self.model.find(wait);
         assert_eq!(waits, found.is_some());
         let Some((queue, place)) = found else { return };
@@ -515,7 +519,7 @@ impl World {
         let Some(&wait) = self.model.waits.get(&slot) else { return };
         let which = Which::ALL[queue];
         let shifted = Here::at(0).masked(|irq| {
-            self.table.with(irq, &self.waiters, wait.channel, |c| c.shift(wait, which))
+            self.table.with(irq, self.waiters, wait.channel, |c| c.shift(wait, which))
         });
         let removed = self.model.remove(wait);
         assert_eq!(shifted.unwrap_or(false), removed.is_some());
@@ -539,10 +543,10 @@ proptest! {
         }
         for &id in &world.names {
             let lives = world.model.channels.contains_key(&id.to_register());
-            prop_assert_eq!(is_there(&world.table, &world.waiters, id), lives);
+            prop_assert_eq!(is_there(&world.table, world.waiters, id), lives);
         }
         let mut woken = 0;
-        world.table.empty(&Here::at(2), &world.waiters, |_| woken += 1);
+        world.table.empty(&Here::at(2), world.waiters, |_| woken += 1);
         let all = world.model.channels.values().flatten().map(Vec::len).sum::<usize>();
         prop_assert_eq!(woken, all);
         prop_assert_eq!(world.table.counts(&Here::at(0)).live(), 0);

@@ -259,8 +259,8 @@ fn harts_without_names_are_refused() {
 /// Whatever a wait ends with is what its thread finds, until the end of its next.
 #[test]
 fn an_outcome_is_found_as_it_was_left() {
-    let (table, waiters): (ChannelTable, _) =
-        (ChannelTable::new(1, 10).unwrap(), Waiters::new(1).unwrap());
+    let (table, waiters): (ChannelTable, &'static Waiters) =
+        (ChannelTable::new(1, 10).unwrap(), Box::leak(Box::new(Waiters::new(1).unwrap())));
     let thread = ThreadId::from_word(1 << 32);
     assert_eq!(waiters.outcome(thread), None, "it has no record");
     waiters.enrol(thread).unwrap();
@@ -270,8 +270,9 @@ fn an_outcome_is_found_as_it_was_left() {
     for &error in Errno::ALL {
         HERE.masked(|irq| {
             table
-                .with(irq, &waiters, id, |channel| {
-                    let guest = Guest::bare(thread, Priority::new(3));
+                .with(irq, waiters, id, |channel| {
+                    let record = waiters.of(thread);
+                    let guest = Guest { record, ..Guest::bare(thread, Priority::new(3)) };
                     let wait = channel.put(Which::Send, &guest).unwrap();
                     assert_eq!(waiters.outcome(thread), last, "not before it ends");
                     assert_eq!(waiters.channel_of(MessageId::of(wait)), Some(id));

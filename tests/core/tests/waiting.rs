@@ -405,6 +405,7 @@ fn a_timeout_that_comes_in_a_long_copy_is_not_lost() {
     ipc.waiters.enrol(me).unwrap();
     let bytes = skimmer_core::user::UserBytes::new(0, LONG);
     let guest = skimmer_core::channel::Guest {
+        record: ipc.waiters.of(me),
         into: bytes,
         ..skimmer_core::channel::Guest::bare(me, Priority::new(5))
     };

@@ -32,7 +32,7 @@ fn thread(slot: u64) -> ThreadId {
 
 struct World {
     table: ChannelTable,
-    waiters: Waiters,
+    waiters: &'static Waiters,
     id: ChannelId,
 }
 
@@ -41,14 +41,14 @@ fn world(limit: u32) -> Kept<World> {
     let Ok(table) = ChannelTable::new(2, limit) else { panic!("no memory") };
     let Ok(waiters) = Waiters::new(1) else { panic!("no memory") };
     let Ok(id) = table.create(&Hart(0), NONE) else { panic!("no channel") };
-    Kept::new(World { table, waiters, id })
+    Kept::new(World { table, waiters: Box::leak(Box::new(waiters)), id })
 }
 
 impl World {
     fn wait(&self, which: Which, slot: u64) -> Wait {
         assert!(self.waiters.enrol(thread(slot)).is_ok());
         let push = |irq: &IrqOff| {
-            self.table.with(irq, &self.waiters, self.id, |channel| {
+            self.table.with(irq, self.waiters, self.id, |channel| {
                 channel.push(which, thread(slot), Priority::new(5))
             })
         };
@@ -59,11 +59,11 @@ impl World {
     }
 
     fn destroy(&self, hart: Hart, woken: &mut u32) -> bool {
-        self.table.destroy(&hart, &self.waiters, self.id, |_: Woken| *woken += 1).is_ok()
+        self.table.destroy(&hart, self.waiters, self.id, |_: Woken| *woken += 1).is_ok()
     }
 
     fn is_there(&self, hart: Hart, id: ChannelId) -> bool {
-        hart.masked(|irq| self.table.with(irq, &self.waiters, id, |channel| channel.id()))
+        hart.masked(|irq| self.table.with(irq, self.waiters, id, |channel| channel.id()))
             .is_ok_and(|found| found == id)
     }
 }
@@ -100,9 +100,9 @@ fn destroy_or_kill(queue: Which) {
     harts([
         Box::new(|| assert!(world.destroy(Hart(0), &mut woken))),
         Box::new(|| {
-            let end = |wait| Hart(1).masked(|irq| world.table.end_wait(irq, &world.waiters, wait));
+            let end = |wait| Hart(1).masked(|irq| world.table.end_wait(irq, world.waiters, wait));
             let urgent = Priority::new(9);
-            Hart(1).masked(|irq| world.table.set_priority(irq, &world.waiters, waits[1], urgent));
+            Hart(1).masked(|irq| world.table.set_priority(irq, world.waiters, waits[1], urgent));
             ended += u32::from(end(waits[0]).is_some());
             assert!(end(waits[0]).is_none(), "ended twice");
         }),
@@ -118,7 +118,7 @@ fn empty_or_destroy() {
     let (mut woken, mut emptied) = (0, 0);
     harts([
         Box::new(|| _ = world.destroy(Hart(0), &mut woken)),
-        Box::new(|| world.table.empty(&Hart(1), &world.waiters, |_: Woken| emptied += 1)),
+        Box::new(|| world.table.empty(&Hart(1), world.waiters, |_: Woken| emptied += 1)),
     ]);
     assert_eq!(woken + emptied, 1, "woken once");
     let counts = world.table.counts(&Hart(0));

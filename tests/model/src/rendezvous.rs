@@ -85,7 +85,7 @@ const BYTES: UserBytes = UserBytes::new(0, 8);
 fn world(cpus: &[&Cpu], manner: Manner) -> Arc<World> {
     let Ok(table) = ChannelTable::new(3, 2) else { panic!("no memory") };
     let Ok(waiters) = Waiters::new(3) else { panic!("no memory") };
-    let (table, waiters): (&ChannelTable, &Waiters) =
+    let (table, waiters): (&ChannelTable, &'static Waiters) =
         (Box::leak(Box::new(table)), Box::leak(Box::new(waiters)));
     for cpu in cpus {
         assert!(waiters.enrol(cpu.thread()).is_ok());
@@ -152,7 +152,8 @@ fn stopped<R>(obstacle: Obstacle) -> Step<Result<R, Errno>> {
 
 impl World {
     fn guest(&self, me: usize, thread: ThreadId) -> Guest {
-        let guest = Guest::bare(thread, Priority::new(1));
+        let record = self.waiters.of(thread);
+        let guest = Guest { record, ..Guest::bare(thread, Priority::new(1)) };
         Guest { owner: me as u64, out: BYTES, into: BYTES, ..guest }
     }
 
@@ -423,15 +424,16 @@ impl Carrier for Bare<'_> {
 fn race(rival: Rival, length: Length) {
     let Ok(table) = ChannelTable::<9>::new(2, 2) else { panic!("no memory") };
     let Ok(waiters) = Waiters::new(1) else { panic!("no memory") };
-    let kept = Kept::new((table, waiters));
-    let (table, waiters) = &*kept;
+    let kept = Kept::new(table);
+    let (table, waiters): (_, &'static Waiters) = (&*kept, Box::leak(Box::new(waiters)));
     let client = ThreadId::from_word(1 << 32);
     assert!(waiters.enrol(client).is_ok());
     let Ok(id) = table.create(&Here(0), ChannelFlags::NONE) else { panic!("no channel") };
     let size = if length == Length::Short { 8 } else { 2 * AT_ONCE };
     let bytes = UserBytes::new(0, size);
     let memories: [Memory; EACH] = core::array::from_fn(|_| Memory(Cell::new(0)));
-    let guest = Guest { owner: 2, into: bytes, ..Guest::bare(client, Priority::new(1)) };
+    let record = waiters.of(client);
+    let guest = Guest { record, owner: 2, into: bytes, ..Guest::bare(client, Priority::new(1)) };
     let put =
         |irq: &IrqOff| table.with(irq, waiters, id, |channel| channel.put(Which::Reply, &guest));
     let Ok(Ok(wait)) = Here(0).masked(put) else { panic!("no wait") };
@@ -529,8 +531,9 @@ enum Look {
 fn detached(detach: Detach, look: Look) {
     let Ok(table) = ChannelTable::<9>::new(2, 2) else { panic!("no memory") };
     let Ok(waiters) = Waiters::new(1) else { panic!("no memory") };
-    let kept = Kept::new((table, waiters, Connections::<()>::new()));
-    let (table, waiters, connections) = &*kept;
+    let kept = Kept::new((table, Connections::<()>::new()));
+    let (table, connections) = &*kept;
+    let waiters: &'static Waiters = Box::leak(Box::new(waiters));
     let client = ThreadId::from_word(1 << 32);
     assert!(waiters.enrol(client).is_ok());
     let Ok(channel) = table.create(&Here(0), ChannelFlags::NONE) else { panic!("no channel") };
@@ -561,7 +564,8 @@ fn detached(detach: Detach, look: Look) {
                         Look::Twice => connections.is_current(irq, id),
                         Look::Early => true,
                     };
-                    let guest = Guest::bare(client, Priority::new(1));
+                    let record = waiters.of(client);
+                    let guest = Guest { record, ..Guest::bare(client, Priority::new(1)) };
                     is_there.then(|| it.put(Which::Send, &guest).ok()).flatten()
                 });
                 put.ok().flatten()

@@ -38,4 +38,4 @@ pub use id::{ChannelId, LAST_GENERATION, MessageId};
 pub use outcome::{Outcome, Receipt};
 pub use skimmer_abi::channel::ChannelFlags;
 pub use slot::Channel;
-pub use waiter::{Guest, Wait, Waiters, Which, Woken};
+pub use waiter::{Guest, Record, Wait, Waiters, Which, Woken};

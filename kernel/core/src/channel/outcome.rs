@@ -52,30 +52,40 @@ impl OutcomeCell {
         Self { kind: AtomicU64::new(0), words: [const { AtomicU64::new(0) }; 3] }
     }
 
+    /// Of the words only those that the kind has are written, and read.
     #[inline]
     pub(crate) fn set(&self, outcome: Outcome) {
-        let (kind, words) = match outcome {
-            Outcome::Failed(errno) => (FAILED, [errno.status().cast_unsigned(), 0, 0]),
-            Outcome::Answered(status) => (ANSWERED, [status.cast_unsigned(), 0, 0]),
-            Outcome::Received(Receipt { id, copied, sent }) => {
-                (RECEIVED, [id.to_register(), copied as u64, sent as u64])
+        let set = |place: usize, word| self.words[place].store(word, Ordering::Relaxed);
+        let kind = match outcome {
+            Outcome::Failed(errno) => {
+                set(0, errno.status().cast_unsigned());
+                FAILED
             }
-            Outcome::Again => (AGAIN, [0; 3]),
+            Outcome::Answered(status) => {
+                set(0, status.cast_unsigned());
+                ANSWERED
+            }
+            Outcome::Received(Receipt { id, copied, sent }) => {
+                set(0, id.to_register());
+                set(1, copied as u64);
+                set(2, sent as u64);
+                RECEIVED
+            }
+            Outcome::Again => AGAIN,
         };
         self.kind.store(kind, Ordering::Relaxed);
-        self.words.iter().zip(words).for_each(|(to, word)| to.store(word, Ordering::Relaxed));
     }
 
+    #[inline]
     pub(crate) fn get(&self) -> Option<Outcome> {
-        let [first, copied, sent] =
-            core::array::from_fn(|place| self.words[place].load(Ordering::Relaxed));
+        let word = |place: usize| self.words[place].load(Ordering::Relaxed);
         Some(match self.kind.load(Ordering::Relaxed) {
-            FAILED => Outcome::Failed(Errno::from_status(first.cast_signed())?),
-            ANSWERED => Outcome::Answered(first.cast_signed()),
+            FAILED => Outcome::Failed(Errno::from_status(word(0).cast_signed())?),
+            ANSWERED => Outcome::Answered(word(0).cast_signed()),
             RECEIVED => Outcome::Received(Receipt {
-                id: MessageId::from_register(first)?,
-                copied: usize::try_from(copied).ok()?,
-                sent: usize::try_from(sent).ok()?,
+                id: MessageId::from_register(word(0))?,
+                copied: usize::try_from(word(1)).ok()?,
+                sent: usize::try_from(word(2)).ok()?,
             }),
             AGAIN => Outcome::Again,
             _ => return None,

@@ -11,35 +11,31 @@
 
 use crate::ids::Priority;
 
-/// Names a node; `NONE` names nobody.
-pub type Node = u32;
-const NONE: Node = Node::MAX;
-
 /// What a node of a queue carries. Of use only while it stands in one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Link {
+pub struct Link<N> {
     level: Priority,
     /// First of its equals.
     leads: bool,
     /// Around the ring of equals: the last is before the lead.
-    before: Node,
-    behind: Node,
+    before: Option<N>,
+    behind: Option<N>,
     /// A lead's: the leads of the neighbouring levels.
-    higher: Node,
-    lower: Node,
+    higher: Option<N>,
+    lower: Option<N>,
 }
 
-impl Link {
+impl<N> Link<N> {
     /// In no queue.
     #[must_use]
     pub const fn new() -> Self {
         Self {
             level: Priority::IDLE,
             leads: false,
-            before: NONE,
-            behind: NONE,
-            higher: NONE,
-            lower: NONE,
+            before: None,
+            behind: None,
+            higher: None,
+            lower: None,
         }
     }
 
@@ -50,115 +46,132 @@ impl Link {
     }
 }
 
-impl Default for Link {
+impl<N> Default for Link<N> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-/// Where the links are. They are the queue's, under its lock.
-pub trait Links {
+/// Where the links of the nodes are, and what names a node: a number, or a reference. They
+/// are the queue's, under its lock.
+pub trait Links<N> {
     /// The link of that node.
-    fn link(&mut self, node: Node) -> &mut Link;
+    fn link(&mut self, node: N) -> &mut Link<N>;
 }
 
 /// The queue.
 #[derive(Clone, Copy, Debug)]
-pub struct PriorityQueue {
-    first: Node,
+pub struct PriorityQueue<N> {
+    first: Option<N>,
 }
 
-impl Default for PriorityQueue {
+impl<N> Default for PriorityQueue<N> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl PriorityQueue {
+impl<N> PriorityQueue<N> {
     /// Nobody.
     #[must_use]
     pub const fn new() -> Self {
-        Self { first: NONE }
-    }
-
-    /// The oldest of the most urgent.
-    #[inline]
-    #[must_use]
-    pub const fn first(&self) -> Option<Node> {
-        if self.first == NONE { None } else { Some(self.first) }
+        Self { first: None }
     }
 
     /// Whether nobody stands in it.
     #[inline]
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.first == NONE
+        self.first.is_none()
+    }
+}
+
+/// Two leads: of the next level above one, and of it or of the next below.
+type Neighbours<N> = (Option<N>, Option<N>);
+
+impl<N: Copy + Eq> PriorityQueue<N> {
+    /// The oldest of the most urgent.
+    #[inline]
+    #[must_use]
+    pub const fn first(&self) -> Option<N> {
+        self.first
     }
 
     /// Puts a node in, behind its equals. It stands in no queue.
-    pub fn push(&mut self, links: &mut impl Links, node: Node, level: Priority) {
-        let (higher, at) = self.neighbours(links, level);
-        if at == NONE || links.link(at).level != level {
-            return self.lead(links, node, level, higher, at);
+    #[inline]
+    pub fn push(&mut self, links: &mut impl Links<N>, node: N, level: Priority) {
+        match self.first {
+            None => self.lead(links, node, level, (None, None)),
+            Some(first) if links.link(first).level == level => {
+                Self::insert(links, node, level, first);
+            }
+            Some(_) => self.push_among(links, node, level),
         }
-        let last = core::mem::replace(&mut links.link(at).before, node);
-        links.link(last).behind = node;
-        let (before, behind) = (last, at);
-        *links.link(node) = Link { level, before, behind, ..Link::new() };
+    }
+
+    /// The same where others stand at another level.
+    #[inline(never)]
+    fn push_among(&mut self, links: &mut impl Links<N>, node: N, level: Priority) {
+        let (higher, at) = self.neighbours(links, level);
+        match at {
+            Some(lead) if links.link(lead).level == level => {
+                Self::insert(links, node, level, lead);
+            }
+            _ => self.lead(links, node, level, (higher, at)),
+        }
     }
 
     /// Puts a node back that was taken out: before those of its equals that came after
     /// it, as `is_older` says of each. That takes a step for each that came before.
-    pub fn put_back<L: Links>(
+    pub fn put_back<L: Links<N>>(
         &mut self,
         links: &mut L,
-        node: Node,
+        node: N,
         level: Priority,
-        mut is_older: impl FnMut(&mut L, Node) -> bool,
+        mut is_older: impl FnMut(&mut L, N) -> bool,
     ) {
-        let (higher, first) = self.neighbours(links, level);
-        if first == NONE || links.link(first).level != level {
-            return self.lead(links, node, level, higher, first);
-        }
+        let (higher, at) = self.neighbours(links, level);
+        let Some(first) = at.filter(|at| links.link(*at).level == level) else {
+            return self.lead(links, node, level, (higher, at));
+        };
         if !is_older(links, first) {
-            return self.push_first(links, node, level, higher, first);
+            return self.push_first(links, node, level, (higher, first));
         }
-        let mut at = links.link(first).behind;
+        let mut at = Self::behind(links, first);
         while at != first && is_older(links, at) {
-            at = links.link(at).behind;
+            at = Self::behind(links, at);
         }
-        let before = core::mem::replace(&mut links.link(at).before, node);
-        links.link(before).behind = node;
-        *links.link(node) = Link { level, before, behind: at, ..Link::new() };
+        Self::insert(links, node, level, at);
     }
 
     /// Puts a node in before its equals, of whom `at` is the first.
     fn push_first(
         &mut self,
-        links: &mut impl Links,
-        node: Node,
+        links: &mut impl Links<N>,
+        node: N,
         level: Priority,
-        higher: Node,
-        at: Node,
+        (higher, at): (Option<N>, N),
     ) {
         let lead = links.link(at);
-        let (last, lower) = (lead.before, lead.lower);
-        (lead.leads, lead.before, lead.higher, lead.lower) = (false, node, NONE, NONE);
-        links.link(last).behind = node;
-        let (before, behind) = (last, at);
+        let (before, lower) = (lead.before, lead.lower);
+        (lead.leads, lead.before, lead.higher, lead.lower) = (false, Some(node), None, None);
+        if let Some(last) = before {
+            links.link(last).behind = Some(node);
+        }
+        let behind = Some(at);
         *links.link(node) = Link { level, leads: true, before, behind, higher, lower };
-        self.join(links, higher, node);
-        if lower != NONE {
-            links.link(lower).higher = node;
+        self.join(links, higher, Some(node));
+        if let Some(lower) = lower {
+            links.link(lower).higher = Some(node);
         }
     }
 
     /// The lead of the next level above that one, and the lead of it or, if nobody
     /// stands there, of the next below.
-    fn neighbours(&self, links: &mut impl Links, level: Priority) -> (Node, Node) {
-        let (mut higher, mut at) = (NONE, self.first);
-        while at != NONE {
-            let lead = links.link(at);
+    fn neighbours(&self, links: &mut impl Links<N>, level: Priority) -> Neighbours<N> {
+        let (mut higher, mut at) = (None, self.first);
+        while let Some(node) = at {
+            let lead = links.link(node);
             if lead.level <= level {
                 break;
             }
@@ -168,50 +181,75 @@ impl PriorityQueue {
     }
 
     /// Puts a node in as the first at its level.
+    #[inline]
     fn lead(
         &mut self,
-        links: &mut impl Links,
-        node: Node,
+        links: &mut impl Links<N>,
+        node: N,
         level: Priority,
-        higher: Node,
-        lower: Node,
+        (higher, lower): Neighbours<N>,
     ) {
-        let (before, behind) = (node, node);
+        let (before, behind) = (Some(node), Some(node));
         *links.link(node) = Link { level, leads: true, before, behind, higher, lower };
-        self.join(links, higher, node);
-        if lower != NONE {
-            links.link(lower).higher = node;
+        self.join(links, higher, Some(node));
+        if let Some(lower) = lower {
+            links.link(lower).higher = Some(node);
+        }
+    }
+
+    /// Puts a node into a ring, before that one: behind all others if that is the lead.
+    #[inline]
+    fn insert(links: &mut impl Links<N>, node: N, level: Priority, at: N) {
+        let before = links.link(at).before.replace(node);
+        if let Some(before) = before {
+            links.link(before).behind = Some(node);
+        }
+        *links.link(node) = Link { level, before, behind: Some(at), ..Link::new() };
+    }
+
+    fn behind(links: &mut impl Links<N>, node: N) -> N {
+        match links.link(node).behind {
+            Some(behind) => behind,
+            None => unreachable!("who stands in a queue is in a ring"),
         }
     }
 
     /// Takes a node out that stands in this queue.
-    pub fn remove(&mut self, links: &mut impl Links, node: Node) {
-        let link = *links.link(node);
-        if link.behind != node {
-            links.link(link.before).behind = link.behind;
-            links.link(link.behind).before = link.before;
+    #[inline]
+    pub fn remove(&mut self, links: &mut impl Links<N>, node: N) {
+        let link = links.link(node);
+        let is_alone = link.behind == Some(node) && link.lower.is_none();
+        if is_alone && self.first == Some(node) {
+            self.first = None;
+        } else {
+            self.remove_among(links, node);
         }
-        if !link.leads {
-            return;
-        }
-        let Link { higher, lower, .. } = link;
-        let heir = if link.behind == node { lower } else { link.behind };
-        self.join(links, higher, heir);
-        if heir == lower {
-            if lower != NONE {
-                links.link(lower).higher = higher;
+    }
+
+    /// The same where others stand.
+    #[inline(never)]
+    fn remove_among(&mut self, links: &mut impl Links<N>, node: N) {
+        let Link { leads, before, behind, higher, lower, .. } = *links.link(node);
+        let heir = behind.filter(|behind| *behind != node);
+        if let (Some(last), Some(next)) = (before, heir) {
+            links.link(last).behind = heir;
+            let next = links.link(next);
+            next.before = before;
+            if leads {
+                (next.leads, next.higher, next.lower) = (true, higher, lower);
             }
+        }
+        if !leads {
             return;
         }
-        let next = links.link(heir);
-        (next.leads, next.higher, next.lower) = (true, higher, lower);
-        if lower != NONE {
-            links.link(lower).higher = heir;
+        self.join(links, higher, heir.or(lower));
+        if let Some(lower) = lower {
+            links.link(lower).higher = heir.or(higher);
         }
     }
 
     /// Takes the oldest of the most urgent.
-    pub fn pop(&mut self, links: &mut impl Links) -> Option<Node> {
+    pub fn pop(&mut self, links: &mut impl Links<N>) -> Option<N> {
         let first = self.first()?;
         self.remove(links, first);
         Some(first)
@@ -219,7 +257,7 @@ impl PriorityQueue {
 
     /// Puts a node that stands in this queue where a new priority wants it:
     /// behind its new equals. With the priority it has it stays where it is.
-    pub fn change(&mut self, links: &mut impl Links, node: Node, level: Priority) {
+    pub fn change(&mut self, links: &mut impl Links<N>, node: N, level: Priority) {
         if links.link(node).level != level {
             self.remove(links, node);
             self.push(links, node, level);
@@ -227,10 +265,11 @@ impl PriorityQueue {
     }
 
     /// Makes `lower` the lead below `higher`, or the first.
-    fn join(&mut self, links: &mut impl Links, higher: Node, lower: Node) {
+    #[inline]
+    fn join(&mut self, links: &mut impl Links<N>, higher: Option<N>, lower: Option<N>) {
         match higher {
-            NONE => self.first = lower,
-            _ => links.link(higher).lower = lower,
+            None => self.first = lower,
+            Some(higher) => links.link(higher).lower = lower,
         }
     }
 }

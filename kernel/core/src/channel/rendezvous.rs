@@ -25,7 +25,7 @@ use crate::{
         id::MessageId,
         outcome::{Outcome, Receipt},
         slot::Channel,
-        waiter::{Guest, Wait, Waiter, Which, Woken},
+        waiter::{Guest, Node, Wait, Waiter, Which, Woken},
     },
     ids::{Priority, ThreadId},
     user::UserBytes,
@@ -181,6 +181,7 @@ pub struct Message {
 /// What the policy looks at of a thread that waits.
 #[derive(Clone, Copy, Debug)]
 struct Peer {
+    record: Node,
     thread: ThreadId,
     number: u64,
     owner: u64,
@@ -233,7 +234,7 @@ impl Channel<'_> {
         by: &mut impl Carrier,
     ) -> Result<Got, Obstacle> {
         let Some(client) = self.peer(Which::Send) else {
-            let wait = self.put_at(Which::Receive, server, base).map_err(Obstacle::Failed)?;
+            let wait = self.put_at(Which::Receive, server, base, 0).map_err(Obstacle::Failed)?;
             return Ok(Got::Waiting(wait, self.serves(server.thread, base)));
         };
         by.can_wake(client.thread).map_err(Obstacle::Full)?;
@@ -263,8 +264,8 @@ impl Channel<'_> {
         answer: &Answer,
         by: &mut impl Carrier,
     ) -> Result<(Wake, Option<Errno>), Obstacle> {
-        let client = self.client(message).map(Peer::of);
-        let client = client.ok_or(Obstacle::Failed(Errno::ESRCH))?;
+        let (record, client) = self.client(message).ok_or(Obstacle::Failed(Errno::ESRCH))?;
+        let client = Peer::of(record, Which::Reply, client);
         by.can_wake(client.thread).map_err(Obstacle::Full)?;
         if !by.is_connected(client.owner, client.coid) {
             return Err(Obstacle::Refused(self.fail(&client, Errno::EBADF)));
@@ -317,21 +318,23 @@ impl Answer {
 
 impl Peer {
     #[inline]
-    const fn of(waiter: &Waiter) -> Self {
-        let Guest { thread, owner, coid, out, into, priority, .. } = waiter.guest;
-        let (number, queue) = (waiter.number, waiter.queue);
-        Self { thread, number, owner, coid, out, into, priority, queue }
+    const fn of(record: Node, queue: Which, waiter: &Waiter) -> Self {
+        let Waiter { thread, number, owner, coid, out, into, priority, .. } = *waiter;
+        Self { record, thread, number, owner, coid, out, into, priority, queue }
     }
 }
 
 impl Channel<'_> {
     #[inline]
     fn peer(&mut self, which: Which) -> Option<Peer> {
-        self.head(which).map(Peer::of)
+        let record = self.slot.queues.of(which).first()?;
+        Some(Peer::of(record, which, self.owned.waiter(record)))
     }
 
     fn waiting(&mut self, wait: Wait) -> Option<Peer> {
-        self.find(wait).map(|waiter| Peer::of(waiter))
+        let record = self.find(wait)?;
+        let waiter = self.owned.waiter(record);
+        Some(Peer::of(record, waiter.queue, waiter))
     }
 
     /// A receiver that waits while a client is queued, which somebody gave back: it is to
@@ -355,10 +358,8 @@ impl Channel<'_> {
     /// answer, the server is to be woken.
     #[inline]
     fn hand_over(&mut self, client: &Guest, server: &Peer, copied: usize) -> Result<Sent, Errno> {
-        let wait = self.put(Which::Reply, client)?;
-        let node = client.thread.place();
-        self.owned.waiter(node).received = copied;
-        let id = MessageId::new(node, wait.number);
+        let wait = self.put_at(Which::Reply, client, client.priority, copied)?;
+        let id = MessageId::of(wait);
         let receipt = Receipt { id, copied, sent: client.out.length };
         let urgency = self.inherit(server.thread, client.priority);
         let wake = self.wake(server, Outcome::Received(receipt));
@@ -369,13 +370,12 @@ impl Channel<'_> {
     #[inline]
     fn accept(&mut self, server: &Guest, client: &Peer, copied: usize) -> Got {
         let wait = self.wait_of(client);
-        self.shift(wait, Which::Reply);
-        let node = wait.thread.place();
-        let waiter = self.owned.waiter(node);
+        self.step(client.record, client.queue, Which::Reply);
+        let waiter = self.owned.waiter(client.record);
         waiter.received = copied;
         // Who is timed in one state only is so from here on.
-        let is_timed = waiter.guest.timeouts != 0;
-        let id = MessageId::new(node, wait.number);
+        let is_timed = waiter.timeouts != 0;
+        let id = MessageId::of(wait);
         let urgency = self.inherit(server.thread, client.priority);
         let receipt = Receipt { id, copied, sent: client.out.length };
         Got::Message(receipt, Message { urgency, timed: is_timed.then_some(wait) })
@@ -385,7 +385,7 @@ impl Channel<'_> {
     /// has come while a long message was copied and is more urgent.
     #[inline]
     fn inherit(&mut self, server: ThreadId, priority: Priority) -> Option<Urgency> {
-        let queued = self.head(Which::Send).map_or(priority, |waiter| waiter.guest.priority);
+        let queued = self.head(Which::Send).map_or(priority, |waiter| waiter.priority);
         self.serves(server, priority.max(queued))
     }
 
@@ -439,16 +439,15 @@ impl Channel<'_> {
 
     #[inline]
     fn wake(&mut self, peer: &Peer, outcome: Outcome) -> Wake {
-        self.take_out(peer.thread.place(), outcome);
+        self.take_out(peer.record, peer.queue, outcome);
         Wake { thread: peer.thread, number: peer.number, urgency: None, error: None }
     }
 
     #[cold]
     fn begin(&mut self, peer: &Peer) -> Obstacle {
-        let wait = self.wait_of(peer);
-        self.shift(wait, Which::Copying);
+        self.step(peer.record, peer.queue, Which::Copying);
         Obstacle::Long(Transfer {
-            peer: wait,
+            peer: self.wait_of(peer),
             from: peer.queue,
             done: 0,
             #[cfg(feature = "bug-unlock-early")]

@@ -9,8 +9,8 @@ use crate::{
     channel::{
         id::{ChannelId, MessageId},
         outcome::Outcome,
-        queue::{Node, PriorityQueue},
-        waiter::{Guest, Owned, Wait, Waiter, Which, Woken},
+        queue::PriorityQueue,
+        waiter::{Guest, Node, Owned, Wait, Waiter, Which, Woken},
     },
     ids::{Priority, ThreadId},
 };
@@ -38,10 +38,11 @@ impl State {
 
 /// The three queues, and those of whom somebody is in the middle of copying.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Queues([PriorityQueue; 4]);
+pub(crate) struct Queues([PriorityQueue<Node>; 4]);
 
 impl Queues {
-    const fn of(&mut self, which: Which) -> &mut PriorityQueue {
+    #[inline]
+    pub(crate) const fn of(&mut self, which: Which) -> &mut PriorityQueue<Node> {
         &mut self.0[which as usize]
     }
 
@@ -55,8 +56,8 @@ impl Queues {
 #[derive(Debug)]
 pub(crate) struct Slot {
     pub(crate) generation: NonZeroU32,
-    pub(crate) state: State,
     pub(crate) flags: ChannelFlags,
+    pub(crate) state: State,
     pub(crate) queues: Queues,
     /// Who received last, or waits to, and how urgent it was made since.
     pub(crate) server: Option<(ThreadId, Priority)>,
@@ -121,7 +122,7 @@ impl Channel<'_> {
     pub fn first(&mut self, which: Which) -> Option<(Wait, Priority)> {
         let id = self.id;
         let waiter = self.head(which)?;
-        Some((waiter.wait(id), waiter.guest.priority))
+        Some((waiter.wait(id), waiter.priority))
     }
 
     /// Whether nobody stands in that queue.
@@ -150,7 +151,8 @@ impl Channel<'_> {
         thread: ThreadId,
         priority: Priority,
     ) -> Result<Wait, Errno> {
-        self.put(which, &Guest::bare(thread, priority))
+        let record = self.owned.waiters.of(thread);
+        self.put(which, &Guest { record, ..Guest::bare(thread, priority) })
     }
 
     /// The same with all that the thread wants here.
@@ -159,36 +161,34 @@ impl Channel<'_> {
     /// As [`Self::push`].
     #[inline]
     pub fn put(&mut self, which: Which, guest: &Guest) -> Result<Wait, Errno> {
-        self.put_at(which, guest, guest.priority)
+        self.put_at(which, guest, guest.priority, 0)
     }
 
-    /// The same at another priority than its own.
+    /// The same at another priority than its own; a client of whose message so many bytes
+    /// were received.
     #[inline]
     pub(crate) fn put_at(
         &mut self,
         which: Which,
         guest: &Guest,
         priority: Priority,
+        received: usize,
     ) -> Result<Wait, Errno> {
-        let node = guest.thread.place();
+        let node = guest.record.ok_or(Errno::EBUSY)?;
         let waiter = self.owned.claim(node, self.id).ok_or(Errno::EBUSY)?;
-        waiter.guest.clone_from(guest);
-        waiter.guest.priority = priority;
-        (waiter.queue, waiter.received) = (which, 0);
+        waiter.come(guest);
+        (waiter.priority, waiter.queue, waiter.received) = (priority, which, received);
         waiter.arrival = self.slot.next_event();
-        waiter.number += 1;
-        if MessageId::is_nameless(waiter.number) {
-            waiter.number += 1;
-        }
-        let (number, level) = (waiter.number, waiter.level());
-        self.slot.queues.of(which).push(&mut self.owned, node, level);
+        let number = waiter.number;
+        self.slot.queues.of(which).push(&mut self.owned, node, which.level(priority));
         Ok(Wait { channel: self.id, thread: guest.thread, number })
     }
 
     /// Takes the oldest of the most urgent out of that queue.
     pub fn pop(&mut self, which: Which) -> Option<(Wait, Priority)> {
         let first = self.first(which)?;
-        self.take_out(first.0.thread.place(), Outcome::Again);
+        let node = self.slot.queues.of(which).first()?;
+        self.take_out(node, which, Outcome::Again);
         Some(first)
     }
 
@@ -199,56 +199,64 @@ impl Channel<'_> {
 
     /// The same for that reason.
     pub fn end(&mut self, wait: Wait, error: Errno) -> Option<Woken> {
-        let queue = self.find(wait)?.queue;
-        self.take_out(wait.thread.place(), Outcome::Failed(error));
+        let node = self.find(wait)?;
+        let queue = self.owned.waiter(node).queue;
+        self.take_out(node, queue, Outcome::Failed(error));
         Some(Woken { wait, queue, error })
     }
 
     /// Moves a wait, which goes on, to another queue: a client that was
     /// received. Whether it is still going on.
     pub fn shift(&mut self, wait: Wait, to: Which) -> bool {
-        let Some(level) = self.leave(wait, to) else { return false };
-        self.slot.queues.of(to).push(&mut self.owned, wait.thread.place(), level);
+        let Some(node) = self.find(wait) else { return false };
+        let from = self.owned.waiter(node).queue;
+        self.step(node, from, to);
         true
+    }
+
+    /// Moves who stands in one queue to another.
+    #[inline]
+    pub(crate) fn step(&mut self, node: Node, from: Which, to: Which) {
+        let level = self.leave(node, from, to);
+        self.slot.queues.of(to).push(&mut self.owned, node, level);
     }
 
     /// Moves a wait back to where it stood among its equals. Whether it is still going
     /// on.
     pub(crate) fn shift_back(&mut self, wait: Wait, to: Which) -> bool {
-        let Some(level) = self.leave(wait, to) else { return false };
-        let node = wait.thread.place();
-        let arrival = self.owned.waiter(node).arrival;
+        let Some(node) = self.find(wait) else { return false };
+        let waiter = self.owned.waiter(node);
+        let (from, arrival) = (waiter.queue, waiter.arrival);
+        let level = self.leave(node, from, to);
         let is_older = |owned: &mut Owned<'_>, other| owned.waiter(other).arrival < arrival;
         self.slot.queues.of(to).put_back(&mut self.owned, node, level, is_older);
         true
     }
 
-    /// Takes a wait out of its queue for another. At which level it will stand there.
-    fn leave(&mut self, wait: Wait, to: Which) -> Option<Priority> {
-        let from = self.find(wait)?.queue;
-        let node = wait.thread.place();
+    /// Takes somebody out of a queue for another. At which level it will stand there.
+    #[inline]
+    fn leave(&mut self, node: Node, from: Which, to: Which) -> Priority {
         self.slot.queues.of(from).remove(&mut self.owned, node);
         let waiter = self.owned.waiter(node);
         if to == Which::Copying {
             waiter.stood = from;
         }
         waiter.queue = to;
-        Some(waiter.level())
+        waiter.level()
     }
 
     /// Gives a wait another priority, and with it another place in its queue:
     /// behind its new equals. Whether it is still going on.
     pub fn set_priority(&mut self, wait: Wait, priority: Priority) -> bool {
         let arrival = self.slot.next_event();
-        let Some(waiter) = self.find(wait) else {
-            return false;
-        };
-        if waiter.guest.priority != priority {
+        let Some(node) = self.find(wait) else { return false };
+        let waiter = self.owned.waiter(node);
+        if waiter.priority != priority {
             waiter.arrival = arrival;
         }
-        waiter.guest.priority = priority;
+        waiter.priority = priority;
         let (queue, level) = (waiter.queue, waiter.level());
-        self.slot.queues.of(queue).change(&mut self.owned, wait.thread.place(), level);
+        self.slot.queues.of(queue).change(&mut self.owned, node, level);
         true
     }
 
@@ -261,40 +269,43 @@ impl Channel<'_> {
 
     /// The record of a wait that is going on at this channel.
     #[inline]
-    pub(crate) fn find(&mut self, wait: Wait) -> Option<&mut Waiter> {
+    pub(crate) fn find(&mut self, wait: Wait) -> Option<Node> {
         if wait.channel != self.id {
             return None;
         }
         let is_same =
-            |waiter: &Waiter| waiter.guest.thread == wait.thread && waiter.number == wait.number;
-        self.owned.get(wait.thread.place()).filter(|waiter| is_same(waiter))
+            |waiter: &Waiter| waiter.thread == wait.thread && waiter.number == wait.number;
+        let node = self.owned.waiters.of(wait.thread)?;
+        self.owned.get(node).is_some_and(|waiter| is_same(waiter)).then_some(node)
     }
 
     /// The client that waits for the answer to that message, which it sent to this
     /// very channel.
     #[inline]
-    pub(crate) fn client(&mut self, message: MessageId) -> Option<&Waiter> {
-        let waiter = &*self.owned.get(message.place())?;
+    pub(crate) fn client(&mut self, message: MessageId) -> Option<(Node, &Waiter)> {
+        let node = self.owned.waiters.record(message.place())?;
+        let waiter = &*self.owned.get(node)?;
         let is_of = cfg!(feature = "bug-reply-twice") || message.is_of(waiter.number);
-        (is_of && waiter.queue == Which::Reply).then_some(waiter)
+        (is_of && waiter.queue == Which::Reply).then_some((node, waiter))
     }
 
     /// Who has sent that message and waits for the answer, and how much of it was
     /// received.
     pub fn sent(&mut self, message: MessageId) -> Option<(Guest, usize)> {
-        self.client(message).map(|client| (client.guest, client.received))
+        let (node, client) = self.client(message)?;
+        Some((client.guest(node), client.received))
     }
 
     /// Where a wait stands, if it goes on; or where it stood before a long copy began.
     pub fn queue_of(&mut self, wait: Wait) -> Option<Which> {
-        let waiter = self.find(wait)?;
+        let node = self.find(wait)?;
+        let waiter = self.owned.waiter(node);
         Some(if waiter.queue == Which::Copying { waiter.stood } else { waiter.queue })
     }
 
-    /// Takes a waiter out for good, and says what it will find.
+    /// Takes who waits in that queue out for good, and says what it will find.
     #[inline]
-    pub(crate) fn take_out(&mut self, node: Node, outcome: Outcome) {
-        let queue = self.owned.waiter(node).queue;
+    pub(crate) fn take_out(&mut self, node: Node, queue: Which, outcome: Outcome) {
         self.slot.queues.of(queue).remove(&mut self.owned, node);
         self.owned.release(node, outcome);
     }

@@ -168,7 +168,7 @@ impl<const LAST: u32> ChannelTable<LAST> {
     pub fn destroy(
         &self,
         sections: &impl Sections,
-        waiters: &Waiters,
+        waiters: &'static Waiters,
         id: ChannelId,
         wake: impl FnMut(Woken),
     ) -> Result<(), Errno> {
@@ -189,7 +189,7 @@ impl<const LAST: u32> ChannelTable<LAST> {
     pub fn with<R>(
         &self,
         irq: &IrqOff,
-        waiters: &Waiters,
+        waiters: &'static Waiters,
         id: ChannelId,
         work: impl FnOnce(&mut Channel<'_>) -> R,
     ) -> Result<R, Errno> {
@@ -202,7 +202,7 @@ impl<const LAST: u32> ChannelTable<LAST> {
 
     /// Ends a wait at a channel of this table, also at one that is closing. None
     /// if it has ended: whoever ended it wakes the thread.
-    pub fn end_wait(&self, irq: &IrqOff, waiters: &Waiters, wait: Wait) -> Option<Woken> {
+    pub fn end_wait(&self, irq: &IrqOff, waiters: &'static Waiters, wait: Wait) -> Option<Woken> {
         self.with_slot(irq, waiters, wait.channel, |channel| channel.take(wait)).flatten()
     }
 
@@ -211,7 +211,7 @@ impl<const LAST: u32> ChannelTable<LAST> {
     pub fn with_waits<R>(
         &self,
         irq: &IrqOff,
-        waiters: &Waiters,
+        waiters: &'static Waiters,
         id: ChannelId,
         work: impl FnOnce(&mut Channel<'_>) -> R,
     ) -> Option<R> {
@@ -223,7 +223,7 @@ impl<const LAST: u32> ChannelTable<LAST> {
     pub fn set_priority(
         &self,
         irq: &IrqOff,
-        waiters: &Waiters,
+        waiters: &'static Waiters,
         wait: Wait,
         priority: Priority,
     ) -> bool {
@@ -241,7 +241,12 @@ impl<const LAST: u32> ChannelTable<LAST> {
 
     /// Destroys every channel of a process that has ended: nobody makes new ones
     /// until the table is another's.
-    pub fn empty(&self, sections: &impl Sections, waiters: &Waiters, mut wake: impl FnMut(Woken)) {
+    pub fn empty(
+        &self,
+        sections: &impl Sections,
+        waiters: &'static Waiters,
+        mut wake: impl FnMut(Woken),
+    ) {
         let slots = sections.masked(|irq| self.room.lock(irq).slots);
         for index in 0..slots {
             let Some(id) = sections.masked(|irq| self.occupant(irq, index)) else {
@@ -390,7 +395,7 @@ impl<const LAST: u32> ChannelTable<LAST> {
     fn drain(
         &self,
         sections: &impl Sections,
-        waiters: &Waiters,
+        waiters: &'static Waiters,
         id: ChannelId,
         mut wake: impl FnMut(Woken),
     ) {
@@ -407,7 +412,7 @@ impl<const LAST: u32> ChannelTable<LAST> {
     fn drain_but_answers(
         &self,
         sections: &impl Sections,
-        waiters: &Waiters,
+        waiters: &'static Waiters,
         id: ChannelId,
         mut wake: impl FnMut(Woken),
     ) {
@@ -443,7 +448,7 @@ impl<const LAST: u32> ChannelTable<LAST> {
     fn with_slot<R>(
         &self,
         irq: &IrqOff,
-        waiters: &Waiters,
+        waiters: &'static Waiters,
         id: ChannelId,
         work: impl FnOnce(&mut Channel<'_>) -> R,
     ) -> Option<R> {

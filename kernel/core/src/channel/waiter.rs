@@ -3,8 +3,10 @@
 //! queues.
 //!
 //! A record lies where its thread does, by home hart and slot, in tables that
-//! grow and never move; so it needs no names and no free lists of its own. It
-//! belongs to the lock of the channel that its thread waits at, or to nobody.
+//! grow and never move; so it needs no names and no free lists of its own. The
+//! tables live for ever: queues link records by reference, and only who has but the
+//! name of a thread or of a message looks a record up. It belongs to the lock of the
+//! channel that its thread waits at, or to nobody.
 //!
 //! Every wait has a number. A [`Wait`] names a channel, a thread with its
 //! generation, and that number; the thread's home hart keeps it while the
@@ -13,7 +15,10 @@
 //! still going on: who comes second finds that it is not.
 
 use alloc::{boxed::Box, vec::Vec};
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::{
+    ptr,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use skimmer_abi::errno::Errno;
 use skimmer_sync::{lock::Held, locked::LockedCell, segments::Segments};
@@ -22,7 +27,7 @@ use crate::{
     channel::{
         id::{ChannelId, MessageId},
         outcome::{Outcome, OutcomeCell},
-        queue::{Link, Links, Node},
+        queue::{Link, Links},
     },
     ids::{HartIndex, Priority, SlotId, ThreadId},
     table::OutOfMemory,
@@ -50,7 +55,8 @@ impl Which {
 
     /// Where somebody of that priority stands: nobody is chosen by priority from the
     /// queues that are not named here.
-    const fn level(self, priority: Priority) -> Priority {
+    #[inline]
+    pub(crate) const fn level(self, priority: Priority) -> Priority {
         match self {
             Self::Send | Self::Receive => priority,
             Self::Reply | Self::Copying => Priority::IDLE,
@@ -74,6 +80,8 @@ pub struct Wait {
 pub struct Guest {
     /// Who.
     pub thread: ThreadId,
+    /// Its record ([`Waiters::of`]). Who has none cannot wait.
+    pub record: Option<&'static Record>,
     /// As urgent as it is.
     pub priority: Priority,
     /// Its process: the kernel's word for it, as long as the process lives.
@@ -91,11 +99,12 @@ pub struct Guest {
 }
 
 impl Guest {
-    /// Somebody without a message.
+    /// Somebody without a record and without a message.
+    #[inline]
     #[must_use]
     pub const fn bare(thread: ThreadId, priority: Priority) -> Self {
         let (out, into) = (UserBytes::NONE, UserBytes::NONE);
-        Self { thread, priority, owner: 0, tid: 0, coid: 0, out, into, timeouts: 0 }
+        Self { thread, record: None, priority, owner: 0, tid: 0, coid: 0, out, into, timeouts: 0 }
     }
 }
 
@@ -111,41 +120,89 @@ pub struct Woken {
     pub error: Errno,
 }
 
-/// A thread's record.
+/// How records name each other.
+pub(crate) type Node = &'static Record;
+
+/// A thread that waits, or has waited: what it came with, and where it stands.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Waiter {
-    link: Link,
-    pub(crate) guest: Guest,
-    pub(crate) number: u64,
+    link: Link<Node>,
+    pub(crate) thread: ThreadId,
+    pub(crate) priority: Priority,
     pub(crate) queue: Which,
+    /// Where it stood before a long copy began.
+    pub(crate) stood: Which,
+    pub(crate) number: u64,
+    pub(crate) owner: u64,
+    tid: u64,
+    pub(crate) coid: u64,
+    pub(crate) out: UserBytes,
+    pub(crate) into: UserBytes,
+    pub(crate) timeouts: u64,
     /// Bytes of its message that the server has.
     pub(crate) received: usize,
     /// When it came, among all who came to the channel.
     pub(crate) arrival: u64,
-    /// Where it stood before a long copy began.
-    pub(crate) stood: Which,
 }
 
 impl Waiter {
     const fn new() -> Self {
-        let thread = ThreadId::new(HartIndex::new(0), SlotId::new(0, 0));
-        let guest = Guest::bare(thread, Priority::IDLE);
-        let (queue, stood) = (Which::Send, Which::Send);
-        Self { link: Link::new(), guest, number: 0, queue, received: 0, arrival: 0, stood }
+        Self {
+            link: Link::new(),
+            thread: ThreadId::NOBODY,
+            priority: Priority::IDLE,
+            queue: Which::Send,
+            stood: Which::Send,
+            number: 0,
+            owner: 0,
+            tid: 0,
+            coid: 0,
+            out: UserBytes::NONE,
+            into: UserBytes::NONE,
+            timeouts: 0,
+            received: 0,
+            arrival: 0,
+        }
     }
 
+    /// Takes in who it is for a new wait.
+    #[inline]
+    pub(crate) const fn come(&mut self, guest: &Guest) {
+        // One by one: all at once would be a call that copies bytes.
+        self.thread = guest.thread;
+        self.owner = guest.owner;
+        self.tid = guest.tid;
+        self.coid = guest.coid;
+        self.out = guest.out;
+        self.into = guest.into;
+        self.timeouts = guest.timeouts;
+        self.number += 1;
+        if MessageId::is_nameless(self.number) {
+            self.number += 1;
+        }
+    }
+
+    /// Who it came as, at the priority that it has now.
+    pub(crate) const fn guest(&self, record: Node) -> Guest {
+        let Self { thread, priority, owner, tid, coid, out, into, timeouts, .. } = *self;
+        Guest { thread, record: Some(record), priority, owner, tid, coid, out, into, timeouts }
+    }
+
+    #[inline]
     pub(crate) const fn level(&self) -> Priority {
-        self.queue.level(self.guest.priority)
+        self.queue.level(self.priority)
     }
 
+    #[inline]
     pub(crate) const fn wait(&self, channel: ChannelId) -> Wait {
-        Wait { channel, thread: self.guest.thread, number: self.number }
+        Wait { channel, thread: self.thread, number: self.number }
     }
 }
 
-/// What there is of a thread as a waiter.
+/// What there is of a thread as a waiter. Whoever has a reference names the thread's
+/// place by it, and gets at nothing: it opens to the lock of the channel.
 #[derive(Debug)]
-pub(crate) struct Record {
+pub struct Record {
     waiter: LockedCell<Waiter>,
     /// Where it waits, or has waited: a hint for who has only its message's name.
     channel: AtomicU64,
@@ -161,6 +218,16 @@ impl Record {
         }
     }
 }
+
+/// A record is itself, whatever is in it.
+impl PartialEq for Record {
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        ptr::eq(self, other)
+    }
+}
+
+impl Eq for Record {}
 
 /// The records of all threads.
 #[derive(Debug)]
@@ -225,15 +292,18 @@ impl Waiters {
         self.record(thread.place())?.outcome.get()
     }
 
+    /// The thread's record, if it has one: where it lies for ever.
     #[inline]
-    fn record(&self, node: Node) -> Option<&Record> {
-        let (hart, slot) = ThreadId::split_place(node);
-        self.harts.get(hart)?.get(slot)
+    #[must_use]
+    pub fn of(&'static self, thread: ThreadId) -> Option<&'static Record> {
+        self.record(thread.place())
     }
 
+    /// The record of that place.
     #[inline]
-    pub(crate) fn cell(&self, node: Node) -> Option<&LockedCell<Waiter>> {
-        self.record(node).map(|record| &record.waiter)
+    pub(crate) fn record(&self, place: u32) -> Option<&Record> {
+        let (hart, slot) = ThreadId::split_place(place);
+        self.harts.get(hart)?.get(slot)
     }
 }
 
@@ -244,17 +314,18 @@ const _: () = assert!(skimmer_sync::segments::FIRST.is_multiple_of(crate::table:
 /// The waiters of one lock, which is held.
 #[derive(Debug)]
 pub(crate) struct Owned<'g> {
-    pub(crate) waiters: &'g Waiters,
+    pub(crate) waiters: &'static Waiters,
     pub(crate) held: Held<'g>,
 }
 
 impl Owned<'_> {
-    /// The record, if its thread waits here.
+    /// What is in the record, if its thread waits here.
     #[inline]
     pub(crate) fn get(&mut self, node: Node) -> Option<&mut Waiter> {
-        self.waiters.cell(node)?.open(&mut self.held)
+        node.waiter.open(&mut self.held)
     }
 
+    #[inline]
     pub(crate) fn waiter(&mut self, node: Node) -> &mut Waiter {
         match self.get(node) {
             Some(waiter) => waiter,
@@ -263,28 +334,27 @@ impl Owned<'_> {
     }
 
     /// Makes the record this lock's, of that channel. None if the thread waits
-    /// somewhere already, or has no record.
+    /// somewhere already.
+    #[inline]
     pub(crate) fn claim(&mut self, node: Node, channel: ChannelId) -> Option<&mut Waiter> {
-        let record = self.waiters.record(node)?;
-        if !record.waiter.claim(&mut self.held) {
+        if !node.waiter.claim(&mut self.held) {
             return None;
         }
-        record.channel.store(channel.to_register(), Ordering::Relaxed);
-        record.waiter.open(&mut self.held)
+        node.channel.store(channel.to_register(), Ordering::Relaxed);
+        node.waiter.open(&mut self.held)
     }
 
     /// Makes the record nobody's, and says what became of the wait.
+    #[inline]
     pub(crate) fn release(&mut self, node: Node, outcome: Outcome) {
-        if let Some(record) = self.waiters.record(node) {
-            record.outcome.set(outcome);
-            record.waiter.release(&mut self.held);
-        }
+        node.outcome.set(outcome);
+        node.waiter.release(&mut self.held);
     }
 }
 
-impl Links for Owned<'_> {
+impl Links<Node> for Owned<'_> {
     #[inline]
-    fn link(&mut self, node: Node) -> &mut Link {
+    fn link(&mut self, node: Node) -> &mut Link<Node> {
         &mut self.waiter(node).link
     }
 }

@@ -25,10 +25,12 @@ fn bench(flags: ChannelFlags) -> (Kernel, Place) {
     (kernel, place)
 }
 
-fn guest(thread: usize, level: u8, bytes: UserBytes) -> Guest {
+fn guest(kernel: &Kernel, thread: usize, level: u8, bytes: UserBytes) -> Guest {
     let priority = Priority::new(level);
     let (owner, coid) = (thread as u64, 1);
-    Guest { owner, out: bytes, into: bytes, coid, ..Guest::bare(name(thread), priority) }
+    let record = kernel.waiters.of(name(thread));
+    let guest = Guest::bare(name(thread), priority);
+    Guest { record, owner, out: bytes, into: bytes, coid, ..guest }
 }
 
 fn send(
@@ -38,7 +40,7 @@ fn send(
     level: u8,
     out: UserBytes,
 ) -> Result<Sent, Obstacle> {
-    let guest = guest(thread, level, out);
+    let guest = guest(kernel, thread, level, out);
     kernel.with(thread, at, |channel, by| channel.send(&guest, by)).unwrap()
 }
 
@@ -61,7 +63,7 @@ fn receive(
     thread: usize,
     into: UserBytes,
 ) -> Result<Got, Obstacle> {
-    let guest = guest(thread, 5, into);
+    let guest = guest(kernel, thread, 5, into);
     kernel.with(thread, at, |channel, by| channel.receive(&guest, BASE, by)).unwrap()
 }
 
@@ -244,7 +246,7 @@ fn nothing_is_copied_after_the_wait_has_ended() {
     let next = waiting(&mut kernel, at, 0, LONG);
     assert!(matches!(part(&mut kernel, at, 1, &mut transfer), Progress::Gone));
     assert!(before == kernel.machine.memories);
-    let sent = guest(1, 9, LONG);
+    let sent = guest(&kernel, 1, 9, LONG);
     let handed = kernel.with(1, at, |channel, by| transfer.sent(channel, &sent, by)).unwrap();
     assert!(matches!(handed, Err(Obstacle::Failed(Errno::ESRCH))), "{handed:?}");
     assert_eq!(give_up(&mut kernel, at, 1, &transfer), []);
@@ -423,7 +425,7 @@ fn a_long_copy_does_not_undo_a_boost() {
     let mut transfer = long(receive(&mut kernel, at, 0, LONG));
     queued(&mut kernel, at, 2, 9, SHORT);
     while matches!(part(&mut kernel, at, 0, &mut transfer), Progress::More) {}
-    let server = guest(0, 5, LONG);
+    let server = guest(&kernel, 0, 5, LONG);
     match kernel.with(0, at, |channel, by| transfer.received(channel, &server, by)).unwrap() {
         Ok(Got::Message(_, message)) => {
             assert_eq!(message.urgency.map(|it| it.priority), Some(Priority::new(9)));

@@ -89,13 +89,24 @@ impl Carrier for Bearer<'_> {
 
 pub(crate) struct Kernel {
     pub(crate) tables: [ChannelTable<1000>; TABLES],
-    pub(crate) waiters: Waiters,
+    pub(crate) waiters: &'static Waiters,
     pub(crate) machine: Machine,
+}
+
+impl Drop for Kernel {
+    /// There are thousands of them: the records go with the tests' kernel, for which they
+    /// are there for ever.
+    fn drop(&mut self) {
+        let waiters = std::ptr::from_ref(self.waiters).cast_mut();
+        // SAFETY: it is the box that `new` leaked, and nobody looks at a record, which takes
+        // a lock of the tables, after this.
+        drop(unsafe { Box::from_raw(waiters) });
+    }
 }
 
 impl Kernel {
     pub(crate) fn new() -> Self {
-        let waiters = Waiters::new(HARTS).unwrap();
+        let waiters = Box::leak(Box::new(Waiters::new(HARTS).unwrap()));
         (0..THREADS).for_each(|thread| waiters.enrol(name(thread)).unwrap());
         let tables = std::array::from_fn(|_| ChannelTable::new(1, 100).unwrap());
         Self { tables, waiters, machine: Machine::new() }
@@ -125,7 +136,7 @@ impl Kernel {
         (table, id): Place,
         work: impl FnOnce(&mut Channel<'_>) -> R,
     ) -> Option<R> {
-        Here::at(0).masked(|irq| self.tables[table].with_waits(irq, &self.waiters, id, work))
+        Here::at(0).masked(|irq| self.tables[table].with_waits(irq, self.waiters, id, work))
     }
 
     pub(crate) fn queue_of(&self, place: Place, wait: Wait) -> Option<Which> {
@@ -142,7 +153,7 @@ impl Kernel {
 
     pub(crate) fn destroy(&self, (table, id): Place) -> Result<Vec<Woken>, Errno> {
         let mut woken = Vec::new();
-        self.tables[table].destroy(&Here::at(0), &self.waiters, id, |one| woken.push(one))?;
+        self.tables[table].destroy(&Here::at(0), self.waiters, id, |one| woken.push(one))?;
         Ok(woken)
     }
 }

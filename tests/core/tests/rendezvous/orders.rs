@@ -127,7 +127,8 @@ impl Run {
 
     fn guest(&self, actor: usize) -> Guest {
         let guest = Guest::bare(name(actor), Priority::new(5));
-        Guest { owner: actor as u64, coid: 1, out: self.cast.bytes, into: self.cast.bytes, ..guest }
+        let (record, bytes) = (self.kernel.waiters.of(name(actor)), self.cast.bytes);
+        Guest { record, owner: actor as u64, coid: 1, out: bytes, into: bytes, ..guest }
     }
 
     fn woken(&mut self, wake: Wake) {

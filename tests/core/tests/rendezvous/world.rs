@@ -291,7 +291,9 @@ impl World {
     fn guest(&self, thread: usize, out: UserBytes, into: UserBytes) -> Guest {
         let (owner, tid, coid) = (thread as u64, thread as u64, self.coids[thread]);
         let priority = self.spec.threads[thread].priority;
-        Guest { owner, tid, coid, out, into, ..Guest::bare(name(thread), priority) }
+        let record = self.kernel.waiters.of(name(thread));
+        let guest = Guest::bare(name(thread), priority);
+        Guest { record, owner, tid, coid, out, into, ..guest }
     }
 
     fn send(

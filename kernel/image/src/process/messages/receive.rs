@@ -18,7 +18,7 @@ use skimmer_core::{
     process::Tid,
     sched::Blocked,
     user::{UserAddr, UserBytes},
-    waiting::{Timeout, Waiting},
+    waiting::{Timeout, Visitor, Waiting},
 };
 use skimmer_sync::irq::IrqOff;
 
@@ -91,9 +91,8 @@ impl Receiver {
 
     /// Notes who calls, and how urgent it is; what it is on its own account.
     fn look_at_self(&mut self, hart: &mut Hart<Riscv>) -> Priority {
-        let (priority, base) = hart.own_priorities();
-        self.guest.thread = hart.current();
-        self.guest.priority = priority;
+        let Visitor { thread, priority, base, record } = hart.visitor(waiters());
+        (self.guest.thread, self.guest.priority, self.guest.record) = (thread, priority, record);
         base
     }
 

@@ -19,7 +19,7 @@ use skimmer_core::{
     hart::Hart,
     ids::{Priority, ThreadId},
     process::Tid,
-    waiting::{Timeout, Waiting},
+    waiting::{Timeout, Visitor, Waiting},
 };
 use skimmer_sync::irq::IrqOff;
 
@@ -83,8 +83,8 @@ impl Sender {
         let Some(target) = self.process.connections.find(irq, self.id) else {
             return (Step::Done(Err(Errno::EBADF)), Turn::Mine);
         };
-        self.guest.thread = hart.current();
-        self.guest.priority = hart.own_priorities().0;
+        let Visitor { thread, priority, record, .. } = hart.visitor(waiters());
+        (self.guest.thread, self.guest.priority, self.guest.record) = (thread, priority, record);
         let table = &target.server.channels;
         let sent = table.with(irq, waiters(), target.channel, |channel| {
             self.is_open(irq, &target, channel)?;
