@@ -92,9 +92,10 @@ impl<M: Machine> Thread<M> {
     /// Whether it is parked in that wait, and nothing else is to be done to it: it has
     /// no timeout, and is not to end.
     fn is_parked_in(&self, number: u64) -> bool {
-        let is_plain = self.waiting.as_ref().is_some_and(|it| it.is_plain(number));
+        let is_going_on = self.waiting.as_ref().is_some_and(|it| it.goes_on(number));
         self.state == State::Blocked(Why::Channel)
-            && is_plain
+            && is_going_on
+            && self.timeout.is_none()
             && self.link.queue().is_none()
             && M::is_parked(&self.context)
     }

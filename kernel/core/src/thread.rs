@@ -12,7 +12,7 @@ use crate::{
     machine::Machine,
     shares::Family,
     thread_port::PortState,
-    waiting::Waiting,
+    waiting::{Timeout, Waiting},
 };
 
 /// A thread that has no home yet: everything that takes memory is done.
@@ -80,6 +80,8 @@ pub struct Thread<M: Machine> {
     pub(crate) record: Option<&'static Record>,
     /// What it waits for, while it is blocked at a channel.
     pub(crate) waiting: Option<Waiting>,
+    /// When that is to end, if it is.
+    pub(crate) timeout: Option<Timeout>,
     pub(crate) state: State,
     pub(crate) link: Link,
     pub(crate) port: PortState<M>,
@@ -105,6 +107,7 @@ impl<M: Machine> Thread<M> {
             urgent_since: Moment::default(),
             record: None,
             waiting: None,
+            timeout: None,
             state: State::Blocked(Why::Stopped),
             link: Link::new(),
             port: PortState::new(),

@@ -62,27 +62,26 @@ pub struct Waiting {
     pub wait: Wait,
     /// The connection that the thread has sent on, if it has.
     pub connection: Option<ConnectionId>,
-    /// When it is to end.
-    pub timeout: Option<Timeout>,
     /// Why it is to end.
     ending: Option<Errno>,
 }
 
 impl Waiting {
     /// A wait that has begun.
+    #[inline]
     #[must_use]
     pub const fn new(
         table: &'static ChannelTable,
         wait: Wait,
         connection: Option<ConnectionId>,
-        timeout: Option<Timeout>,
     ) -> Self {
-        Self { table, wait, connection, timeout, ending: None }
+        Self { table, wait, connection, ending: None }
     }
 
-    /// Whether it is that wait, without a timeout, and nobody has ended it.
-    pub(crate) const fn is_plain(&self, number: u64) -> bool {
-        self.wait.number == number && self.timeout.is_none() && self.ending.is_none()
+    /// Whether it is that wait, and nobody has ended it.
+    #[inline]
+    pub(crate) const fn goes_on(&self, number: u64) -> bool {
+        self.wait.number == number && self.ending.is_none()
     }
 }
 
@@ -105,6 +104,8 @@ pub struct Visitor {
 pub struct Unsettled {
     /// The wait.
     pub waiting: Waiting,
+    /// When it was to end.
+    pub timeout: Option<Timeout>,
     /// Why it is to end, if it is.
     pub ending: Option<Errno>,
     /// The priority that it is to have.
@@ -117,7 +118,7 @@ impl Unsettled {
     #[must_use]
     pub fn ends_in(&self, queue: Which) -> bool {
         match self.ending {
-            Some(Errno::ETIMEDOUT) => self.waiting.timeout.is_some_and(|it| it.counts_in(queue)),
+            Some(Errno::ETIMEDOUT) => self.timeout.is_some_and(|it| it.counts_in(queue)),
             ending => ending.is_some(),
         }
     }
@@ -146,19 +147,28 @@ impl Timeout {
 impl<M: Machine> Hart<M> {
     /// Blocks the current thread, which has been put into a queue of a channel in the
     /// same masked section.
+    #[inline]
     pub fn wait_at_channel(
         &mut self,
         irq: &IrqOff,
         queue: Which,
         waiting: Waiting,
+        timeout: Option<Timeout>,
     ) -> Blocked<'_, M> {
-        let timeout = waiting.timeout.filter(|timeout| timeout.counts_in(queue));
         self.current_thread().waiting = Some(waiting);
         if let Some(timeout) = timeout {
+            self.begin_clock(queue, timeout);
+        }
+        self.block(irq, Why::Channel)
+    }
+
+    #[cold]
+    fn begin_clock(&mut self, queue: Which, timeout: Timeout) {
+        self.current_thread().timeout = Some(timeout);
+        if timeout.counts_in(queue) {
             let deadline = timeout.deadline(self.machine.now());
             self.deadlines.set(self.current, deadline);
         }
-        self.block(irq, Why::Channel)
     }
 
     /// What the current thread needs to know of itself to come to a channel.
@@ -284,7 +294,7 @@ impl<M: Machine> Hart<M> {
         self.deadlines.clear(slot);
         self.unsettled.remove(&mut self.threads, slot);
         let Some(thread) = self.live_thread(id) else { return };
-        thread.waiting = None;
+        (thread.waiting, thread.timeout) = (None, None);
         let (priority, since) = thread.urgency_after(urgency);
         if (thread.priority, thread.urgent_since) != (priority, since) {
             (thread.priority, thread.urgent_since) = (priority, since);
@@ -295,9 +305,9 @@ impl<M: Machine> Hart<M> {
     }
 
     pub(crate) fn begin_reply_clock(&mut self, _: &IrqOff, id: ThreadId, number: u64) {
-        let Some(timeout) = self.waiting(id, number).and_then(|waiting| waiting.timeout) else {
-            return;
-        };
+        let is_there = self.waiting(id, number).is_some();
+        let timeout = self.live_thread(id).and_then(|thread| thread.timeout);
+        let Some(timeout) = timeout.filter(|_| is_there) else { return };
         let counted_before = timeout.counts_in(Which::Send);
         if timeout.counts_in(Which::Reply) && !counted_before {
             let deadline = timeout.deadline(self.machine.now());
@@ -361,10 +371,10 @@ impl<M: Machine> Hart<M> {
         loop {
             let slot = self.unsettled.pop(&mut self.threads)?;
             let Some(thread) = self.threads.at_mut(slot) else { continue };
-            let priority = thread.priority;
+            let (priority, timeout) = (thread.priority, thread.timeout);
             let Some(waiting) = thread.waiting.as_mut() else { continue };
             let ending = waiting.ending.take();
-            return Some(Unsettled { waiting: *waiting, ending, priority });
+            return Some(Unsettled { waiting: *waiting, timeout, ending, priority });
         }
     }
 

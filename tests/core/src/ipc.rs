@@ -15,11 +15,12 @@ use skimmer_core::{
         },
         table::ChannelTable,
     },
+    handover::HandOver,
     hart::Hart,
     ids::{HartIndex, Priority, ThreadId},
     port::Full,
     user::UserBytes,
-    waiting::{Timeout, Unsettled, Waiting},
+    waiting::{Timeout, Unsettled, Visitor, Waiting},
 };
 use skimmer_sync::irq::IrqOff;
 
@@ -194,26 +195,30 @@ impl Me {
             let Some(target) = ipc.connections.find(irq, id) else {
                 return Ok(Step::Done(Err(Errno::EBADF)));
             };
-            let guest = Guest { priority: hart.own_priorities().0, ..guest };
+            let guest = Guest { priority: hart.visitor(ipc.waiters).priority, ..guest };
             let sent = ipc.with(hart, irq, target.channel, |channel, by| {
                 if !ipc.connections.is_current(irq, id) {
                     return Err(Obstacle::Failed(Errno::EBADF));
                 }
                 work(channel, &guest, by)
             });
-            let (wait, queue) = match sent.unwrap_or(Err(Obstacle::Failed(Errno::EBADF))) {
-                Ok(Sent::Received(wait, server)) => {
-                    certain(hart.wake(irq, &server));
-                    (wait, Which::Reply)
-                }
+            let (wait, queue, server) = match sent.unwrap_or(Err(Obstacle::Failed(Errno::EBADF))) {
+                Ok(Sent::Received(wait, server, _)) => (wait, Which::Reply, Some(server)),
                 Ok(Sent::Queued(wait, boost)) => {
                     boost.iter().for_each(|boost| certain(hart.boost(irq, boost)));
-                    (wait, Which::Send)
+                    (wait, Which::Send, None)
                 }
                 Err(obstacle) => return Ok(stopped(hart, irq, obstacle)),
             };
-            let waiting = Waiting::new(&ipc.table, wait, Some(id), call.timeout);
-            Err(hart.wait_at_channel(irq, queue, waiting).switch(irq))
+            let waiting = Waiting::new(&ipc.table, wait, Some(id));
+            let blocked = hart.wait_at_channel(irq, queue, waiting, call.timeout);
+            Err(match server {
+                Some(server) => match blocked.hand_over(irq, &server) {
+                    // What a thread finds is in its record, too.
+                    HandOver::Straight(switch) | HandOver::Queued(switch) => switch,
+                },
+                None => blocked.switch(irq),
+            })
         })
         .await
     }
@@ -341,7 +346,7 @@ impl Me {
             if is_condemned(hart) {
                 return Ok(Step::Done(Err(Errno::EINTR)));
             }
-            let (priority, base) = hart.own_priorities();
+            let Visitor { priority, base, .. } = hart.visitor(ipc.waiters);
             let guest = Guest { priority, ..guest };
             let got = ipc.with(hart, irq, id, |channel, by| work(channel, &guest, base, by));
             match got.unwrap_or(Err(Obstacle::Failed(Errno::ESRCH))) {
@@ -352,8 +357,9 @@ impl Me {
                 }
                 Ok(Got::Waiting(wait, urgency)) => {
                     hart.serve(irq, Some(id), urgency);
-                    let waiting = Waiting::new(&ipc.table, wait, None, call.timeout);
-                    Err(hart.wait_at_channel(irq, Which::Receive, waiting).switch(irq))
+                    let waiting = Waiting::new(&ipc.table, wait, None);
+                    let blocked = hart.wait_at_channel(irq, Which::Receive, waiting, call.timeout);
+                    Err(blocked.switch(irq))
                 }
                 Err(obstacle) => Ok(stopped(hart, irq, obstacle)),
             }
@@ -493,7 +499,7 @@ impl Me {
 
     /// Does to a wait what a handler left to do.
     pub(crate) async fn settle(&self, ipc: &'static Ipc, unsettled: &Unsettled) {
-        let Unsettled { waiting: Waiting { table, wait, .. }, ending, priority } = *unsettled;
+        let Unsettled { waiting: Waiting { table, wait, .. }, ending, priority, .. } = *unsettled;
         let settled = self
             .section(|_, irq| {
                 table.with_waits(irq, ipc.waiters, wait.channel, |channel| {

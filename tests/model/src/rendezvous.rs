@@ -176,8 +176,8 @@ impl World {
         queue: Which,
         wait: Wait,
     ) -> Switch<Model> {
-        let waiting = Waiting::new(self.table, wait, None, None);
-        hart.wait_at_channel(irq, queue, waiting).switch(irq)
+        let waiting = Waiting::new(self.table, wait, None);
+        hart.wait_at_channel(irq, queue, waiting, None).switch(irq)
     }
 
     fn tell(&self, hart: &mut Hart<Model>, irq: &IrqOff, wake: &Wake) {
@@ -214,7 +214,7 @@ impl World {
         let failed = self.call(cpu, |hart, irq| {
             let sent = self.with(me, hart, irq, |channel, by| channel.send(&guest, by));
             let (queue, wait) = match sent.unwrap_or(Err(Obstacle::Failed(Errno::EBADF))) {
-                Ok(Sent::Received(wait, server)) => {
+                Ok(Sent::Received(wait, server, _)) => {
                     self.tell(hart, irq, &server);
                     (Which::Reply, wait)
                 }

@@ -324,7 +324,7 @@ fn a_server_takes_on_its_clients_priority_up_and_down() {
     waiting(&mut kernel, at, 0, SHORT);
     let handed = send(&mut kernel, at, 1, 3, SHORT).unwrap();
     assert!(
-        matches!(handed, Sent::Received(_, Wake { urgency: Some(it), .. }) if it.priority.level() == 3)
+        matches!(handed, Sent::Received(_, Wake { urgency: Some(it), .. }, _) if it.priority.level() == 3)
     );
     // Each that is more urgent makes it so once.
     let boosts = [(2, 3), (3, 6), (4, 6), (5, 8), (6, 7)];

@@ -212,7 +212,7 @@ impl Run {
 
     fn sent(&mut self, actor: usize, sent: Result<Sent, Obstacle>) -> Next {
         match sent {
-            Ok(Sent::Received(wait, wake)) => {
+            Ok(Sent::Received(wait, wake, _)) => {
                 self.woken(wake);
                 self.waits[actor] = Some(wait);
                 Next::Blocked

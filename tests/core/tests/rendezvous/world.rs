@@ -188,7 +188,7 @@ fn in_way(obstacle: Obstacle) -> (Told, Option<Transfer>) {
 
 fn sent(sent: Result<Sent, Obstacle>) -> (Told, Option<Transfer>) {
     match sent {
-        Ok(Sent::Received(wait, wake)) => (Told::HandedOver(wait, wake), None),
+        Ok(Sent::Received(wait, wake, _)) => (Told::HandedOver(wait, wake), None),
         Ok(Sent::Queued(wait, boost)) => (Told::Queued(wait, boost), None),
         Err(obstacle) => in_way(obstacle),
     }

@@ -106,8 +106,8 @@ impl Receiver {
         #[cfg(feature = "bug-inherit-stuck")]
         let urgency = urgency.map(|it| Urgency { priority: self.guest.priority, ..it });
         hart.serve(irq, Some(self.channel), urgency);
-        let waiting = Waiting::new(&self.process.channels, wait, None, self.timeout);
-        hart.wait_at_channel(irq, Which::Receive, waiting)
+        let waiting = Waiting::new(&self.process.channels, wait, None);
+        hart.wait_at_channel(irq, Which::Receive, waiting, self.timeout)
     }
 
     /// Answers a message of the same channel, and waits there for the next, if no client

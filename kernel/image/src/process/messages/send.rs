@@ -131,8 +131,8 @@ impl Sender {
             Err(obstacle) => return (stopped(hart, irq, channels, obstacle), Turn::Mine),
         };
         note(hart, irq, Event::MsgSend, wait);
-        let waiting = Waiting::new(channels, wait, Some(self.id), self.timeout);
-        let blocked = hart.wait_at_channel(irq, queue, waiting);
+        let waiting = Waiting::new(channels, wait, Some(self.id));
+        let blocked = hart.wait_at_channel(irq, queue, waiting, self.timeout);
         let turn = match server {
             Some((server, receipt)) => Turn::of(blocked.hand_over(irq, &server), || told(&receipt)),
             None => Turn::Another(blocked.switch(irq)),

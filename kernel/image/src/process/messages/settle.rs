@@ -32,7 +32,7 @@ pub(in crate::process) fn tell_detached(process: &Process, id: ConnectionId) {
 
 /// Does to a wait what a handler left to do: ends it, or moves it.
 pub(crate) fn settle(unsettled: &Unsettled) {
-    let Unsettled { waiting: Waiting { table, wait, .. }, ending, priority } = *unsettled;
+    let Unsettled { waiting: Waiting { table, wait, .. }, ending, priority, .. } = *unsettled;
     let moved = masked(|irq| {
         table.with_waits(irq, waiters(), wait.channel, |channel| {
             let queue = channel.queue_of(wait)?;
