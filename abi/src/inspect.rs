@@ -132,6 +132,7 @@ const _: () = assert!(size_of::<InspectRoot>() == 24);
 
 /// Bumps a counter that only the calling hart writes: a load and a store, no
 /// read-modify-write.
+#[inline]
 pub fn bump(counter: &AtomicU64) {
     counter.store(counter.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
 }

@@ -50,27 +50,28 @@ pub(super) struct Receiver {
 }
 
 impl Receiver {
+    #[inline(never)]
     fn at_channel(
         &mut self,
         work: impl FnOnce(&mut Channel<'_>, &Guest, Priority, &mut Bearer<'_>) -> Result<Got, Obstacle>,
     ) -> Step<Result<Receipt, Errno>> {
         enter(|hart, irq| {
+            if stack::am_condemned() {
+                return (Step::Done(Err(Errno::EINTR)), None);
+            }
             let (step, turn) = self.section(hart, irq, work);
             (step, turn.into_switch())
         })
     }
 
     /// Does something at the channel, and follows.
-    #[inline]
+    #[inline(always)]
     fn section(
         &mut self,
         hart: &mut Hart<Riscv>,
         irq: &IrqOff,
         work: impl FnOnce(&mut Channel<'_>, &Guest, Priority, &mut Bearer<'_>) -> Result<Got, Obstacle>,
     ) -> Section<Receipt> {
-        if stack::am_condemned() {
-            return (Step::Done(Err(Errno::EINTR)), Turn::Mine);
-        }
         let base = self.look_at_self(hart);
         let channels = &self.process.channels;
         let got = channels.with(irq, waiters(), self.channel, |channel| {
@@ -90,12 +91,14 @@ impl Receiver {
     }
 
     /// Notes who calls, and how urgent it is; what it is on its own account.
+    #[inline(always)]
     fn look_at_self(&mut self, hart: &mut Hart<Riscv>) -> Priority {
         let Visitor { thread, priority, base, record } = hart.visitor(waiters());
         (self.guest.thread, self.guest.priority, self.guest.record) = (thread, priority, record);
         base
     }
 
+    #[inline(always)]
     fn wait<'h>(
         &self,
         hart: &'h mut Hart<Riscv>,
@@ -112,7 +115,7 @@ impl Receiver {
 
     /// Answers a message of the same channel, and waits there for the next, if no client
     /// is queued.
-    #[inline]
+    #[inline(always)]
     pub(super) fn answer_and_wait(
         &mut self,
         hart: &mut Hart<Riscv>,
@@ -120,7 +123,7 @@ impl Receiver {
         id: MessageId,
         (status, from): (i64, UserBytes),
     ) -> Both {
-        if stack::am_condemned() || from.length > ANSWERED_AT_ONCE {
+        if from.length > ANSWERED_AT_ONCE {
             return Both::Neither;
         }
         let base = self.look_at_self(hart);
@@ -164,6 +167,7 @@ impl Receiver {
         hart.note(irq, Event::MsgReceive, self.channel.index(), receipt.id.to_register());
     }
 
+    #[inline(always)]
     pub(super) fn new(
         process: &'static Process,
         me: Tid,

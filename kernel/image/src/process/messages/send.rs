@@ -41,6 +41,7 @@ struct Sender {
 }
 
 impl Sender {
+    #[inline(always)]
     fn new(
         process: &'static Process,
         me: Tid,
@@ -60,26 +61,27 @@ impl Sender {
     }
 
     /// Does something at the channel, if the connection is there, and follows.
+    #[inline(never)]
     fn at_channel(
         &mut self,
         work: impl FnOnce(&mut Channel<'_>, &Guest, &mut Bearer<'_>) -> Result<Sent, Obstacle>,
     ) -> Step<Result<i64, Errno>> {
         enter(|hart, irq| {
+            if stack::am_condemned() {
+                return (Step::Done(Err(Errno::EINTR)), None);
+            }
             let (step, turn) = self.section(hart, irq, work);
             (step, turn.into_switch())
         })
     }
 
-    #[inline]
+    #[inline(always)]
     fn section(
         &mut self,
         hart: &mut Hart<Riscv>,
         irq: &IrqOff,
         work: impl FnOnce(&mut Channel<'_>, &Guest, &mut Bearer<'_>) -> Result<Sent, Obstacle>,
     ) -> Section<i64> {
-        if stack::am_condemned() {
-            return (Step::Done(Err(Errno::EINTR)), Turn::Mine);
-        }
         let Some(target) = self.process.connections.find(irq, self.id) else {
             return (Step::Done(Err(Errno::EBADF)), Turn::Mine);
         };
@@ -94,6 +96,7 @@ impl Sender {
     }
 
     /// Looks once more at the connection, and at the server, under the channel's lock.
+    #[inline(always)]
     fn is_open(
         &self,
         irq: &IrqOff,
@@ -111,6 +114,7 @@ impl Sender {
         Ok(())
     }
 
+    #[inline(always)]
     fn follow(
         &self,
         hart: &mut Hart<Riscv>,
