@@ -136,8 +136,13 @@ pub struct Boost {
     pub urgency: Urgency,
 }
 
+// What the policy says goes through several hands. A tag of a word keeps what is behind
+// it aligned, and moved by words: behind the two bytes that it would have, every move is a
+// call that copies bytes.
+
 /// What a call is to do before it is made again.
 #[derive(Debug)]
+#[repr(u64)]
 pub enum Obstacle {
     /// To wait for space in the ring to that hart. Nothing has happened.
     Full(HartIndex),
@@ -151,6 +156,7 @@ pub enum Obstacle {
 
 /// A client has sent.
 #[derive(Debug)]
+#[repr(u64)]
 pub enum Sent {
     /// A receiver has the message, and is to be woken: the client is REPLY-blocked.
     Received(Wait, Wake),
@@ -160,6 +166,7 @@ pub enum Sent {
 
 /// A server has asked for a message.
 #[derive(Debug)]
+#[repr(u64)]
 pub enum Got {
     /// It has one.
     Message(Receipt, Message),
@@ -167,6 +174,10 @@ pub enum Got {
     /// affair here.
     Waiting(Wait, Option<Urgency>),
 }
+
+// More than eight words would be copied by a call, too.
+const _: () = assert!(size_of::<Result<Sent, Obstacle>>() <= 64);
+const _: () = assert!(size_of::<Result<Got, Obstacle>>() <= 72);
 
 /// What else follows from a message that was received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

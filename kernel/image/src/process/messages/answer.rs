@@ -79,10 +79,11 @@ fn answer(process: &'static Process, id: u64, answer: Answer) -> Result<(), Errn
     let table = whosever(id, channel).unwrap_or(table);
     loop {
         let step = enter(|hart, irq| {
-            let answered = table.with(irq, waiters(), channel, |channel| {
+            let gone = || Err(Obstacle::Failed(Errno::ESRCH));
+            let answered = table.with_or(irq, waiters(), channel, gone, |channel| {
                 channel.answer(id, &answer, &mut Bearer { hart, irq })
             });
-            let step = match answered.unwrap_or(Err(Obstacle::Failed(Errno::ESRCH))) {
+            let step = match answered {
                 Ok((client, failed)) => {
                     bump(&hart.inspect().answered);
                     certain(hart.wake(irq, &client));

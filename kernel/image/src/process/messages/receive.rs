@@ -51,10 +51,11 @@ impl Receiver {
             self.guest.thread = hart.current();
             self.guest.record = waiters().of(self.guest.thread);
             self.guest.priority = priority;
-            let got = self.process.channels.with(irq, waiters(), self.channel, |channel| {
+            let (table, gone) = (&self.process.channels, || Err(Obstacle::Failed(Errno::ESRCH)));
+            let got = table.with_or(irq, waiters(), self.channel, gone, |channel| {
                 work(channel, &self.guest, base, &mut Bearer { hart, irq })
             });
-            self.follow(hart, irq, got.unwrap_or(Err(Obstacle::Failed(Errno::ESRCH))))
+            self.follow(hart, irq, got)
         })
     }
 

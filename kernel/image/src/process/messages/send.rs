@@ -73,11 +73,12 @@ impl Sender {
             self.guest.record = waiters().of(self.guest.thread);
             self.guest.priority = hart.own_priorities().0;
             let table = &target.server.channels;
-            let sent = table.with(irq, waiters(), target.channel, |channel| {
+            let gone = || Err(Obstacle::Failed(Errno::EBADF));
+            let sent = table.with_or(irq, waiters(), target.channel, gone, |channel| {
                 self.is_open(irq, &target, channel)?;
                 work(channel, &self.guest, &mut Bearer { hart, irq })
             });
-            self.follow(hart, irq, &target, sent.unwrap_or(Err(Obstacle::Failed(Errno::EBADF))))
+            self.follow(hart, irq, &target, sent)
         })
     }
 
