@@ -74,12 +74,10 @@ impl SlotId {
     }
 }
 
-/// Names one thread of one hart, for ever: a recycled slot has another name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ThreadId {
-    home: HartIndex,
-    slot: SlotId,
-}
+/// Names one thread of one hart, for ever: a recycled slot has another name. One word, as
+/// it travels: generation, home, slot.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ThreadId(u64);
 
 const SLOT_BITS: u32 = 20;
 const HART_BITS: u32 = 12;
@@ -89,8 +87,7 @@ pub const MAX_HARTS: usize = 1 << HART_BITS;
 
 impl ThreadId {
     /// Names no thread: generations begin with 1.
-    pub const NOBODY: Self =
-        Self { home: HartIndex::new(0), slot: SlotId { index: 0, generation: 0 } };
+    pub const NOBODY: Self = Self(0);
 
     /// Bits of a place that name the slot.
     pub(crate) const PLACE_SLOT_BITS: u32 = SLOT_BITS;
@@ -98,60 +95,71 @@ impl ThreadId {
     /// The most threads that one hart can name.
     pub const MAX_PER_HART: u32 = 1 << SLOT_BITS;
 
+    #[inline]
     pub(crate) const fn new(home: HartIndex, slot: SlotId) -> Self {
-        Self { home, slot }
+        let home = (home.get() as u64) << SLOT_BITS;
+        Self((slot.generation as u64) << (SLOT_BITS + HART_BITS) | home | slot.index as u64)
     }
 
     /// The hart the thread belongs to.
+    #[inline]
     #[must_use]
     pub const fn home(self) -> HartIndex {
-        self.home
+        HartIndex::new((self.0 >> SLOT_BITS & ((1 << HART_BITS) - 1)) as u16)
     }
 
+    #[inline]
     pub(crate) const fn slot(self) -> SlotId {
-        self.slot
+        let index = self.0 as u32 & (Self::MAX_PER_HART - 1);
+        SlotId { index, generation: self.generation() }
+    }
+
+    #[inline]
+    const fn generation(self) -> u32 {
+        (self.0 >> (SLOT_BITS + HART_BITS)) as u32
     }
 
     /// Whether it is another name for the place that `old` had.
     #[must_use]
     pub const fn succeeds(self, old: Self) -> bool {
-        self.home.get() == old.home.get()
-            && self.slot.index == old.slot.index
-            && self.slot.generation != old.slot.generation
+        self.place() == old.place() && self.generation() != old.generation()
     }
 
     /// Home and slot in one word, without the generation.
+    #[inline]
     pub(crate) const fn place(self) -> u32 {
-        (self.home.get() as u32) << SLOT_BITS | self.slot.index
+        self.0 as u32
     }
 
     /// Home and slot out of such a word.
+    #[inline]
     pub(crate) const fn split_place(place: u32) -> (usize, u32) {
         ((place >> SLOT_BITS) as usize, place & (Self::MAX_PER_HART - 1))
     }
 
     /// In one word, as messages and records carry it: generation, home, slot.
+    #[inline]
     #[must_use]
     pub const fn to_word(self) -> u64 {
-        (self.slot.generation as u64) << (SLOT_BITS + HART_BITS)
-            | (self.home.get() as u64) << SLOT_BITS
-            | self.slot.index as u64
+        self.0
     }
 
     /// The name in such a word. Any word is a name; most name nobody.
+    #[inline]
     #[must_use]
     pub const fn from_word(word: u64) -> Self {
-        let slot = SlotId {
-            index: (word & ((1 << SLOT_BITS) - 1)) as u32,
-            generation: (word >> (SLOT_BITS + HART_BITS)) as u32,
-        };
-        let home = (word >> SLOT_BITS & ((1 << HART_BITS) - 1)) as u16;
-        Self { home: HartIndex::new(home), slot }
+        Self(word)
+    }
+}
+
+impl fmt::Debug for ThreadId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ThreadId({self})")
     }
 }
 
 impl fmt::Display for ThreadId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}#{}", self.home, self.slot.index, self.slot.generation)
+        write!(f, "{}.{}#{}", self.home(), self.slot().index, self.generation())
     }
 }

@@ -45,6 +45,10 @@ impl Place {
     #[inline]
     const fn of(index: u32) -> Option<Self> {
         let mut place = Self { segment: 0, offset: index as usize };
+        // Most tables have no second.
+        if place.offset < FIRST {
+            return Some(place);
+        }
         if place.offset >= END {
             return None;
         }

@@ -447,8 +447,8 @@ const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a stale name of a channel finds the next occupant",
         file: CHANNELS,
-        good: "if !slot.is_of(id) || !slot.state.has_channel() {",
-        bad: "if !slot.state.has_channel() {",
+        good: "if !slot.is_of(id) || !is_found(slot.state) {",
+        bad: "if !is_found(slot.state) {",
         test: ("channels", "a_table_is_what_the_model_is"),
         says: "left == right",
     },
@@ -535,16 +535,16 @@ const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a stale answer finds the client's next message",
         file: CHANNEL,
-        good: "(message.is_of(waiter.number) && waiter.queue == Which::Reply).then_some(waiter)",
-        bad: "(waiter.queue == Which::Reply).then_some(waiter)",
+        good: "(is_of && waiter.queue == Which::Reply).then_some(",
+        bad: "(waiter.queue == Which::Reply).then_some(",
         test: ("rendezvous", "cases::a_message_is_answered_once"),
         says: "rendezvous/cases.rs",
     },
     Mutant {
         name: "a message is answered before it is received",
         file: CHANNEL,
-        good: "(message.is_of(waiter.number) && waiter.queue == Which::Reply).then_some(waiter)",
-        bad: "message.is_of(waiter.number).then_some(waiter)",
+        good: "(is_of && waiter.queue == Which::Reply).then_some(",
+        bad: "is_of.then_some(",
         test: ("rendezvous", "cases::a_message_that_was_not_received_has_no_answer"),
         says: "rendezvous/cases.rs",
     },
@@ -585,8 +585,8 @@ const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "who is roused is no more urgent for it",
         file: RENDEZVOUS,
-        good: "Ok(Some(Wake { priority, ..self.wake(&server, Outcome::Again) }))",
-        bad: "Ok(priority.map(|_| self.wake(&server, Outcome::Again)))",
+        good: "Ok(Some(Wake { urgency, ..self.wake(&server, Outcome::Again) }))",
+        bad: "Ok(urgency.map(|_| self.wake(&server, Outcome::Again)))",
         test: ("rendezvous", "cases::who_is_to_look_again_is_as_urgent_as_whom_it_is_to_find"),
         says: "rendezvous/cases.rs",
     },
@@ -619,8 +619,8 @@ const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a server that waits counts as urgent as it was",
         file: RENDEZVOUS,
-        good: "self.serves(server.thread, base);",
-        bad: "let _ = base;",
+        good: "self.serves(server.thread, base)",
+        bad: "None",
         test: ("rendezvous", "cases::a_server_whose_wait_ended_is_made_urgent_again"),
         says: "rendezvous/cases.rs",
     },
@@ -635,11 +635,11 @@ const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a part is copied whoever waits there now",
         file: RENDEZVOUS,
-        good: "let Some(peer) = channel.waiting(self.peer) else {
-            return Progress::Gone;",
-        bad: "let place = self.peer.thread.place();
-        let Some(peer) = channel.owned.get(place).map(|waiter| Peer::of(waiter)) else {
-            return Progress::Gone;",
+        good: "match channel.waiting(self.peer) {",
+        bad: "let record = channel.owned.waiters.of(self.peer.thread);
+        match record.and_then(|record| {
+            channel.owned.get(record).map(|waiter| Peer::of(record, waiter.queue, waiter))
+        }) {",
         test: ("rendezvous", "cases::nothing_is_copied_after_the_wait_has_ended"),
         says: "rendezvous/cases.rs",
     },

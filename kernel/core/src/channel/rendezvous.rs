@@ -136,8 +136,13 @@ pub struct Boost {
     pub urgency: Urgency,
 }
 
+// What the policy says goes through several hands. A tag of a word keeps what is behind
+// it aligned, and moved by words: behind the two bytes that it would have, every move is a
+// call that copies bytes.
+
 /// What a call is to do before it is made again.
 #[derive(Debug)]
+#[repr(u64)]
 pub enum Obstacle {
     /// To wait for space in the ring to that hart. Nothing has happened.
     Full(HartIndex),
@@ -151,16 +156,18 @@ pub enum Obstacle {
 
 /// A client has sent.
 #[derive(Debug)]
+#[repr(u64)]
 pub enum Sent {
-    /// A receiver has the message, and is to be woken, to find that: the client is
+    /// A receiver has so many bytes of the message, and is to be woken: the client is
     /// REPLY-blocked.
-    Received(Wait, Wake, Receipt),
+    Received(Wait, Wake, usize),
     /// Nobody receives: it is SEND-blocked.
     Queued(Wait, Option<Boost>),
 }
 
 /// A server has asked for a message.
 #[derive(Debug)]
+#[repr(u64)]
 pub enum Got {
     /// It has one.
     Message(Receipt, Message),
@@ -168,6 +175,10 @@ pub enum Got {
     /// affair here.
     Waiting(Wait, Option<Urgency>),
 }
+
+// More than nine words would be copied by a call, too.
+const _: () = assert!(size_of::<Result<Sent, Obstacle>>() <= 72);
+const _: () = assert!(size_of::<Result<Got, Obstacle>>() <= 72);
 
 /// What else follows from a message that was received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -363,7 +374,7 @@ impl Channel<'_> {
         let receipt = Receipt { id, copied, sent: client.out.length };
         let urgency = self.inherit(server.thread, client.priority);
         let wake = self.wake(server, Outcome::Received(receipt));
-        Ok(Sent::Received(wait, Wake { urgency, ..wake }, receipt))
+        Ok(Sent::Received(wait, Wake { urgency, ..wake }, copied))
     }
 
     /// The client's message is in the server's memory, which called.

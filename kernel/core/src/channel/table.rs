@@ -193,11 +193,21 @@ impl<const LAST: u32> ChannelTable<LAST> {
         id: ChannelId,
         work: impl FnOnce(&mut Channel<'_>) -> R,
     ) -> Result<R, Errno> {
-        self.with_slot(irq, waiters, id, |channel| {
-            (channel.slot.state == State::Live).then(|| work(channel))
-        })
-        .flatten()
-        .ok_or(Errno::ESRCH)
+        self.with_or(irq, waiters, id, || Err(Errno::ESRCH), |channel| Ok(work(channel)))
+    }
+
+    /// The same for what is not small: it is made where it is wanted, and goes through no
+    /// other hands. `absent` is what to say where there is no such channel.
+    #[inline]
+    pub fn with_or<R>(
+        &self,
+        irq: &IrqOff,
+        waiters: &'static Waiters,
+        id: ChannelId,
+        absent: impl FnOnce() -> R,
+        work: impl FnOnce(&mut Channel<'_>) -> R,
+    ) -> R {
+        self.with_if(irq, waiters, id, |state| state == State::Live, absent, work)
     }
 
     /// Ends a wait at a channel of this table, also at one that is closing. None
@@ -452,13 +462,28 @@ impl<const LAST: u32> ChannelTable<LAST> {
         id: ChannelId,
         work: impl FnOnce(&mut Channel<'_>) -> R,
     ) -> Option<R> {
-        let mut guard = self.slot(irq, id.index())?.lock(irq);
+        self.with_if(irq, waiters, id, State::has_channel, || None, |channel| Some(work(channel)))
+    }
+
+    /// Locks a channel that is in a state of those.
+    #[inline]
+    fn with_if<R>(
+        &self,
+        irq: &IrqOff,
+        waiters: &'static Waiters,
+        id: ChannelId,
+        is_found: impl FnOnce(State) -> bool,
+        absent: impl FnOnce() -> R,
+        work: impl FnOnce(&mut Channel<'_>) -> R,
+    ) -> R {
+        let Some(slot) = self.slot(irq, id.index()) else { return absent() };
+        let mut guard = slot.lock(irq);
         let (slot, held) = guard.parts();
-        if !slot.is_of(id) || !slot.state.has_channel() {
-            return None;
+        if !slot.is_of(id) || !is_found(slot.state) {
+            return absent();
         }
         let owned = Owned { waiters, held };
-        Some(work(&mut Channel { id, slot, owned }))
+        work(&mut Channel { id, slot, owned })
     }
 
     /// The channel in that slot.

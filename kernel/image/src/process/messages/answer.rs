@@ -168,10 +168,11 @@ fn section(
     (id, channel): (MessageId, ChannelId),
     answer: &Answer,
 ) -> Step<Result<(), Errno>> {
-    let answered = table.with(irq, waiters(), channel, |channel| {
+    let gone = || Err(Obstacle::Failed(Errno::ESRCH));
+    let answered = table.with_or(irq, waiters(), channel, gone, |channel| {
         channel.answer(id, answer, &mut Bearer { hart, irq })
     });
-    match answered.unwrap_or(Err(Obstacle::Failed(Errno::ESRCH))) {
+    match answered {
         Ok((client, failed)) => {
             bump(&hart.inspect().answered);
             certain(hart.wake(irq, &client));

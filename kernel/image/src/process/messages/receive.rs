@@ -74,10 +74,11 @@ impl Receiver {
     ) -> Section<Receipt> {
         let base = self.look_at_self(hart);
         let channels = &self.process.channels;
-        let got = channels.with(irq, waiters(), self.channel, |channel| {
+        let gone = || Err(Obstacle::Failed(Errno::ESRCH));
+        let got = channels.with_or(irq, waiters(), self.channel, gone, |channel| {
             work(channel, &self.guest, base, &mut Bearer { hart, irq })
         });
-        match got.unwrap_or(Err(Obstacle::Failed(Errno::ESRCH))) {
+        match got {
             Ok(Got::Message(receipt, message)) => {
                 self.take(hart, irq, &receipt, message);
                 (Step::Done(Ok(receipt)), Turn::Mine)
@@ -128,17 +129,26 @@ impl Receiver {
         }
         let base = self.look_at_self(hart);
         let channels = &self.process.channels;
-        let both = channels.with(irq, waiters(), self.channel, |channel| {
-            let by = &mut Bearer { hart, irq };
-            if !channel.is_empty(Which::Send) {
-                return Ok(None);
-            }
-            let (client, failed) = channel.answer(id, &Answer::Bytes(status, from), by)?;
-            let got =
-                if failed.is_none() { Some(channel.receive(&self.guest, base, by)?) } else { None };
-            Ok(Some((client, failed, got)))
-        });
-        let (client, failed, got) = match both.unwrap_or(Ok(None)) {
+        let both = channels.with_or(
+            irq,
+            waiters(),
+            self.channel,
+            || Ok(None),
+            |channel| {
+                let by = &mut Bearer { hart, irq };
+                if !channel.is_empty(Which::Send) {
+                    return Ok(None);
+                }
+                let (client, failed) = channel.answer(id, &Answer::Bytes(status, from), by)?;
+                let got = if failed.is_none() {
+                    Some(channel.receive(&self.guest, base, by)?)
+                } else {
+                    None
+                };
+                Ok(Some((client, failed, got)))
+            },
+        );
+        let (client, failed, got) = match both {
             Ok(Some(both)) => both,
             Ok(None) => return Both::Neither,
             Err(obstacle) => {

@@ -12,7 +12,7 @@ use skimmer_arch::{
 };
 use skimmer_core::{
     channel::{
-        Channel, Guest, Outcome, Which,
+        Channel, Guest, MessageId, Outcome, Receipt, Which,
         connection::{ConnectionId, Target},
         rendezvous::{Obstacle, Sent},
     },
@@ -88,11 +88,12 @@ impl Sender {
         let Visitor { thread, priority, record, .. } = hart.visitor(waiters());
         (self.guest.thread, self.guest.priority, self.guest.record) = (thread, priority, record);
         let table = &target.server.channels;
-        let sent = table.with(irq, waiters(), target.channel, |channel| {
+        let gone = || Err(Obstacle::Failed(Errno::EBADF));
+        let sent = table.with_or(irq, waiters(), target.channel, gone, |channel| {
             self.is_open(irq, &target, channel)?;
             work(channel, &self.guest, &mut Bearer { hart, irq })
         });
-        self.follow(hart, irq, &target, sent.unwrap_or(Err(Obstacle::Failed(Errno::EBADF))))
+        self.follow(hart, irq, &target, sent)
     }
 
     /// Looks once more at the connection, and at the server, under the channel's lock.
@@ -124,8 +125,10 @@ impl Sender {
     ) -> Section<i64> {
         let channels = &target.server.channels;
         let (wait, queue, server) = match sent {
-            Ok(Sent::Received(wait, server, receipt)) => {
+            Ok(Sent::Received(wait, server, copied)) => {
                 bump(&hart.inspect().handed);
+                let sent = self.guest.out.length;
+                let receipt = Receipt { id: MessageId::of(wait), copied, sent };
                 (wait, Which::Reply, Some((server, receipt)))
             }
             Ok(Sent::Queued(wait, boost)) => {
