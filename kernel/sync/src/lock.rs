@@ -36,7 +36,9 @@ use loom::sync::atomic::Ordering;
 ///     *lock.lock()
 /// }
 /// ```
+// The flag lies where the value begins: both are in one cache line.
 #[derive(Debug)]
+#[repr(C)]
 pub struct SpinLock<T> {
     is_held: AtomicBool,
     value: UnsafeCell<T>,

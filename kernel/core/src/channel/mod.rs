@@ -16,7 +16,7 @@
 //! channels, or two stocks, are never locked together; `room` is locked alone.
 //! All this is for threads, not for handlers (law handlers-take-no-object-locks),
 //! in masked sections that are bounded: the longest put a waiter behind 255
-//! levels (some 30 instructions each), or add a batch of 32 slots.
+//! levels (some 10 instructions each), or add a batch of 32 slots.
 //!
 //! How a channel dies: a destroy makes it *closing*, which nobody finds any
 //! more; its waiters are taken out one at a time, and woken outside of all

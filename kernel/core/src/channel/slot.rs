@@ -52,17 +52,19 @@ impl Queues {
     }
 }
 
-/// What a slot's lock guards.
+/// What a slot's lock guards. In this order: what every message looks at begins with the
+/// lock, in one cache line.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Slot {
     pub(crate) generation: NonZeroU32,
     pub(crate) flags: ChannelFlags,
     pub(crate) state: State,
     pub(crate) queues: Queues,
-    /// Who received last, or waits to, and how urgent it was made since.
-    pub(crate) server: Option<(ThreadId, Priority)>,
     /// What has happened here: who came or moved, and what was decided of the server.
     pub(crate) events: u64,
+    /// Who received last, or waits to, and how urgent it was made since.
+    pub(crate) server: Option<(ThreadId, Priority)>,
 }
 
 impl Slot {
@@ -73,8 +75,8 @@ impl Slot {
             state: State::Retired,
             flags: ChannelFlags::default(),
             queues: Queues::default(),
-            server: None,
             events: 0,
+            server: None,
         }
     }
 

@@ -217,6 +217,13 @@ impl Record {
             outcome: OutcomeCell::new(),
         }
     }
+
+    /// What became of the last wait of the thread, which is over. For its home hart.
+    #[inline]
+    #[must_use]
+    pub fn outcome(&self) -> Option<Outcome> {
+        self.outcome.get()
+    }
 }
 
 /// A record is itself, whatever is in it.
@@ -287,9 +294,10 @@ impl Waiters {
     }
 
     /// What became of the last wait of a thread, which is over. For its home hart.
+    #[inline]
     #[must_use]
     pub fn outcome(&self, thread: ThreadId) -> Option<Outcome> {
-        self.record(thread.place())?.outcome.get()
+        self.record(thread.place())?.outcome()
     }
 
     /// The thread's record, if it has one: where it lies for ever.
