@@ -9,6 +9,7 @@ use core::{
 use alloc::{boxed::Box, vec::Vec};
 use skimmer_core::{
     hart::Hart, ids::HartIndex, machine::Machine, sched::Switch, table::OutOfMemory,
+    user::UserBytes,
 };
 use skimmer_sync::{cell::HartCell, irq::IrqOff, magazine::Magazines, once::Once};
 
@@ -19,7 +20,7 @@ use crate::{
     paging::{Paging, UserSpace},
     rounds, sbi,
     stack::{self, KernelStack, Saved},
-    stack_memory, time, trap,
+    stack_memory, time, trap, user_copy,
 };
 
 /// The RISC-V machine, for policy.
@@ -48,6 +49,11 @@ impl Machine for Riscv {
     #[inline]
     fn is_parked(context: &KernelStack) -> bool {
         context.saved().is_parked()
+    }
+
+    #[inline(always)]
+    fn pass(irq: &IrqOff, from: UserBytes, context: &KernelStack, to: UserBytes) -> bool {
+        context.saved().space().is_some_and(|space| user_copy::give(irq, from, space, to).is_ok())
     }
 
     fn ring_doorbell(&self, hart: HartIndex) {

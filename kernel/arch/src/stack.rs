@@ -273,13 +273,17 @@ impl Saved {
         unsafe { self.0.as_ref() }.stack_pointer.get()
     }
 
+    /// The address space that this thread runs in, if it is a program's.
+    #[inline]
+    pub(crate) fn space(&self) -> Option<&'static UserSpace> {
+        // SAFETY: null, or a space that lives for ever (`Program::space`).
+        unsafe { self.header().space.get().as_ref() }
+    }
+
     /// Changes to the address space that this thread is about to run in.
     #[inline]
     fn enter_space(self, irq: &IrqOff) {
-        // SAFETY: as in `stack_pointer`.
-        let space = unsafe { self.0.as_ref() }.space.get();
-        // SAFETY: null, or a space that outlives the threads of its process.
-        if let Some(space) = unsafe { space.as_ref() } {
+        if let Some(space) = self.space() {
             space.load(irq);
         }
     }

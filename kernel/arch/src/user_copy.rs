@@ -176,12 +176,14 @@ fn in_pages(
 ///
 /// # Errors
 /// EFAULT.
+#[inline(always)]
 pub fn judge_range(range: UserBytes) -> Result<(), Errno> {
     judge(range.start, range.length)
 }
 
 /// Whether all of it lies where programs live. Whether it is there is seen when
 /// it is touched.
+#[inline(always)]
 fn judge(start: UserAddr, bytes: usize) -> Result<(), Errno> {
     match start.get().checked_add(bytes) {
         // Of nothing, the address is not looked at.

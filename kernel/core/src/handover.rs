@@ -62,11 +62,8 @@ impl<M: Machine> Hart<M> {
             return None;
         }
         let is_other = thread.priority != priority;
-        thread.waiting = None;
-        thread.state = State::Running;
         (thread.priority, thread.urgent_since) = (priority, since);
-        // As it would have stood in the queue.
-        thread.queued = turn;
+        thread.run(turn);
         let to = M::saved(&thread.context);
         if is_other {
             self.note(irq, Event::Boost, u32::from(priority.level()), wake.thread.to_word());
@@ -89,9 +86,18 @@ impl<M: Machine> Thread<M> {
         }
     }
 
+    /// Its wait is over and it runs, as if it had been taken from the queue in that turn.
+    #[inline]
+    pub(crate) fn run(&mut self, turn: u64) {
+        self.waiting = None;
+        self.state = State::Running;
+        self.queued = turn;
+    }
+
     /// Whether it is parked in that wait, and nothing else is to be done to it: it has
     /// no timeout, and is not to end.
-    fn is_parked_in(&self, number: u64) -> bool {
+    #[inline]
+    pub(crate) fn is_parked_in(&self, number: u64) -> bool {
         let is_going_on = self.waiting.as_ref().is_some_and(|it| it.goes_on(number));
         self.state == State::Blocked(Why::Channel)
             && is_going_on

@@ -36,6 +36,7 @@ pub mod runq;
 pub mod sched;
 pub mod shares;
 pub mod space;
+pub mod straight;
 pub mod table;
 pub mod thread;
 pub mod thread_port;

@@ -4,7 +4,7 @@
 
 use skimmer_sync::{irq::IrqOff, retire::Retired};
 
-use crate::ids::HartIndex;
+use crate::{ids::HartIndex, user::UserBytes};
 
 /// The machine under one hart.
 pub trait Machine: 'static {
@@ -34,6 +34,11 @@ pub trait Machine: 'static {
     fn is_parked(_context: &Self::Context) -> bool {
         false
     }
+
+    /// Copies as much as both have, of the calling thread's bytes to the memory of the
+    /// program whose thread has that context and is about to run. False if it cannot; a
+    /// part may have been copied.
+    fn pass(irq: &IrqOff, from: UserBytes, context: &Self::Context, to: UserBytes) -> bool;
 
     /// Makes `hart` look at its mailbox. Takes no lock and does not wait.
     fn ring_doorbell(&self, hart: HartIndex);

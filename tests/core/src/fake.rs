@@ -223,6 +223,11 @@ impl Machine for Fake {
         context.is_condemned.store(true, Ordering::Relaxed);
     }
 
+    /// Messages have no bytes here.
+    fn pass(_: &IrqOff, _: UserBytes, _: &Stack, _: UserBytes) -> bool {
+        true
+    }
+
     fn ring_doorbell(&self, hart: HartIndex) {
         self.bells.ring(hart.index());
     }

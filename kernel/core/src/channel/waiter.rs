@@ -30,6 +30,7 @@ use crate::{
         queue::{Link, Links},
     },
     ids::{HartIndex, Priority, SlotId, ThreadId},
+    straight::Baggage,
     table::OutOfMemory,
     user::UserBytes,
 };
@@ -176,10 +177,37 @@ impl Waiter {
         self.out = guest.out;
         self.into = guest.into;
         self.timeouts = guest.timeouts;
+        self.next_number();
+    }
+
+    /// The number of a new wait.
+    #[inline]
+    const fn next_number(&mut self) -> u64 {
         self.number += 1;
         if MessageId::is_nameless(self.number) {
             self.number += 1;
         }
+        self.number
+    }
+
+    /// Takes in all of a new wait that has its number: as [`Self::come`], for who goes the
+    /// short way.
+    #[inline(always)]
+    pub(crate) const fn arrive(
+        &mut self,
+        queue: Which,
+        priority: Priority,
+        baggage: &Baggage,
+        (received, arrival): (usize, u64),
+    ) {
+        self.owner = baggage.owner;
+        self.tid = baggage.tid;
+        self.coid = baggage.coid;
+        self.out = baggage.out;
+        self.into = baggage.into;
+        self.timeouts = 0;
+        (self.queue, self.priority) = (queue, priority);
+        (self.received, self.arrival) = (received, arrival);
     }
 
     /// Who it came as, at the priority that it has now.
@@ -350,6 +378,25 @@ impl Owned<'_> {
         }
         node.channel.store(channel.to_register(), Ordering::Relaxed);
         node.waiter.open(&mut self.held)
+    }
+
+    /// The same for who goes the short way: a new wait of that thread, and its number.
+    #[inline(always)]
+    pub(crate) fn claim_for(
+        &mut self,
+        node: Node,
+        channel: ChannelId,
+        thread: ThreadId,
+    ) -> Option<u64> {
+        let waiter = self.claim(node, channel)?;
+        waiter.thread = thread;
+        Some(waiter.next_number())
+    }
+
+    /// Makes the record nobody's. The thread knows what became of its wait.
+    #[inline]
+    pub(crate) fn give_up(&mut self, node: Node) {
+        node.waiter.release(&mut self.held);
     }
 
     /// Makes the record nobody's, and says what became of the wait.

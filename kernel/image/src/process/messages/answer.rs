@@ -10,11 +10,13 @@ use skimmer_arch::{
 use skimmer_core::{
     channel::{
         ChannelId, MessageId, Receipt,
+        connection::ConnectionId,
         rendezvous::{ANSWERED_AT_ONCE, Answer, Fault, Obstacle, Progress},
         table::ChannelTable,
     },
     hart::Hart,
     process::Tid,
+    straight::Baggage,
     user::UserBytes,
     waiting::Timeout,
 };
@@ -23,13 +25,14 @@ use skimmer_sync::irq::IrqOff;
 use super::{
     Bearer, Step, bytes, certain,
     copying::Copying,
-    done, judged, note,
+    done, fair, judged, note,
     receive::{Both, Receiver, told},
+    send::answered,
     stopped,
 };
 use crate::{
     lwkt,
-    process::{Process, channels::waiters},
+    process::{Process, channels::waiters, rooms},
 };
 
 /// MsgReply.
@@ -88,6 +91,9 @@ pub(super) fn begin_both(
     call: &mut Call<'_>,
     entry: Parkable,
 ) -> Next {
+    if let Some(next) = straight(who, call, &entry) {
+        return next;
+    }
     let [id, status, from, length, channel, into, room] = call.arguments();
     let receiver = bytes(into, room)
         .and_then(judged)
@@ -103,6 +109,38 @@ pub(super) fn begin_both(
         Both::Failed(error) => done(call, [error.status().cast_unsigned(), 1, 0]),
         Both::Neither => entry.leave(|| reply_receive(who, None, call)),
     }
+}
+
+/// MsgReplyReceive the short way, if that can be.
+#[inline(always)]
+fn straight(
+    (process, me): (&'static Process, Tid),
+    call: &Call<'_>,
+    entry: &Parkable,
+) -> Option<Next> {
+    if cfg!(feature = "bug-inherit-stuck") {
+        return None;
+    }
+    let [id, status, from, length, channel, into, room] = call.arguments();
+    let (out, into) = (fair(from, length)?, fair(into, room)?);
+    let (id, channel) = (MessageId::from_register(id)?, ChannelId::from_register(channel)?);
+    let table = &process.channels;
+    let server = Baggage { table, owner: process.number, tid: me.to_word(), coid: 0, out, into };
+    let switch = entry.decide(|hart, irq| {
+        table.with_or(
+            irq,
+            waiters(),
+            channel,
+            || None,
+            |channel| {
+                hart.answer_straight(irq, channel, id, &server, |owner, coid| {
+                    let id = ConnectionId::from_register(coid);
+                    rooms::at(owner).connections.is_current(irq, id)
+                })
+            },
+        )
+    })?;
+    Some(Next::Straight(switch, answered(Ok(status.cast_signed()))))
 }
 
 /// MsgReply, from where the thread can be parked.

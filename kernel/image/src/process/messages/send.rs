@@ -19,13 +19,14 @@ use skimmer_core::{
     hart::Hart,
     ids::{Priority, ThreadId},
     process::Tid,
+    straight::Baggage,
     waiting::{Timeout, Visitor, Waiting},
 };
 use skimmer_sync::irq::IrqOff;
 
 use super::{
-    Bearer, Section, Step, Turn, bytes, certain, copying::Copying, done, judged, note, outcome,
-    receive::told, stopped,
+    Bearer, Section, Step, Turn, bytes, certain, copying::Copying, done, fair, judged, note,
+    outcome, receive::told, stopped,
 };
 use crate::{
     lwkt,
@@ -196,6 +197,9 @@ pub(super) fn begin(
     call: &mut Call<'_>,
     entry: Parkable,
 ) -> Next {
+    if let Some(next) = straight(process, me, call, &entry) {
+        return next;
+    }
     let mut sender = match Sender::new(process, me, None, call.arguments()) {
         Ok(sender) => sender,
         Err(error) => return done(call, answered(Err(error))),
@@ -207,6 +211,32 @@ pub(super) fn begin(
         (Step::Done(result), _) => done(call, answered(result)),
         (step, _) => entry.leave(|| call.finish_with(answered(sender.go_on(step)))),
     }
+}
+
+/// MsgSend the short way, if that can be.
+#[inline(always)]
+fn straight(process: &'static Process, me: Tid, call: &Call<'_>, entry: &Parkable) -> Option<Next> {
+    let [coid, out, sent, into, room, ..] = call.arguments();
+    let (out, into) = (fair(out, sent)?, fair(into, room)?);
+    let id = ConnectionId::from_register(coid);
+    let (switch, receipt) = entry.decide(|hart, irq| {
+        let target = process.connections.find(irq, id)?;
+        let table = &target.server.channels;
+        table.with_or(
+            irq,
+            waiters(),
+            target.channel,
+            || None,
+            |channel| {
+                let is_open =
+                    table.owner() == target.pid && process.connections.is_current(irq, id);
+                let (owner, tid) = (process.number, me.to_word());
+                let client = Baggage { table, owner, tid, coid, out, into };
+                is_open.then(|| hart.send_straight(irq, channel, &client)).flatten()
+            },
+        )
+    })?;
+    Some(Next::Straight(switch, told(&receipt)))
 }
 
 /// What the client finds.

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The short way of a message: from a client to a server that waits on the same hart,
+//! and back with an answer to a client that does, where the server waits again.
+//!
+//! What is done here is what [`Channel::send`] does, or [`Channel::answer`] and
+//! [`Channel::receive`], with what follows from it on the home hart, in one step. It is
+//! done where all of it is known to succeed and its outcome is known: nobody else is
+//! queued, the other thread is parked ([`Machine::is_parked`]) and would run next
+//! anyway. Then the run queue would be entered and left again, and an outcome written
+//! and read. Otherwise nothing is done, and the call goes the usual way: only bytes may
+//! have been copied, which are copied again.
+
+use skimmer_abi::{
+    inspect::bump,
+    trace::{Event, Reason},
+};
+use skimmer_sync::irq::IrqOff;
+
+use crate::{
+    channel::{
+        Channel, MessageId, Receipt, Record, Wait,
+        connection::ConnectionId,
+        rendezvous::{ANSWERED_AT_ONCE, AT_ONCE},
+        table::ChannelTable,
+    },
+    hart::Hart,
+    ids::{Priority, ThreadId},
+    machine::Machine,
+    sched::Switch,
+    thread::{State, Thread, Why},
+    user::UserBytes,
+    waiting::Waiting,
+};
+
+/// What a thread brings to a channel, besides what its hart knows of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Baggage {
+    /// The channel's table.
+    pub table: &'static ChannelTable,
+    /// The thread's process (`channel::Guest::owner`).
+    pub owner: u64,
+    /// What that calls it.
+    pub tid: u64,
+    /// The connection that it sends on; 0 of who receives.
+    pub coid: u64,
+    /// What it sends, or answers.
+    pub out: UserBytes,
+    /// Its place for an answer, or for the next message.
+    pub into: UserBytes,
+}
+
+/// The thread that blocks.
+struct Leaving<M: Machine> {
+    thread: ThreadId,
+    priority: Priority,
+    base: Priority,
+    record: &'static Record,
+    saved: M::Saved,
+}
+
+impl<M: Machine> Hart<M> {
+    /// MsgSend. The server finds that receipt.
+    #[inline(always)]
+    pub fn send_straight(
+        &mut self,
+        irq: &IrqOff,
+        channel: &mut Channel<'_>,
+        client: &Baggage,
+    ) -> Option<(Switch<M>, Receipt)> {
+        let (node, server) = channel.lone_receiver()?;
+        let me = self.leaving(irq)?;
+        let copied = client.out.length.min(server.into.length);
+        if copied > AT_ONCE || self.runq.highest(irq) >= Some(me.priority) {
+            return None;
+        }
+        let turn = self.shares.turn();
+        let thread = self.threads.get_mut(self.own(server.thread)?)?;
+        if !thread.is_parked_in(server.number) {
+            return None;
+        }
+        let wait = channel.come_straight(me.record, me.thread)?;
+        if !M::pass(irq, client.out, &thread.context, server.into) {
+            channel.go_back(me.record);
+            return None;
+        }
+        let old = core::mem::replace(&mut thread.priority, me.priority);
+        thread.urgent_since =
+            channel.handed_straight(node, (me.record, me.priority), client, copied);
+        thread.run(turn);
+        let to = M::saved(&thread.context);
+        self.block_straight(client, wait, Some(ConnectionId::from_register(client.coid)));
+        bump(&self.inspect.handed);
+        let id = MessageId::of(wait);
+        self.note(irq, Event::MsgSend, wait.channel.index(), id.to_register());
+        self.note_boost(irq, server.thread, old, me.priority);
+        self.arrive(irq, server.thread);
+        let receipt = Receipt { id, copied, sent: client.out.length };
+        Some((Switch::new(me.saved, to), receipt))
+    }
+
+    /// MsgReplyReceive, at one channel. `is_connected` says whether a connection of a
+    /// process is there. The client finds the status.
+    #[inline(always)]
+    pub fn answer_straight(
+        &mut self,
+        irq: &IrqOff,
+        channel: &mut Channel<'_>,
+        message: MessageId,
+        server: &Baggage,
+        is_connected: impl FnOnce(u64, u64) -> bool,
+    ) -> Option<Switch<M>> {
+        let (node, client) = channel.lone_client(message)?;
+        let me = self.leaving(irq)?;
+        if server.out.length.min(client.into.length) > ANSWERED_AT_ONCE
+            || !is_connected(client.owner, client.coid)
+        {
+            return None;
+        }
+        let (highest, turn) = (self.runq.highest(irq), self.shares.turn());
+        let thread = self.threads.get_mut(self.own(client.thread)?)?;
+        if !thread.is_parked_in(client.number) || highest >= Some(thread.priority) {
+            return None;
+        }
+        let wait = channel.come_straight(me.record, me.thread)?;
+        if !M::pass(irq, server.out, &thread.context, client.into) {
+            channel.go_back(me.record);
+            return None;
+        }
+        thread.run(turn);
+        let to = M::saved(&thread.context);
+        let since = channel.answered_straight(node, (me.record, me.thread, me.base), server);
+        let thread = self.block_straight(server, wait, None);
+        (thread.serves, thread.urgent_since) = (Some(wait.channel), since);
+        thread.priority = me.base;
+        bump(&self.inspect.answered);
+        self.note(irq, Event::MsgReply, wait.channel.index(), message.to_register());
+        self.note_boost(irq, me.thread, me.priority, me.base);
+        self.arrive(irq, client.thread);
+        Some(Switch::new(me.saved, to))
+    }
+
+    /// What there is to know of the current thread; none if it has not been at a channel
+    /// yet, or an equal waits for the hart.
+    #[inline(always)]
+    fn leaving(&mut self, _: &IrqOff) -> Option<Leaving<M>> {
+        if self.slice_end.is_some() {
+            return None;
+        }
+        let thread = self.current;
+        let me = self.current_thread();
+        let (priority, base, record) = (me.priority, me.base, me.record?);
+        Some(Leaving { thread, priority, base, record, saved: M::saved(&me.context) })
+    }
+
+    #[inline(always)]
+    fn block_straight(
+        &mut self,
+        baggage: &Baggage,
+        wait: Wait,
+        connection: Option<ConnectionId>,
+    ) -> &mut Thread<M> {
+        let me = self.current_thread();
+        me.state = State::Blocked(Why::Channel);
+        me.waiting = Some(Waiting::new(baggage.table, wait, connection));
+        me
+    }
+
+    #[inline(always)]
+    fn note_boost(&self, irq: &IrqOff, thread: ThreadId, old: Priority, new: Priority) {
+        if old != new {
+            self.note(irq, Event::Boost, u32::from(new.level()), thread.to_word());
+        }
+    }
+
+    /// That thread is the current one.
+    #[inline(always)]
+    fn arrive(&mut self, irq: &IrqOff, thread: ThreadId) {
+        self.note(irq, Event::Switch, Reason::Blocked as u32, thread.to_word());
+        self.current = thread;
+        self.preempt_wanted = false;
+        bump(&self.inspect.switches);
+    }
+}
