@@ -6,7 +6,7 @@
 //! generation; after the last one it is retired. [`Room`] is memory to grow by,
 //! for who may not ask for it at that moment.
 
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 
 use skimmer_sync::footprint;
 
@@ -25,12 +25,14 @@ struct Slot<T> {
     object: Option<T>,
 }
 
+type Segment<T> = Box<[Slot<T>; SEGMENT]>;
+
 /// Memory for a table to grow by, had before it grows: that may be where
 /// interrupts are masked, and asking for memory takes long.
 #[derive(Debug)]
 pub struct Room<T> {
-    segment: Vec<Slot<T>>,
-    segments: Vec<Vec<Slot<T>>>,
+    segment: Option<Segment<T>>,
+    segments: Vec<Segment<T>>,
     free: Vec<u32>,
 }
 
@@ -44,6 +46,7 @@ impl<T> Room<T> {
         let mut segment = with_room(SEGMENT)?;
         // Generation 0 names nothing, so that a zeroed word is no name.
         segment.extend((0..SEGMENT).map(|_| Slot { generation: 1, object: None }));
+        let segment = segment.into_boxed_slice().try_into().ok();
         // By powers of two, so that what is there is seldom copied.
         let segments = with_room((slots / SEGMENT + 1).next_power_of_two())?;
         let free = with_room((slots + SEGMENT).next_power_of_two())?;
@@ -70,7 +73,7 @@ pub(crate) fn replace<T>(old: &mut Vec<T>, new: &mut Vec<T>, count: usize) {
 /// The table.
 #[derive(Debug)]
 pub struct Table<T> {
-    segments: Vec<Vec<Slot<T>>>,
+    segments: Vec<Segment<T>>,
     free: Vec<u32>,
     slots: u32,
     limit: u32,
@@ -106,7 +109,7 @@ impl<T> Table<T> {
     #[must_use]
     pub fn footprint(&self) -> usize {
         // Not one by one: it may be asked where interrupts are masked.
-        footprint::array::<Vec<Slot<T>>>(self.segments.capacity())
+        footprint::array::<Segment<T>>(self.segments.capacity())
             + footprint::array::<u32>(self.free.capacity())
             + self.segments.len() * footprint::array::<Slot<T>>(SEGMENT)
     }
@@ -135,11 +138,12 @@ impl<T> Table<T> {
     #[must_use]
     pub fn get(&self, id: SlotId) -> Option<&T> {
         let index = id.index() as usize;
-        let slot = self.segments.get(index / SEGMENT)?.get(index % SEGMENT)?;
+        let slot = &self.segments.get(index / SEGMENT)?[index % SEGMENT];
         if slot.generation == id.generation() { slot.object.as_ref() } else { None }
     }
 
     /// The object of that name, unless it is gone.
+    #[inline]
     pub fn get_mut(&mut self, id: SlotId) -> Option<&mut T> {
         let slot = self.slot_mut(id.index())?;
         if slot.generation == id.generation() { slot.object.as_mut() } else { None }
@@ -166,7 +170,7 @@ impl<T> Table<T> {
     #[must_use]
     pub fn at(&self, index: u32) -> Option<&T> {
         let index = index as usize;
-        self.segments.get(index / SEGMENT)?.get(index % SEGMENT)?.object.as_ref()
+        self.segments.get(index / SEGMENT)?[index % SEGMENT].object.as_ref()
     }
 
     /// The object in that slot, whatever its generation.
@@ -188,14 +192,15 @@ impl<T> Table<T> {
 
     /// Every object with its name.
     pub fn iter(&self) -> impl Iterator<Item = (SlotId, &T)> {
-        self.segments.iter().flatten().zip(0..).filter_map(|(slot, index)| {
+        self.segments.iter().flat_map(|segment| segment.iter()).zip(0..).filter_map(|(slot, index)| {
             Some((SlotId::new(index, slot.generation), slot.object.as_ref()?))
         })
     }
 
+    #[inline]
     fn slot_mut(&mut self, index: u32) -> Option<&mut Slot<T>> {
         let index = index as usize;
-        self.segments.get_mut(index / SEGMENT)?.get_mut(index % SEGMENT)
+        Some(&mut self.segments.get_mut(index / SEGMENT)?[index % SEGMENT])
     }
 
     /// Whether the next object needs memory, or there is no name for it.
@@ -216,7 +221,7 @@ impl<T> Table<T> {
     pub fn grow_into(&mut self, mut room: Room<T>) -> Room<T> {
         let first = self.slots;
         let size = (self.limit - first).min(SEGMENT as u32);
-        let fits = room.segment.len() == SEGMENT
+        let fits = room.segment.is_some()
             && room.segments.capacity().max(self.segments.capacity()) > self.segments.len()
             && room.free.capacity().max(self.free.capacity()) >= first as usize + SEGMENT;
         if size == 0 || !fits {
@@ -226,9 +231,7 @@ impl<T> Table<T> {
         replace(&mut self.segments, &mut room.segments, segments);
         // `remove` must not allocate: every slot may be free at once.
         replace(&mut self.free, &mut room.free, first as usize + SEGMENT);
-        let mut segment = core::mem::take(&mut room.segment);
-        segment.truncate(size as usize);
-        self.segments.push(segment);
+        self.segments.extend(room.segment.take());
         self.free.extend((first..first + size).rev());
         self.slots += size;
         room
@@ -281,14 +284,14 @@ mod tests {
             assert!(table.is_full());
             let stale = Room::of(table.slots()).unwrap();
             let left = table.grow_into(Room::of(table.slots()).unwrap());
-            assert!(left.segment.is_empty(), "the segment is in the table");
+            assert!(left.segment.is_none(), "the segment is in the table");
             let (segments, free) = (table.segments.capacity(), table.free.capacity());
             ids.extend((0..32).map(|n| table.insert(32 * round + n).unwrap()));
             assert_eq!((table.segments.capacity(), table.free.capacity()), (segments, free));
             // Somebody else has grown the table since: too little, or not needed.
             if round == 2 {
                 let left = table.grow_into(stale);
-                assert_eq!((left.segment.len(), table.slots()), (0, 100), "what the limit leaves");
+                assert_eq!((left.segment.is_none(), table.slots()), (true, 100), "what the limit leaves");
             }
         }
         for (number, id) in (0..).zip(ids) {
