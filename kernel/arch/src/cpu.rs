@@ -287,15 +287,15 @@ fn enter_from<R>(
 
 /// Opens this hart's state where a call of messages has begun: no handler can come, and
 /// the thread is in no critical section.
-#[inline]
-pub(crate) fn decide<R>(f: impl FnOnce(&mut Hart<Riscv>, &IrqOff) -> R) -> R {
-    masked(|irq| state().with(irq, |hart| f(hart, irq)))
+#[inline(always)]
+pub(crate) fn decide<R>(irq: &IrqOff, f: impl FnOnce(&mut Hart<Riscv>, &IrqOff) -> R) -> R {
+    state().with(irq, |hart| f(hart, irq))
 }
 
 /// Where such a call ends: somebody more urgent may have been woken.
 #[inline]
-pub(crate) fn preempt_if_due() {
-    if decide(|hart, _| hart.wants_preemption()) {
+pub(crate) fn preempt_if_due(irq: &IrqOff) {
+    if decide(irq, |hart, _| hart.wants_preemption()) {
         enter_from(true, |_, _| ((), None));
     }
 }
@@ -346,6 +346,7 @@ fn preemption(hart: &mut Hart<Riscv>, irq: &IrqOff, depth: u32) -> Option<Switch
     None
 }
 
+#[inline]
 fn state() -> &'static HartCell<Hart<Riscv>> {
     match &local().state {
         Some(state) => state,

@@ -11,7 +11,7 @@
 //! What takes longer goes on in the same call with interrupts open, and may be blocked
 //! with what it has on its stack.
 
-use core::marker::PhantomData;
+use core::ptr::NonNull;
 
 use skimmer_core::{hart::Hart, sched::Switch};
 use skimmer_sync::irq::IrqOff;
@@ -31,55 +31,77 @@ unsafe extern "Rust" {
     safe fn skimmer_message_woken(call: &mut Call<'_>);
 }
 
-/// What becomes of a thread that has made such a call.
+/// Where the hart goes on: at the frame of the thread that made the call, or of another
+/// that was parked.
 #[derive(Debug)]
-#[must_use = "the current thread has changed; the machine must follow"]
-pub enum Next {
-    /// It goes on, with what the call says.
-    Back,
-    /// It is parked. The hart goes to a thread that has been told everything, or was not
-    /// parked.
-    Away(Switch<Riscv>),
-    /// It is parked. The hart goes to a parked thread, which finds that in a0 to a2.
-    Straight(Switch<Riscv>, [u64; 3]),
+#[must_use = "trap.S goes on there"]
+pub struct Next(NonNull<TrapFrame>);
+
+/// Where a call of messages begins: interrupts are masked, and stay so until it is
+/// decided what becomes of the thread. Nothing is on its stack that it needs again.
+///
+/// ```compile_fail,E0277
+/// fn send<T: Send>(_: T) {}
+/// // It is this thread's, on this hart.
+/// fn smuggle(entry: skimmer_arch::message::Parkable) {
+///     send(entry);
+/// }
+/// ```
+#[derive(Debug)]
+pub struct Parkable {
+    irq: IrqOff,
 }
 
-/// Where a call of messages begins: interrupts are masked, and the stack is empty.
-#[derive(Debug)]
-pub struct Parkable(PhantomData<*const ()>);
-
 impl Parkable {
-    /// Opens this hart's state. Whoever is blocked in `f` is parked by what the call
-    /// returns ([`Next`]).
     #[inline]
-    pub fn decide<R>(&self, f: impl FnOnce(&mut Hart<Riscv>, &IrqOff) -> R) -> R {
-        cpu::decide(f)
+    fn new() -> Self {
+        // SAFETY: trap.S calls with interrupts masked, and a thread stays on its hart; every
+        // way to open them consumes this.
+        Self { irq: unsafe { IrqOff::assume(cpu::this_hart()) } }
     }
 
-    /// Leaves it: `f` runs with interrupts open and can be preempted, and block.
-    pub fn leave(self, f: impl FnOnce()) -> Next {
-        user::with_interrupts_open(f);
-        Next::Back
+    /// Opens this hart's state. Whoever is blocked in `f` is to be parked next.
+    #[inline(always)]
+    pub fn decide<R>(&self, f: impl FnOnce(&mut Hart<Riscv>, &IrqOff) -> R) -> R {
+        cpu::decide(&self.irq, f)
+    }
+
+    /// The thread goes on, with what the call says.
+    pub fn back(self, call: &mut Call<'_>) -> Next {
+        cpu::preempt_if_due(&self.irq);
+        let frame = call.frame();
+        user::before_return(frame);
+        Next(NonNull::from(frame))
+    }
+
+    /// The same, after `f` with interrupts open: it can be preempted, and block.
+    pub fn leave(self, call: &mut Call<'_>, f: impl FnOnce(&mut Call<'_>)) -> Next {
+        user::with_interrupts_open(|| f(call));
+        Self::new().back(call)
+    }
+
+    /// The thread is parked. The hart goes to one that is not, or that will look by itself
+    /// what became of its wait.
+    pub fn away(self, switch: Switch<Riscv>) -> ! {
+        stack::park_and_go(&self.irq, switch)
+    }
+
+    /// The thread is parked. The hart goes to a parked thread, which finds that in a0 to
+    /// a2.
+    #[inline(always)]
+    pub fn straight(self, switch: Switch<Riscv>, results: [u64; 3]) -> Next {
+        Next(stack::park_and_resume(&self.irq, switch, results))
     }
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn skimmer_message(frame: &mut TrapFrame) -> *const TrapFrame {
+extern "C" fn skimmer_message(frame: &mut TrapFrame) -> NonNull<TrapFrame> {
     off_times::call_entered();
     let program = stack::plain_program(frame);
     let call = &mut Call::new(frame);
-    let next = match program {
-        Some((owner, name)) => owner.message_call(name, call, Parkable(PhantomData)),
-        None => Parkable(PhantomData).leave(|| skimmer_message_slow(call)),
-    };
-    let frame = match next {
-        Next::Back => {
-            cpu::preempt_if_due();
-            user::before_return(frame);
-            core::ptr::from_ref(frame)
-        }
-        Next::Away(switch) => stack::park_and_go(switch),
-        Next::Straight(switch, results) => stack::park_and_resume(switch, results),
+    let Next(frame) = match program {
+        Some((owner, name)) => owner.message_call(name, call, Parkable::new()),
+        None => Parkable::new().leave(call, |call| skimmer_message_slow(call)),
     };
     off_times::call_returns();
     frame

@@ -23,7 +23,6 @@ use skimmer_sync::irq::IrqOff;
 use crate::{
     cpu::{self, Riscv},
     fp,
-    irq::masked,
     message::{Next, Parkable},
     paging::UserSpace,
     stack_memory,
@@ -384,13 +383,11 @@ pub(crate) fn switch(irq: &IrqOff, switch: Switch<Riscv>) {
 }
 
 /// Parks the calling thread, and gives the hart to the one that policy has chosen.
-pub(crate) fn park_and_go(switch: Switch<Riscv>) -> ! {
+pub(crate) fn park_and_go(irq: &IrqOff, switch: Switch<Riscv>) -> ! {
     let (from, to) = switch.into_parts();
     check(from, to);
-    masked(|irq| {
-        from.park();
-        to.enter_space(irq);
-    });
+    from.park();
+    to.enter_space(irq);
     // SAFETY: a `Switch` names the current thread, of which nothing on this stack is
     // needed again, and one that is suspended; interrupts are masked until the new stack
     // is live.
@@ -399,20 +396,22 @@ pub(crate) fn park_and_go(switch: Switch<Riscv>) -> ! {
 
 /// Parks the calling thread, and says where a parked one goes on, which finds that in
 /// its registers.
-#[inline]
-pub(crate) fn park_and_resume(switch: Switch<Riscv>, results: [u64; 3]) -> *const TrapFrame {
+#[inline(always)]
+pub(crate) fn park_and_resume(
+    irq: &IrqOff,
+    switch: Switch<Riscv>,
+    results: [u64; 3],
+) -> NonNull<TrapFrame> {
     let (from, to) = switch.into_parts();
     // The other was looked at as it was parked, and has run nothing since.
     assert!(from.is_whole(), "canaries-everywhere: the outgoing thread overran its stack");
-    masked(|irq| {
-        from.park();
-        to.enter_space(irq);
-    });
+    from.park();
+    to.enter_space(irq);
     to.unpark();
-    let at = to.0.addr().get() + USER_FRAME;
-    let frame = to.0.as_ptr().with_addr(at).cast::<TrapFrame>();
+    let at = to.0.addr() | USER_FRAME;
+    let mut frame = to.0.with_addr(at).cast::<TrapFrame>();
     // SAFETY: the thread's frame, which nobody else looks at while it is parked.
-    user::finish(unsafe { &mut *frame }, results);
+    user::finish(unsafe { frame.as_mut() }, results);
     frame
 }
 

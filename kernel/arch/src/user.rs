@@ -51,6 +51,10 @@ impl<'f> Call<'f> {
         Self(frame)
     }
 
+    pub(crate) const fn frame(&mut self) -> &mut TrapFrame {
+        self.0
+    }
+
     /// Which.
     #[inline]
     #[must_use]

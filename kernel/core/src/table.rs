@@ -192,9 +192,9 @@ impl<T> Table<T> {
 
     /// Every object with its name.
     pub fn iter(&self) -> impl Iterator<Item = (SlotId, &T)> {
-        self.segments.iter().flat_map(|segment| segment.iter()).zip(0..).filter_map(|(slot, index)| {
-            Some((SlotId::new(index, slot.generation), slot.object.as_ref()?))
-        })
+        self.segments.iter().flat_map(|segment| segment.iter()).zip(0..).filter_map(
+            |(slot, index)| Some((SlotId::new(index, slot.generation), slot.object.as_ref()?)),
+        )
     }
 
     #[inline]
@@ -291,7 +291,11 @@ mod tests {
             // Somebody else has grown the table since: too little, or not needed.
             if round == 2 {
                 let left = table.grow_into(stale);
-                assert_eq!((left.segment.is_none(), table.slots()), (true, 100), "what the limit leaves");
+                assert_eq!(
+                    (left.segment.is_none(), table.slots()),
+                    (true, 100),
+                    "what the limit leaves"
+                );
             }
         }
         for (number, id) in (0..).zip(ids) {

@@ -16,6 +16,7 @@ use skimmer_core::{
     },
     hart::Hart,
     process::Tid,
+    sched::Switch,
     straight::Baggage,
     user::UserBytes,
     waiting::Timeout,
@@ -91,9 +92,14 @@ pub(super) fn begin_both(
     call: &mut Call<'_>,
     entry: Parkable,
 ) -> Next {
-    if let Some(next) = straight(who, call, &entry) {
-        return next;
+    if let Some((switch, status)) = straight(who, call, &entry) {
+        return entry.straight(switch, answered(Ok(status)));
     }
+    begin_both_anyhow(who, call, entry)
+}
+
+#[inline(never)]
+fn begin_both_anyhow(who: (&'static Process, Tid), call: &mut Call<'_>, entry: Parkable) -> Next {
     let [id, status, from, length, channel, into, room] = call.arguments();
     let receiver = bytes(into, room)
         .and_then(judged)
@@ -105,9 +111,9 @@ pub(super) fn begin_both(
         _ => Both::Neither,
     };
     match both {
-        Both::Waits(turn) => turn.into_next(),
-        Both::Failed(error) => done(call, [error.status().cast_unsigned(), 1, 0]),
-        Both::Neither => entry.leave(|| reply_receive(who, None, call)),
+        Both::Waits(turn) => turn.into_next(entry, call),
+        Both::Failed(error) => done(entry, call, [error.status().cast_unsigned(), 1, 0]),
+        Both::Neither => entry.leave(call, |call| reply_receive(who, None, call)),
     }
 }
 
@@ -117,7 +123,7 @@ fn straight(
     (process, me): (&'static Process, Tid),
     call: &Call<'_>,
     entry: &Parkable,
-) -> Option<Next> {
+) -> Option<(Switch<Riscv>, i64)> {
     if cfg!(feature = "bug-inherit-stuck") {
         return None;
     }
@@ -140,7 +146,7 @@ fn straight(
             },
         )
     })?;
-    Some(Next::Straight(switch, answered(Ok(status.cast_signed()))))
+    Some((switch, status.cast_signed()))
 }
 
 /// MsgReply, from where the thread can be parked.
@@ -156,8 +162,8 @@ pub(super) fn begin(process: &'static Process, call: &mut Call<'_>, entry: Parka
         )
     });
     match step {
-        Some(Step::Done(result)) => done(call, replied(result)),
-        _ => entry.leave(|| reply_and_tell(process, call)),
+        Some(Step::Done(result)) => done(entry, call, replied(result)),
+        _ => entry.leave(call, |call| reply_and_tell(process, call)),
     }
 }
 

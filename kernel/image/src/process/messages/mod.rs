@@ -149,20 +149,19 @@ impl Turn {
 
     /// For who can be parked.
     #[inline]
-    fn into_next(self) -> Next {
+    fn into_next(self, entry: Parkable, call: &mut Call<'_>) -> Next {
         match self {
-            Self::Mine => Next::Back,
-            Self::Another(switch) => Next::Away(switch),
-            Self::Straight(switch, results) => Next::Straight(switch, results),
+            Self::Mine => entry.back(call),
+            Self::Another(switch) => entry.away(switch),
+            Self::Straight(switch, results) => entry.straight(switch, results),
         }
     }
 }
 
 /// The call is over.
-#[inline]
-const fn done(call: &mut Call<'_>, results: [u64; 3]) -> Next {
+fn done(entry: Parkable, call: &mut Call<'_>, results: [u64; 3]) -> Next {
     call.finish_with(results);
-    Next::Back
+    entry.back(call)
 }
 
 /// What one masked section has come to.

@@ -286,14 +286,14 @@ pub(super) fn begin(
     let into = bytes(into, room).and_then(judged);
     let receiver = into.and_then(|into| Receiver::new(process, me, None, channel, into));
     let Some(mut receiver) = receiver.ok().filter(|_| to == 0) else {
-        return entry.leave(|| receive_and_tell((process, me), None, call));
+        return entry.leave(call, |call| receive_and_tell((process, me), None, call));
     };
     match entry.decide(|hart, irq| {
         receiver.section(hart, irq, |channel, guest, base, by| channel.receive(guest, base, by))
     }) {
-        (Step::Woken, turn) => turn.into_next(),
-        (Step::Done(result), _) => done(call, found(result.map(|it| told(&it)))),
-        (step, _) => entry.leave(|| {
+        (Step::Woken, turn) => turn.into_next(entry, call),
+        (Step::Done(result), _) => done(entry, call, found(result.map(|it| told(&it)))),
+        (step, _) => entry.leave(call, |call| {
             call.finish_with(found(receiver.go_on(step).map(|receipt| told(&receipt))));
         }),
     }

@@ -19,6 +19,7 @@ use skimmer_core::{
     hart::Hart,
     ids::{Priority, ThreadId},
     process::Tid,
+    sched::Switch,
     straight::Baggage,
     waiting::{Timeout, Visitor, Waiting},
 };
@@ -197,29 +198,38 @@ pub(super) fn begin(
     call: &mut Call<'_>,
     entry: Parkable,
 ) -> Next {
-    if let Some(next) = straight(process, me, call, &entry) {
-        return next;
+    if let Some((switch, receipt)) = straight(process, me, call, &entry) {
+        return entry.straight(switch, told(&receipt));
     }
+    begin_anyhow((process, me), call, entry)
+}
+
+#[inline(never)]
+fn begin_anyhow(
+    (process, me): (&'static Process, Tid),
+    call: &mut Call<'_>,
+    entry: Parkable,
+) -> Next {
     let mut sender = match Sender::new(process, me, None, call.arguments()) {
         Ok(sender) => sender,
-        Err(error) => return done(call, answered(Err(error))),
+        Err(error) => return done(entry, call, answered(Err(error))),
     };
     match entry
         .decide(|hart, irq| sender.section(hart, irq, |channel, guest, by| channel.send(guest, by)))
     {
-        (Step::Woken, turn) => turn.into_next(),
-        (Step::Done(result), _) => done(call, answered(result)),
-        (step, _) => entry.leave(|| call.finish_with(answered(sender.go_on(step)))),
+        (Step::Woken, turn) => turn.into_next(entry, call),
+        (Step::Done(result), _) => done(entry, call, answered(result)),
+        (step, _) => entry.leave(call, |call| call.finish_with(answered(sender.go_on(step)))),
     }
 }
 
 /// MsgSend the short way, if that can be.
 #[inline(always)]
-fn straight(process: &'static Process, me: Tid, call: &Call<'_>, entry: &Parkable) -> Option<Next> {
+fn straight(process: &'static Process, me: Tid, call: &Call<'_>, entry: &Parkable) -> Option<(Switch<Riscv>, Receipt)> {
     let [coid, out, sent, into, room, ..] = call.arguments();
     let (out, into) = (fair(out, sent)?, fair(into, room)?);
     let id = ConnectionId::from_register(coid);
-    let (switch, receipt) = entry.decide(|hart, irq| {
+    entry.decide(|hart, irq| {
         let target = process.connections.find(irq, id)?;
         let table = &target.server.channels;
         table.with_or(
@@ -235,8 +245,7 @@ fn straight(process: &'static Process, me: Tid, call: &Call<'_>, entry: &Parkabl
                 is_open.then(|| hart.send_straight(irq, channel, &client)).flatten()
             },
         )
-    })?;
-    Some(Next::Straight(switch, told(&receipt)))
+    })
 }
 
 /// What the client finds.
