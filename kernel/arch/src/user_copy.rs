@@ -25,13 +25,21 @@ use crate::{
     trap::{TrapFrame, cause},
 };
 
-global_asm!(include_str!("user_copy.S"));
+// What copies user memory copies the kernel's, too.
+global_asm!(
+    include_str!("copy.S"),
+    include_str!("user_copy.S"),
+    include_str!("memcpy.S")
+);
 
 unsafe extern "C" {
     fn skimmer_copy(to: *mut u8, from: *const u8, bytes: usize) -> usize;
     /// Where a copy that faulted goes on.
     fn skimmer_copy_fault();
 }
+
+/// The most bytes that the routine copies before it counts them.
+const PIECE: usize = 256;
 
 /// The end of the lower half of Sv39's addresses. Programs have all that they
 /// have below it; the kernel has nothing there.
@@ -89,12 +97,6 @@ pub fn give(irq: &IrqOff, from: UserBytes, other: &UserSpace, to: UserBytes) -> 
     if bytes == 0 {
         return Ok(());
     }
-    if bytes <= SHORT {
-        let mut buffer = [0; SHORT];
-        let buffer = &mut buffer[..bytes];
-        read(buffer, from.start).map_err(|_| Fault::Own)?;
-        return in_other(irq, other, || write(to.start, buffer)).map_err(|_| Fault::Peer);
-    }
     in_pages(irq, other, to.start, bytes, Access::Write, |page, done, part| {
         let source = core::ptr::without_provenance::<u8>(from.start.get() + done);
         whole(at(from.start, done), part, |more, left| {
@@ -111,12 +113,6 @@ pub fn fetch(irq: &IrqOff, other: &UserSpace, from: UserBytes, to: UserBytes) ->
     let bytes = judge_both(to, from)?;
     if bytes == 0 {
         return Ok(());
-    }
-    if bytes <= SHORT {
-        let mut buffer = [0; SHORT];
-        let buffer = &mut buffer[..bytes];
-        in_other(irq, other, || read(buffer, from.start)).map_err(|_| Fault::Peer)?;
-        return write(to.start, buffer).map_err(|_| Fault::Own);
     }
     in_pages(irq, other, from.start, bytes, Access::Read, |page, done, part| {
         let target = core::ptr::without_provenance_mut::<u8>(to.start.get() + done);
@@ -203,7 +199,9 @@ fn whole(
     let mut left = some(0, bytes);
     while left > 0 {
         let done = bytes - left;
-        paging::look_again(UserAddr::new(user.get() + done));
+        // What is copied in one piece may end in the next page.
+        paging::look_again(at(user, done));
+        paging::look_again(at(user, (done + PIECE).min(bytes) - 1));
         let still = some(done, left);
         if still == left {
             return Err(Errno::EFAULT);
