@@ -70,7 +70,7 @@
 
 # Copies a2 bytes from a1 to a0, then goes to done. a0 goes on only behind the stores,
 # and a3 is where it ends: a fault finds no more than there is. Where both sides can be
-# aligned by the same bytes it goes by words, 256 bytes at a time while there are as
+# aligned by the same bytes it goes by words, 512 bytes at a time while there are as
 # many; where not, by words that are put together of two. a7 stays.
 .macro copy_memory done
     add     a3, a0, a2
@@ -79,18 +79,18 @@
     bnez    t0, 5f                  # never aligned together
     andi    t0, a0, 7
     bnez    t0, 4f
-1:  li      t1, 256
-    bltu    a2, t1, 3f
-    andi    t1, a2, -256
-    add     a4, a0, t1
-2:  move_words 0, 32
-    addi    a0, a0, 256
-    addi    a1, a1, 256
-    bne     a0, a4, 2b
-    andi    a2, a2, 255
-    beqz    a2, \done
-3:  li      t1, 64
+1:  li      t1, 64
     bltu    a2, t1, 10f
+    andi    t1, a2, -512
+    beqz    t1, 3f
+    add     a4, a0, t1
+2:  move_words 0, 64
+    addi    a0, a0, 512
+    addi    a1, a1, 512
+    bne     a0, a4, 2b
+    andi    a2, a2, 511
+    beqz    a2, \done
+3:  move_half 256
     move_half 128
     move_half 64
 10: move_half 32

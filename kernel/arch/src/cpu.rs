@@ -16,7 +16,7 @@ use crate::{
     csr,
     irq::{masked, masked_from},
     off_times::{self, OffTimes},
-    paging::{Paging, UserSpace},
+    paging::{self, Paging, UserSpace},
     rounds, sbi,
     stack::{self, KernelStack, Saved},
     stack_memory, time, trap,
@@ -100,6 +100,8 @@ pub struct HartLocal {
     state: Option<HartCell<Hart<Riscv>>>,
     stock: HartCell<Magazines>,
     paging: HartCell<Paging>,
+    /// Of `paging`, for where it is not opened. Written by this hart only.
+    pub(crate) shown: paging::Shown,
     pub(crate) off_times: OffTimes,
 }
 
@@ -117,6 +119,7 @@ pub(crate) static EARLY: HartLocal = HartLocal {
     state: None,
     stock: HartCell::new(HartIndex::new(0), Magazines::new()),
     paging: HartCell::new(HartIndex::new(0), Paging::new(HartIndex::new(0))),
+    shown: paging::Shown::new(),
     off_times: OffTimes::early(),
 };
 
@@ -147,6 +150,7 @@ impl HartLocal {
             state: Some(HartCell::new(index, state)),
             stock: HartCell::new(index, Magazines::new()),
             paging: HartCell::new(index, Paging::new(index)),
+            shown: paging::Shown::new(),
         })
     }
 

@@ -23,7 +23,7 @@ use skimmer_sync::irq::IrqOff;
 use crate::{
     cpu::{self, Riscv},
     fp,
-    paging::UserSpace,
+    paging::{self, UserSpace},
     stack_memory,
     trap::TrapFrame,
     user,
@@ -391,6 +391,13 @@ pub(crate) fn enter_own_space(irq: &IrqOff) {
     Saved(NonNull::from(header)).enter_space(irq);
 }
 
+/// The same where it is not known which space is in satp.
+#[cold]
+pub(crate) fn enter_own_space_anew(irq: &IrqOff) {
+    paging::forget_loaded();
+    enter_own_space(irq);
+}
+
 /// Takes the timeout that was set for this call, if one was.
 #[inline]
 #[must_use]
@@ -412,6 +419,7 @@ pub fn set_timeout(timeout: Option<Timeout>) {
 
 /// Whether the calling thread has been condemned. With interrupts masked the
 /// answer stays true until they open.
+#[inline]
 #[must_use]
 pub fn am_condemned() -> bool {
     is_condemned(crate::csr::stack_pointer())

@@ -578,8 +578,8 @@ impl Transfer {
         let length = own.length.min(far.bytes.length);
         let place = far.bytes.start.get().wrapping_add(self.done);
         let bytes = (AT_ONCE - place % AT_ONCE).min(length - self.done);
-        let theirs = far.bytes.part(self.done, bytes);
-        let own = own.part(self.done, bytes);
+        let theirs = UserBytes::new(place, bytes);
+        let own = UserBytes::new(own.start.get().wrapping_add(self.done), bytes);
         let part = match self.from {
             Which::Send => Part::Fetch(theirs, own),
             _ => Part::Give(own, theirs),
