@@ -17,7 +17,7 @@ use crate::{
     csr,
     irq::{masked, masked_from},
     off_times::{self, OffTimes},
-    paging::{Paging, UserSpace},
+    paging::{self, Paging, UserSpace},
     rounds, sbi,
     stack::{self, KernelStack, Saved},
     stack_memory, time, trap, user_copy,
@@ -53,7 +53,13 @@ impl Machine for Riscv {
 
     #[inline(always)]
     fn pass(irq: &IrqOff, from: UserBytes, context: &KernelStack, to: UserBytes) -> bool {
-        context.saved().space().is_some_and(|space| user_copy::give(irq, from, space, to).is_ok())
+        let Some(space) = context.saved().space() else { return false };
+        let passed = if from.length.min(to.length) <= user_copy::SHORT {
+            user_copy::pass(irq, from, space, to)
+        } else {
+            user_copy::give(irq, from, space, to)
+        };
+        passed.is_ok()
     }
 
     fn ring_doorbell(&self, hart: HartIndex) {
@@ -111,6 +117,8 @@ pub struct HartLocal {
     state: Option<HartCell<Hart<Riscv>>>,
     stock: HartCell<Magazines>,
     paging: HartCell<Paging>,
+    /// Of `paging`, for where it is not opened. Written by this hart only.
+    pub(crate) shown: paging::Shown,
     pub(crate) off_times: OffTimes,
 }
 
@@ -128,6 +136,7 @@ pub(crate) static EARLY: HartLocal = HartLocal {
     state: None,
     stock: HartCell::new(HartIndex::new(0), Magazines::new()),
     paging: HartCell::new(HartIndex::new(0), Paging::new(HartIndex::new(0))),
+    shown: paging::Shown::new(),
     off_times: OffTimes::early(),
 };
 
@@ -158,6 +167,7 @@ impl HartLocal {
             state: Some(HartCell::new(index, state)),
             stock: HartCell::new(index, Magazines::new()),
             paging: HartCell::new(index, Paging::new(index)),
+            shown: paging::Shown::new(),
         })
     }
 

@@ -53,6 +53,8 @@ const SV39: u64 = 8 << 60;
 /// Where the ASID stands in satp.
 const ASID_SHIFT: u32 = 44;
 const MOST_ASID_BITS: u32 = 16;
+/// The bits of satp that name the root.
+const ROOT: u64 = (1 << ASID_SHIFT) - 1;
 /// Bits of an address that name the byte of a frame, and the entry of a table.
 const FRAME_BITS: usize = FRAME_SIZE.ilog2() as usize;
 const TABLE_BITS: usize = ENTRIES.ilog2() as usize;
@@ -149,7 +151,39 @@ pub struct UserSpace {
     /// The number of the root's frame.
     root: AtomicUsize,
     active: ActiveHarts,
-    on_hart: Box<[HartCell<SpaceOnHart>]>,
+    on_hart: Box<[OnHart]>,
+}
+
+/// What one hart knows of a space.
+#[derive(Debug)]
+struct OnHart {
+    slot: HartCell<SpaceOnHart>,
+    /// Of `slot`, for where it is not opened: the generation of the number, and satp with
+    /// it. Written by the slot's hart only, with interrupts masked.
+    generation: AtomicU64,
+    satp: AtomicU64,
+}
+
+impl OnHart {
+    fn new(hart: HartIndex) -> Self {
+        let slot = HartCell::new(hart, SpaceOnHart::new());
+        Self { slot, generation: AtomicU64::new(0), satp: AtomicU64::new(0) }
+    }
+}
+
+/// What a hart shows itself of its [`Paging`].
+#[derive(Debug)]
+pub(crate) struct Shown {
+    /// Of its numbers; that of no slot until there are any.
+    generation: AtomicU64,
+    /// What is in satp, once it was set by what is here; or 0.
+    satp: AtomicU64,
+}
+
+impl Shown {
+    pub(crate) const fn new() -> Self {
+        Self { generation: AtomicU64::new(u64::MAX), satp: AtomicU64::new(0) }
+    }
 }
 
 impl UserSpace {
@@ -161,8 +195,7 @@ impl UserSpace {
         let harts = cpu::harts().len();
         let mut on_hart = Vec::new();
         on_hart.try_reserve_exact(harts).map_err(|_| OutOfMemory)?;
-        let cell = |local: &cpu::HartLocal| HartCell::new(local.index(), SpaceOnHart::new());
-        on_hart.extend(cpu::harts().iter().map(cell));
+        on_hart.extend(cpu::harts().iter().map(|local| OnHart::new(local.index())));
         let active = ActiveHarts::new(harts).ok_or(OutOfMemory)?;
         Ok(Self { root: AtomicUsize::new(0), active, on_hart: on_hart.into_boxed_slice() })
     }
@@ -170,7 +203,7 @@ impl UserSpace {
     /// Bytes of the heap that it takes.
     #[must_use]
     pub fn footprint(&self) -> usize {
-        footprint::array::<HartCell<SpaceOnHart>>(self.on_hart.len()) + self.active.footprint()
+        footprint::array::<OnHart>(self.on_hart.len()) + self.active.footprint()
     }
 
     /// Makes it that of the space with that root.
@@ -193,8 +226,20 @@ impl UserSpace {
         &self.active
     }
 
-    fn here<R>(&self, irq: &IrqOff, f: impl FnOnce(&mut SpaceOnHart) -> R) -> R {
-        self.on_hart[irq.hart().index()].with(irq, f)
+    #[inline]
+    fn here(&self, irq: &IrqOff) -> &OnHart {
+        &self.on_hart[irq.hart().index()]
+    }
+
+    /// What this hart knows of it, if it has a number for it that is good: then it is one
+    /// of those that may hold translations, and nothing is to be flushed as it loads the
+    /// space. Nothing of that changes while interrupts are masked but by this hart.
+    #[inline]
+    fn known(&self, irq: &IrqOff, shown: &Shown) -> Option<&OnHart> {
+        let here = self.here(irq);
+        let is_good =
+            here.generation.load(Ordering::Relaxed) == shown.generation.load(Ordering::Relaxed);
+        is_good.then_some(here)
     }
 
     /// Makes this hart forget, as the shootdown of this space asks.
@@ -208,9 +253,15 @@ impl UserSpace {
 
     /// Does what is to be done; or says which space to change to first.
     fn answer(&self, irq: &IrqOff, scope: Scope) -> Option<&'static Self> {
+        let here = self.here(irq);
+        let loaded = cpu::local().shown.satp.load(Ordering::Relaxed);
+        let is_loaded = loaded & ROOT == self.root().get() as u64;
         let answer = cpu::with_paging(irq, |paging| {
-            let is_loaded = paging.loaded == Some(self.root());
-            self.here(irq, |slot| paging.asids.answer(slot, &self.active, scope, is_loaded))
+            here.slot.with(irq, |slot| {
+                let answer = paging.asids.answer(slot, &self.active, scope, is_loaded);
+                here.generation.store(slot.generation(), Ordering::Relaxed);
+                answer
+            })
         });
         match answer {
             Answer::Acknowledge => None,
@@ -228,11 +279,12 @@ impl UserSpace {
     /// The hart counts as one that may hold translations of the space, as if its own
     /// walk had found the page: so the frame is not given back before this masked
     /// section is over.
+    #[inline(always)]
     #[must_use]
     pub(crate) fn resolve(&self, irq: &IrqOff, at: UserAddr, access: Access) -> Option<*mut u8> {
-        cpu::with_paging(irq, |paging| {
-            self.here(irq, |slot| paging.asids.look_into(slot, &self.active));
-        });
+        if self.known(irq, &cpu::local().shown).is_none() {
+            self.look_into(irq);
+        }
         let table = |table: FrameNumber, level: usize| {
             let place = at.get() >> (FRAME_BITS + TABLE_BITS * level) & (ENTRIES - 1);
             LinearMemory::new().read(table, place)
@@ -244,17 +296,53 @@ impl UserSpace {
         Some(unsafe { bytes_of(page.frame()).add(at.get() % FRAME_SIZE) })
     }
 
+    #[cold]
+    fn look_into(&self, irq: &IrqOff) {
+        cpu::with_paging(irq, |paging| {
+            self.here(irq).slot.with(irq, |slot| paging.asids.look_into(slot, &self.active));
+        });
+    }
+
     /// Changes this hart to the space, unless it is in it.
     #[inline]
     pub(crate) fn load(&self, irq: &IrqOff) {
-        cpu::with_paging(irq, |paging| {
-            let root = self.root();
-            if paging.loaded != Some(root) {
-                let change = self.here(irq, |slot| paging.asids.activate(slot, &self.active));
-                set_satp(root, change);
-                paging.loaded = Some(root);
-            }
+        let shown = &cpu::local().shown;
+        let Some(here) = self.known(irq, shown) else { return self.load_anew(irq) };
+        let satp = here.satp.load(Ordering::Relaxed);
+        if shown.satp.load(Ordering::Relaxed) != satp {
+            shown.satp.store(satp, Ordering::Relaxed);
+            SATP_WRITES.count();
+            write_satp(satp);
+        }
+    }
+
+    /// What the caller is to write to satp in this masked section, in place of
+    /// [`load`](Self::load); it counts as written. None if more is to be done.
+    #[inline]
+    pub(crate) fn load_later(&self, irq: &IrqOff) -> Option<u64> {
+        let shown = &cpu::local().shown;
+        let satp = self.known(irq, shown)?.satp.load(Ordering::Relaxed);
+        shown.satp.store(satp, Ordering::Relaxed);
+        SATP_WRITES.count();
+        Some(satp)
+    }
+
+    #[cold]
+    fn load_anew(&self, irq: &IrqOff) {
+        let here = self.here(irq);
+        let shown = &cpu::local().shown;
+        let (change, generation) = cpu::with_paging(irq, |paging| {
+            let change = here.slot.with(irq, |slot| paging.asids.activate(slot, &self.active));
+            (change, paging.asids.generation())
         });
+        let satp = SV39 | u64::from(change.asid) << ASID_SHIFT | self.root().get() as u64;
+        shown.generation.store(generation, Ordering::Relaxed);
+        here.generation.store(generation, Ordering::Relaxed);
+        here.satp.store(satp, Ordering::Relaxed);
+        shown.satp.store(satp, Ordering::Relaxed);
+        SATP_WRITES.count();
+        write_satp(satp);
+        flush(change);
     }
 }
 
@@ -262,13 +350,11 @@ impl UserSpace {
 #[derive(Debug)]
 pub(crate) struct Paging {
     asids: HartAsids,
-    /// The root in satp, once it was set by what is here.
-    loaded: Option<FrameNumber>,
 }
 
 impl Paging {
     pub(crate) const fn new(hart: HartIndex) -> Self {
-        Self { asids: HartAsids::new(hart, 0), loaded: None }
+        Self { asids: HartAsids::new(hart, 0) }
     }
 
     /// Learns how many bits of an ASID this hart keeps.
@@ -373,21 +459,22 @@ pub fn kernel_half() -> [Entry; KERNEL_ENTRIES] {
     })
 }
 
-fn set_satp(root: FrameNumber, change: Activation) {
-    let satp = SV39 | u64::from(change.asid) << ASID_SHIFT | root.get() as u64;
-    SATP_WRITES.count();
-    if !matches!(change.flush, Flush::None) {
-        FENCES.count();
-    }
+#[inline]
+fn write_satp(satp: u64) {
     // SAFETY: the kernel's half is the same in every root.
     unsafe { asm!("csrw satp, {}", in(reg) satp) };
+}
+
+fn flush(change: Activation) {
     match change.flush {
         Flush::None => {}
         Flush::Walks => {
+            FENCES.count();
             // SAFETY: forgets translations, and instructions fetched before.
             unsafe { asm!("sfence.vma zero, {}", "fence.i", in(reg) u64::from(change.asid)) };
         }
         Flush::All => {
+            FENCES.count();
             // SAFETY: as above.
             unsafe { asm!("sfence.vma", "fence.i") };
         }
@@ -410,6 +497,11 @@ fn flush_pages(asid: u16, pages: UserPages) {
         // SAFETY: forgets translations.
         unsafe { asm!("sfence.vma {}, {}", in(reg) page.base().get(), in(reg) asid) };
     }
+}
+
+/// What is in satp is not known: whatever comes next is written.
+pub(crate) fn forget_loaded() {
+    cpu::local().shown.satp.store(0, Ordering::Relaxed);
 }
 
 /// Makes this hart walk the tables anew for an address of the program that runs.

@@ -24,7 +24,7 @@ use crate::{
     cpu::{self, Riscv},
     fp,
     message::{Next, Parkable},
-    paging::UserSpace,
+    paging::{self, UserSpace},
     stack_memory,
     trap::TrapFrame,
     user::{self, Call},
@@ -501,6 +501,13 @@ pub(crate) fn enter_own_space(irq: &IrqOff) {
     Saved(NonNull::from(header)).enter_space(irq);
 }
 
+/// The same where it is not known which space is in satp.
+#[cold]
+pub(crate) fn enter_own_space_anew(irq: &IrqOff) {
+    paging::forget_loaded();
+    enter_own_space(irq);
+}
+
 /// Takes the timeout that was set for this call, if one was.
 #[inline]
 #[must_use]
@@ -520,6 +527,7 @@ pub fn set_timeout(timeout: Option<Timeout>) {
 
 /// Whether the calling thread has been condemned. With interrupts masked the
 /// answer stays true until they open.
+#[inline]
 #[must_use]
 pub fn am_condemned() -> bool {
     is_condemned(crate::csr::stack_pointer())

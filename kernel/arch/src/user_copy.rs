@@ -25,13 +25,20 @@ use crate::{
     trap::{TrapFrame, cause},
 };
 
-global_asm!(include_str!("user_copy.S"));
+// What copies user memory copies the kernel's, too.
+global_asm!(include_str!("copy.S"), include_str!("user_copy.S"), include_str!("memcpy.S"));
 
 unsafe extern "C" {
     fn skimmer_copy(to: *mut u8, from: *const u8, bytes: usize) -> usize;
     /// Where a copy that faulted goes on.
     fn skimmer_copy_fault();
+    /// Returns whether it has faulted.
+    fn skimmer_pass(to: usize, from: usize, bytes: usize, satp: u64) -> usize;
+    fn skimmer_pass_fault();
 }
+
+/// The most bytes that the routine copies before it counts them.
+const PIECE: usize = 512;
 
 /// The end of the lower half of Sv39's addresses. Programs have all that they
 /// have below it; the kernel has nothing there.
@@ -86,21 +93,15 @@ pub fn write_words<const N: usize>(to: UserAddr, words: [u64; N]) -> Result<(), 
 /// Whose memory was bad; a part may have been copied.
 pub fn give(irq: &IrqOff, from: UserBytes, other: &UserSpace, to: UserBytes) -> Result<(), Fault> {
     let bytes = judge_both(from, to)?;
-    if bytes == 0 {
-        return Ok(());
+    if !is_in_one_page(to.start, bytes) {
+        return by_pages(from.start, to.start, bytes, |from, to| give(irq, from, other, to));
     }
-    if bytes <= SHORT {
-        let mut buffer = [0; SHORT];
-        let buffer = &mut buffer[..bytes];
-        read(buffer, from.start).map_err(|_| Fault::Own)?;
-        return in_other(irq, other, || write(to.start, buffer)).map_err(|_| Fault::Peer);
-    }
-    in_pages(irq, other, to.start, bytes, Access::Write, |page, done, part| {
-        let source = core::ptr::without_provenance::<u8>(from.start.get() + done);
-        whole(at(from.start, done), part, |more, left| {
-            copy(page.wrapping_add(more), source.wrapping_add(more), left)
-        })
+    let page = other.resolve(irq, to.start, Access::Write).ok_or(Fault::Peer)?;
+    let source = core::ptr::without_provenance::<u8>(from.start.get());
+    whole(from.start, bytes, |done, left| {
+        copy(page.wrapping_add(done), source.wrapping_add(done), left)
     })
+    .map_err(|_| Fault::Own)
 }
 
 /// Copies to the memory of the program that runs from that of another, likewise.
@@ -109,63 +110,120 @@ pub fn give(irq: &IrqOff, from: UserBytes, other: &UserSpace, to: UserBytes) -> 
 /// As [`give`].
 pub fn fetch(irq: &IrqOff, other: &UserSpace, from: UserBytes, to: UserBytes) -> Result<(), Fault> {
     let bytes = judge_both(to, from)?;
-    if bytes == 0 {
-        return Ok(());
+    if !is_in_one_page(from.start, bytes) {
+        return by_pages(to.start, from.start, bytes, |to, from| fetch(irq, other, from, to));
     }
-    if bytes <= SHORT {
-        let mut buffer = [0; SHORT];
-        let buffer = &mut buffer[..bytes];
-        in_other(irq, other, || read(buffer, from.start)).map_err(|_| Fault::Peer)?;
-        return write(to.start, buffer).map_err(|_| Fault::Own);
-    }
-    in_pages(irq, other, from.start, bytes, Access::Read, |page, done, part| {
-        let target = core::ptr::without_provenance_mut::<u8>(to.start.get() + done);
-        whole(at(to.start, done), part, |more, left| {
-            copy(target.wrapping_add(more), page.cast_const().wrapping_add(more), left)
-        })
+    let page = other.resolve(irq, from.start, Access::Read).ok_or(Fault::Peer)?;
+    let target = core::ptr::without_provenance_mut::<u8>(to.start.get());
+    whole(to.start, bytes, |done, left| {
+        copy(target.wrapping_add(done), page.cast_const().wrapping_add(done), left)
     })
+    .map_err(|_| Fault::Own)
 }
 
-/// Copies that are so short do not walk tables: they go by way of the kernel's stack
-/// and the other's own translations.
-const SHORT: usize = 64;
+/// The most bytes that [`pass`] copies.
+pub const SHORT: usize = 64;
+
+/// What [`pass`] copies in registers goes in these.
+const WORD: usize = size_of::<u64>();
+
+/// Copies likewise as [`give`], at most [`SHORT`] bytes, and leaves the other's space
+/// loaded: the hart is about to go on with a thread of it.
+///
+/// What was copied may be in any register that a call need not keep, and no more of the
+/// caller's than that: who goes to U-mode from here gives the other thread its own, or 0.
+///
+/// # Errors
+/// Whose memory was bad; a part may have been copied. The caller's space is loaded.
+#[inline]
+pub fn pass(irq: &IrqOff, from: UserBytes, other: &UserSpace, to: UserBytes) -> Result<(), Fault> {
+    let bytes = from.length.min(to.length);
+    if bytes == 0 {
+        other.load(irq);
+        return Ok(());
+    }
+    let are_words = (from.start.get() | to.start.get() | bytes).is_multiple_of(WORD);
+    let are_users = end(from.start, bytes).max(end(to.start, bytes)) <= LOWER_HALF_END;
+    if are_words
+        && are_users
+        && bytes <= SHORT
+        && let Some(satp) = other.load_later(irq)
+    {
+        // SAFETY: both lie in the user half, which holds nothing of the kernel's; the
+        // kernel's half is the same in every root; a fault ends the routine.
+        let has_faulted = unsafe { skimmer_pass(to.start.get(), from.start.get(), bytes, satp) };
+        if has_faulted == 0 {
+            return Ok(());
+        }
+        // Be it before satp was written or after.
+        stack::enter_own_space_anew(irq);
+    }
+    pass_by_buffer(irq, (from.start, to.start), other, bytes)
+}
+
+/// One past the last of those bytes; of what wraps, past all.
+#[inline]
+const fn end(start: UserAddr, bytes: usize) -> usize {
+    start.get().saturating_add(bytes)
+}
+
+/// The same in whatever bytes, or after a fault: by way of the kernel's stack.
+#[cold]
+#[inline(never)]
+fn pass_by_buffer(
+    irq: &IrqOff,
+    (from, to): (UserAddr, UserAddr),
+    other: &UserSpace,
+    bytes: usize,
+) -> Result<(), Fault> {
+    assert!(bytes <= SHORT, "it is for short copies");
+    let mut buffer = [0; SHORT];
+    let buffer = &mut buffer[..bytes];
+    read(buffer, from).map_err(|_| Fault::Own)?;
+    other.load(irq);
+    let written = write(to, buffer);
+    if written.is_err() {
+        stack::enter_own_space(irq);
+    }
+    written.map_err(|_| Fault::Peer)
+}
 
 fn at(start: UserAddr, done: usize) -> UserAddr {
     UserAddr::new(start.get() + done)
 }
 
-/// How many bytes both have, if both lie where programs live.
+/// How many bytes both have, if both lie where programs live. Of nothing the addresses
+/// are not looked at.
+#[inline]
 fn judge_both(own: UserBytes, peer: UserBytes) -> Result<usize, Fault> {
     let bytes = own.length.min(peer.length);
     assert!(bytes <= AT_ONCE, "a masked section is short");
-    judge(own.start, bytes).map_err(|_| Fault::Own)?;
-    judge(peer.start, bytes).map_err(|_| Fault::Peer)?;
-    Ok(bytes)
+    let last = LOWER_HALF_END - bytes;
+    if bytes == 0 || own.start.get().max(peer.start.get()) <= last {
+        return Ok(bytes);
+    }
+    Err(if own.start.get() > last { Fault::Own } else { Fault::Peer })
 }
 
-/// Does something in the other's space, and comes back.
-fn in_other<R>(irq: &IrqOff, other: &UserSpace, f: impl FnOnce() -> R) -> R {
-    other.load(irq);
-    let result = f();
-    stack::enter_own_space(irq);
-    result
+/// Whether there are any, and all in one page.
+#[inline]
+fn is_in_one_page(start: UserAddr, bytes: usize) -> bool {
+    bytes.wrapping_sub(1) < FRAME_SIZE - start.get() % FRAME_SIZE
 }
 
-/// Does something with each page of the other's that has some of those bytes.
-fn in_pages(
-    irq: &IrqOff,
-    other: &UserSpace,
-    start: UserAddr,
+/// Copies piece by piece, each in one page of the other's.
+#[cold]
+fn by_pages(
+    own: UserAddr,
+    peer: UserAddr,
     bytes: usize,
-    access: Access,
-    mut f: impl FnMut(*mut u8, usize, usize) -> Result<(), Errno>,
+    mut copy: impl FnMut(UserBytes, UserBytes) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
     let mut done = 0;
     while done < bytes {
-        let here = at(start, done);
-        let part = (FRAME_SIZE - here.get() % FRAME_SIZE).min(bytes - done);
-        let page = other.resolve(irq, here, access).ok_or(Fault::Peer)?;
-        f(page, done, part).map_err(|_| Fault::Own)?;
+        let here = at(peer, done).get();
+        let part = (FRAME_SIZE - here % FRAME_SIZE).min(bytes - done);
+        copy(UserBytes::new(at(own, done).get(), part), UserBytes::new(here, part))?;
         done += part;
     }
     Ok(())
@@ -197,15 +255,29 @@ fn judge(start: UserAddr, bytes: usize) -> Result<(), Errno> {
 /// is left then comes out. Where a copy stopped a hart may remember a page that
 /// is there by now as missing (Privileged Architecture, "Supervisor
 /// Memory-Management Fence"), so it tries again as long as it gets on.
+#[inline]
 fn whole(
     user: UserAddr,
     bytes: usize,
     mut some: impl FnMut(usize, usize) -> usize,
 ) -> Result<(), Errno> {
-    let mut left = some(0, bytes);
+    let left = some(0, bytes);
+    if left == 0 { Ok(()) } else { rest(user, bytes, left, some) }
+}
+
+#[cold]
+#[inline(never)]
+fn rest(
+    user: UserAddr,
+    bytes: usize,
+    mut left: usize,
+    mut some: impl FnMut(usize, usize) -> usize,
+) -> Result<(), Errno> {
     while left > 0 {
         let done = bytes - left;
-        paging::look_again(UserAddr::new(user.get() + done));
+        // What is copied in one piece may end in the next page.
+        paging::look_again(at(user, done));
+        paging::look_again(at(user, (done + PIECE).min(bytes) - 1));
         let still = some(done, left);
         if still == left {
             return Err(Errno::EFAULT);
@@ -227,11 +299,18 @@ fn copy(to: *mut u8, from: *const u8, bytes: usize) -> usize {
     left
 }
 
-/// Where a trap in the kernel goes on, if it is a page fault of the copy.
+/// Where a trap in the kernel goes on, if it is a page fault of a routine that copies.
 pub(crate) fn resume(frame: &TrapFrame) -> Option<u64> {
-    let (begin, fault) = (skimmer_copy as *const (), skimmer_copy_fault as *const ());
+    let routines = [
+        (skimmer_copy as *const (), skimmer_copy_fault as *const ()),
+        (skimmer_pass as *const (), skimmer_pass_fault as *const ()),
+    ];
     let is_page_fault = matches!(frame.scause, cause::LOAD_PAGE_FAULT | cause::STORE_PAGE_FAULT);
-    let is_in_copy = (begin.addr()..fault.addr()).contains(&(frame.sepc as usize));
     let is_users = (frame.stval as usize) < LOWER_HALF_END;
-    (is_page_fault && is_in_copy && is_users).then_some(fault.addr() as u64)
+    if !is_page_fault || !is_users {
+        return None;
+    }
+    let sepc = frame.sepc as usize;
+    let routine = routines.iter().find(|(begin, end)| (begin.addr()..end.addr()).contains(&sepc));
+    routine.map(|(_, fault)| fault.addr() as u64)
 }

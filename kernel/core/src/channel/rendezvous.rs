@@ -484,7 +484,31 @@ pub struct Transfer {
     from: Which,
     done: usize,
     #[cfg(feature = "bug-unlock-early")]
-    seen: Option<Peer>,
+    seen: Option<Far>,
+}
+
+/// The other side of a long copy: the same as long as the peer waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Far {
+    /// Whose memory it is.
+    pub owner: u64,
+    bytes: UserBytes,
+}
+
+/// One part of a long copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Out of the peer's memory, into the caller's.
+    Fetch(UserBytes, UserBytes),
+    /// Out of the caller's memory, into the peer's.
+    Give(UserBytes, UserBytes),
+}
+
+fn carry(by: &mut impl Carrier, owner: u64, part: Part) -> Result<(), Fault> {
+    match part {
+        Part::Fetch(from, to) => by.fetch(owner, from, to),
+        Part::Give(from, to) => by.give(from, owner, to),
+    }
 }
 
 /// How far a long copy has come.
@@ -507,6 +531,14 @@ impl Transfer {
         self.peer
     }
 
+    /// The peer's memory, if it is there still.
+    pub fn far(&self, channel: &mut Channel<'_>) -> Option<Far> {
+        let node = channel.find(self.peer)?;
+        let peer = channel.owned.waiter(node);
+        let bytes = if self.from == Which::Send { peer.out } else { peer.into };
+        Some(Far { owner: peer.owner, bytes })
+    }
+
     /// Copies one part: of the caller's bytes, or into them.
     pub fn go_on(
         &mut self,
@@ -514,39 +546,63 @@ impl Transfer {
         own: UserBytes,
         by: &mut impl Carrier,
     ) -> Progress {
-        match channel.waiting(self.peer) {
-            Some(peer) => self.copy(&peer, own, by),
+        match self.far(channel) {
+            Some(far) => self.copy(&far, own, |part| carry(by, far.owner, part)),
             None => Progress::Gone,
         }
+    }
+
+    /// The same, for who has looked at the other side already.
+    #[inline]
+    pub fn go_on_with(
+        &mut self,
+        channel: &mut Channel<'_>,
+        far: &Far,
+        own: UserBytes,
+        copy: impl FnOnce(Part) -> Result<(), Fault>,
+    ) -> Progress {
+        if channel.find(self.peer).is_none() {
+            return Progress::Gone;
+        }
+        self.copy(far, own, copy)
     }
 
     /// The named bug: looks for the peer, which may be gone as it is copied to or from.
     #[cfg(feature = "bug-unlock-early")]
     pub fn look_early(&mut self, channel: &mut Channel<'_>) {
-        self.seen = channel.waiting(self.peer);
+        self.seen = self.far(channel);
     }
 
     /// The named bug: copies one part, where nobody holds the lock.
     #[cfg(feature = "bug-unlock-early")]
     pub fn go_on_unlocked(&mut self, own: UserBytes, by: &mut impl Carrier) -> Progress {
         match self.seen.take() {
-            Some(peer) => self.copy(&peer, own, by),
+            Some(far) => self.copy(&far, own, |part| carry(by, far.owner, part)),
             None => Progress::Gone,
         }
     }
 
-    fn copy(&mut self, peer: &Peer, own: UserBytes, by: &mut impl Carrier) -> Progress {
-        let theirs = if self.from == Which::Send { peer.out } else { peer.into };
-        let length = own.length.min(theirs.length);
-        let part = |bytes: UserBytes| bytes.part(self.done, AT_ONCE.min(length - self.done));
-        let copied = match self.from {
-            Which::Send => by.fetch(peer.owner, part(theirs), part(own)),
-            _ => by.give(part(own), peer.owner, part(theirs)),
+    /// A part ends where a page of the peer's does, so that it lies in one.
+    #[inline]
+    fn copy(
+        &mut self,
+        far: &Far,
+        own: UserBytes,
+        copy: impl FnOnce(Part) -> Result<(), Fault>,
+    ) -> Progress {
+        let length = own.length.min(far.bytes.length);
+        let place = far.bytes.start.get().wrapping_add(self.done);
+        let bytes = (AT_ONCE - place % AT_ONCE).min(length - self.done);
+        let theirs = UserBytes::new(place, bytes);
+        let own = UserBytes::new(own.start.get().wrapping_add(self.done), bytes);
+        let part = match self.from {
+            Which::Send => Part::Fetch(theirs, own),
+            _ => Part::Give(own, theirs),
         };
-        if let Err(fault) = copied {
+        if let Err(fault) = copy(part) {
             return Progress::Failed(fault);
         }
-        self.done = length.min(self.done + AT_ONCE);
+        self.done += bytes;
         if self.done == length { Progress::Done } else { Progress::More }
     }
 

@@ -45,6 +45,13 @@ impl SpaceOnHart {
     pub const fn new() -> Self {
         Self { asid: 0, generation: 0 }
     }
+
+    /// The generation of its number. While that is the [hart's](HartAsids::generation),
+    /// the hart is in the space's set, and to load the space nothing is to be flushed.
+    #[must_use]
+    pub const fn generation(&self) -> u64 {
+        self.generation
+    }
 }
 
 /// The numbers of one hart.
@@ -100,6 +107,12 @@ impl HartAsids {
         let last = if bits >= u16::BITS { u16::MAX } else { (1 << bits) - 1 };
         let first = if last == 0 { 0 } else { 1 };
         Self { hart, first, last, next: first as u32, generation: 1 }
+    }
+
+    /// The present generation: never 0.
+    #[must_use]
+    pub const fn generation(&self) -> u64 {
+        self.generation
     }
 
     /// Prepares the change to the space whose `slot` and set these are.

@@ -416,7 +416,9 @@ impl Spec {
         if !self.is_engaged(call.peer, call.wait) {
             return Told::Gone;
         }
-        let part = AT_ONCE.min(call.length - call.done);
+        // To the end of a page of the other's.
+        let place = call.other.start.get() + call.done;
+        let part = (AT_ONCE - place % AT_ONCE).min(call.length - call.done);
         let cut = |bytes: UserBytes| UserBytes::new(bytes.start.get() + call.done, part);
         let (own, other) = ((me, cut(call.own)), (call.peer, cut(call.other)));
         let (from, to) = if call.is_given { (own, other) } else { (other, own) };

@@ -82,9 +82,32 @@ impl Doomed {
         Place { address: raw::address(self.pages.as_ptr()), length: self.pages.len() as u64 }
     }
 
+    /// Takes its last page away. What is left stays as long as the process: where that
+    /// ends.
+    pub(crate) fn cut(self) -> Result<Edge> {
+        let pages = core::mem::ManuallyDrop::new(self.pages);
+        let end = raw::address(pages.as_ptr()) + (pages.len() - PAGE) as u64;
+        // SAFETY: it is ours, and nobody has a reference to it any more.
+        unsafe { raw::answer(Call::MemoryUnmap, [end, PAGE as u64]) }?;
+        Ok(Edge { end })
+    }
+
     /// Takes it away.
     pub(crate) fn unmap(self) -> Result<()> {
         self.pages.unmap().map_err(|(errno, _)| errno)
+    }
+}
+
+/// The end of memory that only the kernel reaches, with nothing behind it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Edge {
+    end: u64,
+}
+
+impl Edge {
+    /// So many bytes, of which those are there.
+    pub(crate) const fn over(self, there: u64, length: u64) -> Place {
+        Place { address: self.end - there, length }
     }
 }
 

@@ -11,9 +11,9 @@ use skimmer_rt::thread::{Builder, JoinHandle};
 use skimmer_rt::{Errno, Result, process};
 
 use crate::agent::{Agent, Step};
-use crate::bad;
+use crate::bad::{self, Doomed, Place};
 use crate::case::{Case, both};
-use crate::scene::{FILL, Scene, attach};
+use crate::scene::{FILL, LEVEL, Scene, attach};
 
 pub(crate) const CASES: &[Case] = &[
     both(
@@ -46,14 +46,60 @@ pub(crate) const CASES: &[Case] = &[
         to_process(scene, 1)?;
         from_process(scene, 1)
     }),
+    both(
+        "sizes/short-between-threads",
+        "3 Length",
+        "arch/user_copy: put all that is short into words",
+        |scene| {
+            of_threads(scene, 60, 40, 2)?;
+            of_threads(scene, 40, 60, 2)
+        },
+    ),
+    both(
+        "sizes/short-between-processes",
+        "3 Length",
+        "arch/user_copy: store a short message before the other's space is loaded",
+        |scene| {
+            to_process(scene, 2)?;
+            from_process(scene, 2)
+        },
+    ),
+    both(
+        "sizes/short-over-an-edge",
+        "3 EFAULT, 5 ESRVRFAULT",
+        "arch/user_copy: leave the other's space loaded after a fault",
+        over_an_edge,
+    ),
+    both(
+        "sizes/short-over-an-edge-to-a-process",
+        "3 EFAULT, 5 ESRVRFAULT",
+        "arch/user_copy: load the other's space before the caller's bytes",
+        over_an_edge_to_process,
+    ),
 ];
 
-/// Lengths of the messages, and of their answers.
-const LENGTHS: [&[usize]; 2] =
-    [&[0, 1, 7, 8, 63, 64, 65, 512, 4095, 4096, 4097, 65536], &[1 << 20, (1 << 20) - 1]];
+/// All that is short, and one more.
+const SHORT: [usize; 65] = {
+    let mut lengths = [0; 65];
+    let mut place = 0;
+    while place < lengths.len() {
+        lengths[place] = place + 1;
+        place += 1;
+    }
+    lengths
+};
 
-/// Where messages and answers begin in their buffers.
-const OFFSETS: [&[usize]; 2] = [&[0, 1, 7, 8, 4093], &[0, 3]];
+/// Lengths of the messages, and of their answers.
+const LENGTHS: [&[usize]; 3] =
+    [&[0, 1, 7, 8, 63, 64, 65, 512, 4095, 4096, 4097, 65536], &[1 << 20, (1 << 20) - 1], &SHORT];
+
+/// Where messages and answers begin in their buffers: of short ones at every distance to
+/// a word, and over a page's end (of rooms behind the margin, too).
+const OFFSETS: [&[usize]; 3] =
+    [&[0, 1, 7, 8, 4093], &[0, 3], &[0, 1, 2, 3995, 4060, 3997, 4062, 3999]];
+
+/// Of bytes that lie over an edge: how many are there, and how many there should be.
+const OVER: [(u64, u64); 6] = [(8, 16), (8, 64), (56, 64), (3, 7), (61, 64), (1, 65)];
 
 /// The most that is sent.
 const MOST: usize = 1 << 20;
@@ -109,7 +155,7 @@ pub(crate) fn echo(chid: u64) -> Result<()> {
 /// Asks an echo with messages of all lengths from everywhere, for answers everywhere.
 /// 0, or the first length that was not right, plus 1.
 pub(crate) fn ask(coid: u64, set: u64) -> Result<u64> {
-    let set = usize::from(set != 0);
+    let set = set as usize;
     let mut from = vec![0; MOST + AROUND];
     let mut room = vec![FILL; MOST + AROUND];
     for &length in LENGTHS[set] {
@@ -176,5 +222,71 @@ fn from_process(scene: &mut Scene, set: u64) -> Result<()> {
     scene.eq("the first length that is wrong, plus 1", asked, Ok(0));
     bad::destroy(chid)?;
     scene.eq("the server", server.join()?, Ok(()));
+    agent.kill()
+}
+
+/// Messages, rooms and answers of which the end is not there, between threads.
+fn over_an_edge(scene: &mut Scene) -> Result<()> {
+    let (chid, coid) = scene.loop_back()?;
+    let edge = Doomed::new(2, 1)?.cut()?;
+    for (there, length) in OVER {
+        let bad = edge.over(there, length);
+        let all = [7; 65];
+        let message = &all[..length as usize];
+
+        let client = scene.thread(LEVEL, move || bad::send(coid, bad, Place::NONE))?;
+        scene.is_bare("who has sent nothing", chid)?;
+        scene.eq("a message that is queued", client.join()?, Err(Errno::EFAULT));
+
+        let receiver = scene.receiver(LEVEL, chid, 65)?;
+        let client = scene.thread(LEVEL, move || bad::send(coid, bad, Place::NONE))?;
+        scene.eq("a message to one who waits", client.join()?, Err(Errno::EFAULT));
+        let client = scene.client(LEVEL, coid, message, 65)?;
+        let (received, room) = receiver.join()?;
+        scene.eq("the one who waits goes on", &room[..message.len()], message);
+        let id = received?.id.number();
+        scene.eq("an answer", bad::reply(id, 0, bad), Err(Errno::ESRVRFAULT));
+        scene.eq("the client", client.join()?.result, Err(Errno::ESRVRFAULT));
+
+        let receiver = scene.thread(LEVEL, move || bad::receive(chid, bad).map(|_| ()))?;
+        let client = scene.client(LEVEL, coid, message, 0)?;
+        scene.eq("a receiver's room", receiver.join()?, Err(Errno::EFAULT));
+        let id = scene.takes("the send is tried again", chid, message)?;
+        message::reply(id, 6, &[])?;
+        scene.eq("its client", client.join()?.result, Ok(6));
+
+        let client = scene.thread(LEVEL, move || bad::send(coid, Place::NONE, bad))?;
+        let id = scene.takes("a message without bytes", chid, &[])?;
+        scene.eq("a client's room", message::reply(id, 0, message), Err(Errno::EFAULT));
+        scene.eq("whose it was", client.join()?, Err(Errno::EFAULT));
+    }
+    Ok(())
+}
+
+/// The same where the other is a process, whose memory is good.
+fn over_an_edge_to_process(scene: &mut Scene) -> Result<()> {
+    let mut agent = Agent::start(scene)?;
+    let (theirs, coid) = agent.serves()?;
+    let chid = scene.channel()?;
+    let to_us = agent.attaches(chid)?;
+    let edge = Doomed::new(2, 1)?.cut()?;
+    for (there, length) in OVER {
+        let bad = edge.over(there, length);
+        agent.begin(scene, Step::Receive, [theirs, 0, 0])?;
+        // Its room has 16 bytes: of a shorter message all is copied.
+        let is_read = there < length.min(16);
+        if is_read {
+            scene.eq("a message", bad::send(coid, bad, Place::NONE), Err(Errno::EFAULT));
+        }
+        let client = scene.client(LEVEL, coid, b"good", 0)?;
+        let id = agent.told()??;
+        scene.eq("its answer", agent.ask(Step::Reply, [id, 5, 0])?, Ok(0));
+        scene.eq("to the next", client.join()?.result, Ok(5));
+
+        agent.begin(scene, Step::Send, [to_us, 2, 65])?;
+        let id = scene.takes("its message", chid, b"ZZ")?;
+        scene.eq("an answer", bad::reply(id, 0, bad), Err(Errno::ESRVRFAULT));
+        scene.eq("what it got", agent.told()?, Err(Errno::ESRVRFAULT));
+    }
     agent.kill()
 }

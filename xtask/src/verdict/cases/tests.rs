@@ -12,7 +12,7 @@ use crate::workspace::root;
 const SOURCES: &str = "user/programs/conform/src";
 
 /// So many cases there are. Who takes one away says so here.
-const CASES: usize = 149;
+const CASES: usize = 153;
 
 /// Texts in the sources behind `one(` and `both(`: the first three of each.
 fn declared() -> Vec<(String, String, String, bool)> {

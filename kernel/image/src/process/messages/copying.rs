@@ -4,8 +4,13 @@
 use skimmer_abi::errno::Errno;
 use skimmer_arch::{
     cpu::{Riscv, enter},
+    irq::masked,
     stack,
 };
+#[cfg(not(feature = "bug-unlock-early"))]
+use skimmer_arch::{paging::UserSpace, user_copy};
+#[cfg(not(feature = "bug-unlock-early"))]
+use skimmer_core::channel::rendezvous::{Far, Part};
 use skimmer_core::{
     channel::{
         Channel,
@@ -19,6 +24,8 @@ use skimmer_core::{
 use skimmer_sync::irq::IrqOff;
 
 use super::{Bearer, Step, certain};
+#[cfg(not(feature = "bug-unlock-early"))]
+use crate::process::rooms;
 use crate::{lwkt, process::channels::waiters};
 
 /// A long copy, and where its peer waits.
@@ -80,6 +87,10 @@ impl Copying {
     /// Copies the caller's bytes, or into them, part by part, each in a masked section of
     /// its own. More is left only of a thread that is to end.
     pub(super) fn carry(&mut self, own: UserBytes) -> Progress {
+        #[cfg(not(feature = "bug-unlock-early"))]
+        let Some((far, space)) = self.look() else { return Progress::Gone };
+        #[cfg(not(feature = "bug-unlock-early"))]
+        let waiters = waiters();
         loop {
             #[cfg(feature = "bug-unlock-early")]
             self.look_early();
@@ -89,21 +100,35 @@ impl Copying {
             let progress = enter(|hart, irq| {
                 (self.transfer.go_on_unlocked(own, &mut Bearer { hart, irq }), None)
             });
+            // Nobody is woken: what becomes ready meanwhile comes by an interrupt, which
+            // is taken as the section ends.
             #[cfg(not(feature = "bug-unlock-early"))]
-            let progress = enter(|hart, irq| {
-                let Self { table, transfer } = self;
+            let progress = masked(|irq| {
+                let Self { table, transfer } = &mut *self;
                 let channel = transfer.peer().channel;
                 let part = |channel: &mut Channel<'_>| {
-                    transfer.go_on(channel, own, &mut Bearer { hart, irq })
+                    transfer.go_on_with(channel, &far, own, |part| match part {
+                        Part::Fetch(from, to) => user_copy::fetch(irq, space, from, to),
+                        Part::Give(from, to) => user_copy::give(irq, from, space, to),
+                    })
                 };
-                let part = table.with(irq, waiters(), channel, part);
-                (part.unwrap_or(Progress::Gone), None)
+                table.with(irq, waiters, channel, part).unwrap_or(Progress::Gone)
             });
             match progress {
                 Progress::More if !stack::am_condemned() => {}
                 progress => return progress,
             }
         }
+    }
+
+    /// The other side's memory, for as long as it is found to wait.
+    #[cfg(not(feature = "bug-unlock-early"))]
+    fn look(&self) -> Option<(Far, &'static UserSpace)> {
+        let Self { table, transfer } = self;
+        let channel = transfer.peer().channel;
+        let look = |channel: &mut Channel<'_>| transfer.far(channel);
+        let far = masked(|irq| table.with(irq, waiters(), channel, look)).ok().flatten()?;
+        Some((far, &rooms::at(far.owner).loaded))
     }
 
     /// The named bug: the peer is looked for, and the lock given up.
@@ -113,7 +138,7 @@ impl Copying {
         let channel = transfer.peer().channel;
         let look = |channel: &mut Channel<'_>| transfer.look_early(channel);
         // Of a channel that is gone, nobody is seen.
-        let _ = skimmer_arch::irq::masked(|irq| table.with(irq, waiters(), channel, look));
+        let _ = masked(|irq| table.with(irq, waiters(), channel, look));
     }
 
     /// The peer goes back to where it stood.

@@ -225,7 +225,12 @@ fn begin_anyhow(
 
 /// MsgSend the short way, if that can be.
 #[inline(always)]
-fn straight(process: &'static Process, me: Tid, call: &Call<'_>, entry: &Parkable) -> Option<(Switch<Riscv>, Receipt)> {
+fn straight(
+    process: &'static Process,
+    me: Tid,
+    call: &Call<'_>,
+    entry: &Parkable,
+) -> Option<(Switch<Riscv>, Receipt)> {
     let [coid, out, sent, into, room, ..] = call.arguments();
     let (out, into) = (fair(out, sent)?, fair(into, room)?);
     let id = ConnectionId::from_register(coid);
