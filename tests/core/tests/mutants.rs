@@ -626,8 +626,7 @@ const MUTANTS: &[Mutant] = &[
         name: "a server that waits counts as urgent as it was",
         file: RENDEZVOUS,
         good: "Ok(Got::Waiting(wait, self.serves(server.thread, base)))",
-        bad: "let since = Moment::new(self.slot.next_event());
-            Ok(Got::Waiting(wait, Some(Urgency { priority: base, since })))",
+        bad: "Ok(Got::Waiting(wait, Some(Urgency { priority: base, since: Moment::default() })))",
         test: ("rendezvous", "cases::a_server_whose_wait_ended_is_made_urgent_again"),
         says: "rendezvous/cases.rs",
     },
