@@ -137,7 +137,8 @@ impl<M: Machine> Hart<M> {
             }
             Op::Condemn(id, urgency) => drop(self.condemn(irq, id, urgency)),
             Op::SetPriority(id, priority) => drop(self.set_priority(irq, id, priority)),
-            Op::EndWait(id, number, urgency) => self.end_wait(irq, id, number, urgency),
+            Op::EndWait(id, number) => self.end_wait(irq, id, number, None),
+            Op::EndWaitAt(id, number, urgency) => self.end_wait(irq, id, number, Some(urgency)),
             Op::Received(id, number) => self.begin_reply_clock(irq, id, number),
             Op::Boost(id, channel, urgency) => self.raise(irq, id, channel, urgency),
             Op::Detached(id, connection) => self.hear_of_detach(irq, id, connection),

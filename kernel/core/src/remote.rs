@@ -40,9 +40,10 @@ pub(crate) enum Op<M: Machine> {
     Condemn(ThreadId, Priority),
     /// Change a thread's priority.
     SetPriority(ThreadId, Priority),
-    /// Wake a thread whose wait of that number at a channel is over, that urgent if it
-    /// is said.
-    EndWait(ThreadId, u64, Option<Urgency>),
+    /// Wake a thread whose wait of that number at a channel is over.
+    EndWait(ThreadId, u64),
+    /// The same of a server, which is that urgent from now on.
+    EndWaitAt(ThreadId, u64, Urgency),
     /// The wait of that number is now for an answer.
     Received(ThreadId, u64),
     /// Who serves that channel is to be that urgent at least.
@@ -78,6 +79,8 @@ impl<M: Machine> core::fmt::Debug for Lines<M> {
 /// of fixed size.
 #[must_use]
 pub const fn ring_bytes<M: Machine>(harts: usize) -> usize {
+    // A word more in each slot is 14 KiB at 8 harts.
+    const { assert!(size_of::<Op<M>>() <= 32) };
     harts * harts.saturating_sub(1) * size_of::<OpRing<M>>()
 }
 

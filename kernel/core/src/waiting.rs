@@ -227,7 +227,10 @@ impl<M: Machine> Hart<M> {
     pub fn wake(&mut self, irq: &IrqOff, wake: &Wake) -> Result<(), Full<()>> {
         let Wake { thread, number, urgency, error } = *wake;
         if self.is_elsewhere(thread) {
-            self.ask(irq, thread.home(), Op::EndWait(thread, number, urgency))?;
+            let op = urgency.map_or(Op::EndWait(thread, number), |urgency| {
+                Op::EndWaitAt(thread, number, urgency)
+            });
+            self.ask(irq, thread.home(), op)?;
         } else {
             self.end_wait(irq, thread, number, urgency);
         }

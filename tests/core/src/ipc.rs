@@ -244,7 +244,15 @@ impl Me {
         loop {
             let step = self.client(ipc, id, &call, |channel, guest, by| channel.send(guest, by));
             let step = match step.await {
-                Some(Step::Long(transfer)) => self.send_long(ipc, id, &call, transfer).await,
+                Some(Step::Long(transfer)) => {
+                    let sent = async |transfer: &Transfer| {
+                        self.client(ipc, id, &call, |channel, guest, by| {
+                            transfer.sent(channel, guest, by)
+                        })
+                        .await
+                    };
+                    self.long(ipc, &call, transfer, sent).await
+                }
                 step => step,
             };
             match step {
@@ -261,13 +269,14 @@ impl Me {
         }
     }
 
-    async fn send_long(
+    /// Copies all of a long message, and has the call go on as after a short one.
+    async fn long<R>(
         &self,
         ipc: &'static Ipc,
-        id: ConnectionId,
         call: &Call,
         mut transfer: Transfer,
-    ) -> Option<Step<i64>> {
+        attempt: impl AsyncFn(&Transfer) -> Option<Step<R>>,
+    ) -> Option<Step<R>> {
         match self.carry(ipc, call, &mut transfer).await {
             Progress::Done => {}
             Progress::Gone => return Some(Step::Again),
@@ -277,9 +286,7 @@ impl Me {
             }
         }
         loop {
-            let step =
-                self.client(ipc, id, call, |channel, guest, by| transfer.sent(channel, guest, by));
-            match step.await {
+            match attempt(&transfer).await {
                 Some(Step::Space(hart)) => self.wait_for_space(hart).await,
                 Some(Step::Done(Err(Errno::ESRCH))) => return Some(Step::Again),
                 Some(Step::Done(Err(error))) => {
@@ -385,7 +392,15 @@ impl Me {
                 channel.receive(guest, base, by)
             });
             let step = match step.await {
-                Some(Step::Long(transfer)) => self.receive_long(ipc, id, &call, transfer).await,
+                Some(Step::Long(transfer)) => {
+                    let received = async |transfer: &Transfer| {
+                        self.server(ipc, id, &call, |channel, guest, _, by| {
+                            transfer.received(channel, guest, by)
+                        })
+                        .await
+                    };
+                    self.long(ipc, &call, transfer, received).await
+                }
                 step => step,
             };
             match step {
@@ -398,37 +413,6 @@ impl Me {
                 Some(Step::Done(result)) => return result,
                 Some(Step::Space(hart)) => self.wait_for_space(hart).await,
                 Some(Step::Again | Step::Long(_)) => {}
-            }
-        }
-    }
-
-    async fn receive_long(
-        &self,
-        ipc: &'static Ipc,
-        id: ChannelId,
-        call: &Call,
-        mut transfer: Transfer,
-    ) -> Option<Step<Receipt>> {
-        match self.carry(ipc, call, &mut transfer).await {
-            Progress::Done => {}
-            Progress::Gone => return Some(Step::Again),
-            Progress::More | Progress::Failed(_) => {
-                self.give_up(ipc, &transfer).await;
-                return Some(Step::Done(Err(Errno::EINTR)));
-            }
-        }
-        loop {
-            let step = self.server(ipc, id, call, |channel, guest, _, by| {
-                transfer.received(channel, guest, by)
-            });
-            match step.await {
-                Some(Step::Space(hart)) => self.wait_for_space(hart).await,
-                Some(Step::Done(Err(Errno::ESRCH))) => return Some(Step::Again),
-                Some(Step::Done(Err(error))) => {
-                    self.give_up(ipc, &transfer).await;
-                    return Some(Step::Done(Err(error)));
-                }
-                step => return step,
             }
         }
     }

@@ -479,8 +479,14 @@ const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a channel that had waiters is never freed",
         file: CHANNELS,
-        good: "sections.masked(|irq| self.finish_end(irq, id));",
-        bad: "let _ = Self::finish_end;",
+        good: "sections.masked(|irq| self.finish_end(irq, id));
+    }
+
+    /// The named bug",
+        bad: "let _ = Self::finish_end;
+    }
+
+    /// The named bug",
         test: ("channels", "a_destroy_wakes_everybody_in_order"),
         says: "left == right",
     },
@@ -535,8 +541,8 @@ const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a stale answer finds the client's next message",
         file: CHANNEL,
-        good: "(is_of && waiter.queue == Which::Reply).then_some(",
-        bad: "(waiter.queue == Which::Reply).then_some(",
+        good: "cfg!(feature = \"bug-reply-twice\") || message.is_of(waiter.number)",
+        bad: "true",
         test: ("rendezvous", "cases::a_message_is_answered_once"),
         says: "rendezvous/cases.rs",
     },
@@ -619,8 +625,8 @@ const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a server that waits counts as urgent as it was",
         file: RENDEZVOUS,
-        good: "self.serves(server.thread, base)",
-        bad: "None",
+        good: "Ok(Got::Waiting(wait, self.serves(server.thread, base)))",
+        bad: "Ok(Got::Waiting(wait, Some(Urgency { priority: base, since: Moment::default() })))",
         test: ("rendezvous", "cases::a_server_whose_wait_ended_is_made_urgent_again"),
         says: "rendezvous/cases.rs",
     },
@@ -631,6 +637,22 @@ const MUTANTS: &[Mutant] = &[
         bad: "(so_far < priority && so_far.level() < 6).then_some(",
         test: ("rendezvous", "cases::a_server_takes_on_its_clients_priority_up_and_down"),
         says: "rendezvous/cases.rs",
+    },
+    Mutant {
+        name: "a wake undoes what was decided later",
+        file: WAITING,
+        good: "urgency.filter(|urgency| urgency.since.is_after(thread.urgent_since))",
+        bad: "urgency",
+        test: ("waiting", "a_boost_that_comes_before_the_wake_is_not_lost"),
+        says: "left == right",
+    },
+    Mutant {
+        name: "a boost counts however late it comes",
+        file: WAITING,
+        good: "|| !since.is_after(thread.urgent_since)",
+        bad: "",
+        test: ("waiting", "a_boost_that_comes_too_late_makes_nobody_urgent"),
+        says: "nobody waits for it",
     },
     Mutant {
         name: "a part is copied whoever waits there now",
@@ -730,6 +752,18 @@ fn run(copy: &Path, (binary, test): (&str, &str)) -> (bool, String) {
 fn complaint(said: &str) -> &str {
     let at = said.lines().skip_while(|line| !line.contains("panicked at"));
     at.skip(1).find(|line| !line.is_empty()).unwrap_or("(killed)")
+}
+
+/// What is to be broken was not rewritten since: this takes no build, and runs with the
+/// other tests.
+#[test]
+fn every_mutant_has_its_place() {
+    let has_place = |Mutant { file, good, .. }: &Mutant| {
+        let source = fs::read_to_string(root().join(file)).expect("a source file");
+        source.matches(good).count() == 1
+    };
+    let gone: Vec<&str> = MUTANTS.iter().filter(|it| !has_place(it)).map(|it| it.name).collect();
+    assert!(gone.is_empty(), "not once in its file: {gone:#?}");
 }
 
 #[test]

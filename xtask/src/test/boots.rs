@@ -17,6 +17,7 @@ use super::messages;
 use super::off_times;
 use super::scenarios::{CASES, Case};
 use super::shortage;
+use super::sifive_u;
 use super::tour;
 use super::traces::{self, Check};
 use super::u_boot;
@@ -70,7 +71,9 @@ pub fn all(tools: &Tools, only: Option<&str>) -> Result<Tally> {
             .map_err(|why| format!("{why}\nafter {took:.1} s"));
         tally.take(&format!("boot: {name}"), came);
     };
-    for case in CASES.iter().chain(drives::CASES).filter(|case| wanted(case.name)) {
+    for case in
+        CASES.iter().chain(sifive_u::CASES).chain(drives::CASES).filter(|case| wanted(case.name))
+    {
         process::check_interrupt()?;
         let start = Instant::now();
         match one(case, tools, &kernel) {

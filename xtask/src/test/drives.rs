@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Boots with drives of several namespaces, and with such that fail as they were
-//! asked to.
+//! Boots with drives: those of several namespaces, and such that fail as they were
+//! asked to, among them.
 
 use skimmer_abi::scenario::Scenario;
 
-use super::scenarios::{Case, PORTS};
+use super::scenarios::{Case, PORTS, interrupts_on};
 use crate::boot::Booted;
 use crate::evidence::file;
 use crate::schedule::Schedule;
@@ -27,6 +27,69 @@ const FAULTS: Case = Case {
 
 /// Every such boot.
 pub const CASES: &[Case] = &[
+    Case {
+        name: "nvme-read",
+        scenario: Scenario::NvmeRead,
+        disks: &["32M"],
+        check: |booted| interrupts_on(booted, 3) > Some(0),
+        ..PORTS
+    },
+    Case {
+        name: "nvme-read-two-drives-rr",
+        scenario: Scenario::NvmeRead,
+        harts: 2,
+        schedule: Schedule::Rr(0),
+        disks: &["16M", "16M,blocks=4096,root-port"],
+        rounds: Some(3000),
+        check: |booted| interrupts_on(booted, 0) > Some(0),
+        ..PORTS
+    },
+    // The host looks at what was written.
+    Case {
+        name: "nvme-verify",
+        scenario: Scenario::NvmeVerify,
+        disks: &["32M,write", "16M,blocks=4096,root-port,write"],
+        check: |booted| booted.disks.len() == 2,
+        ..PORTS
+    },
+    Case {
+        name: "all",
+        scenario: Scenario::All,
+        rounds: Some(5),
+        append: &["reads=3000"],
+        disks: &["32M"],
+        ..PORTS
+    },
+    Case {
+        name: "all-rr",
+        scenario: Scenario::All,
+        schedule: Schedule::Rr(0),
+        rounds: Some(2),
+        append: &["reads=3000"],
+        disks: &["16M"],
+        ..PORTS
+    },
+    Case {
+        name: "nvme-read-without-a-drive",
+        scenario: Scenario::NvmeRead,
+        expect: Some(Kind::BadInput),
+        evidence: &[(file::CONSOLE, "no NVMe drive … needs a test disk")],
+        ..PORTS
+    },
+    Case {
+        name: "nvme-verify-without-a-drive",
+        scenario: Scenario::NvmeVerify,
+        expect: Some(Kind::BadInput),
+        evidence: &[(file::CONSOLE, "no NVMe drive … needs a test disk")],
+        ..PORTS
+    },
+    Case {
+        name: "all-without-a-drive",
+        scenario: Scenario::All,
+        expect: Some(Kind::BadInput),
+        evidence: &[(file::CONSOLE, "no NVMe drive … needs a test disk")],
+        ..PORTS
+    },
     Case {
         name: "nvme-read-64-harts",
         scenario: Scenario::NvmeRead,

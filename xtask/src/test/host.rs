@@ -24,7 +24,7 @@ const MODELS: &str = "skimmer-models";
 pub fn crates() -> Result<Tally> {
     let mut command = own_cargo();
     command.args(["test", "--no-fail-fast"]);
-    counted(host_crates(&mut command)?)
+    counted(host_crates(&mut command)?, |line| println!("{line}"))
 }
 
 /// The models: the same source, built for loom, with a target directory of
@@ -37,11 +37,11 @@ pub fn models() -> Result<Tally> {
     command.args(["test", "--release", "--no-fail-fast", "--package", MODELS]);
     command.arg("--target-dir").arg(target_dir().join("loom"));
     command.env("RUSTFLAGS", "--cfg loom");
-    counted(&mut command)
+    counted(&mut command, |line| println!("{line}"))
 }
 
 /// Runs tests, shows what they say, counts.
-fn counted(command: &mut Command) -> Result<Tally> {
+fn counted(command: &mut Command, show: impl Fn(&str)) -> Result<Tally> {
     command.stdout(Stdio::piped());
     let mut child =
         command.spawn().with_context(|| format!("cannot start {}", process::line(command)))?;
@@ -49,7 +49,7 @@ fn counted(command: &mut Command) -> Result<Tally> {
     if let Some(pipe) = child.stdout.take() {
         for line in BufReader::new(pipe).lines() {
             let line = line?;
-            println!("{line}");
+            show(&line);
             count.line(&line);
         }
     }
@@ -70,15 +70,23 @@ struct Count {
     tally: Tally,
     /// Tests of this binary that were said to have failed.
     named: Vec<String>,
+    /// Whether libtest lists them.
+    lists: bool,
 }
 
 impl Count {
     /// Takes in `test result: ok. 3 passed; 0 failed; 1 ignored; …`, and before it
-    /// what failed.
+    /// what failed. That is said twice, first among what tests write past libtest: the
+    /// list below the last `failures:` counts.
     fn line(&mut self, line: &str) {
-        if let Some(name) = line.strip_prefix("test ").and_then(|it| it.strip_suffix(" ... FAILED"))
-        {
-            self.named.push(format!("test {name}: FAILED"));
+        let failed = |name: &str| format!("test {name}: FAILED");
+        if line == "failures:" || line.starts_with("running ") {
+            (self.named, self.lists) = (Vec::new(), line == "failures:");
+        } else if self.lists {
+            self.named.extend(line.strip_prefix("    ").map(failed));
+        } else {
+            let name = line.strip_prefix("test ").and_then(|it| it.strip_suffix(" ... FAILED"));
+            self.named.extend(name.map(failed));
         }
         let Some(result) = line.strip_prefix("test result: ") else { return };
         let Some((_, counts)) = result.split_once(". ") else { return };
@@ -97,6 +105,7 @@ impl Count {
     /// So many have failed: those that were named, and the rest without a name.
     fn failed(&mut self, number: usize) {
         let mut named = std::mem::take(&mut self.named);
+        self.lists = false;
         named.resize(number, "a test: FAILED".to_owned());
         self.tally.failed.append(&mut named);
     }
@@ -119,7 +128,27 @@ mod tests {
     }
 
     #[test]
+    fn what_failed_is_named_whatever_tests_write() {
+        let said = "running 3 tests\ntest first ... noiseFAILED\nnoisetest of::it ... FAILED\n\
+            test works ... ok\n\nfailures:\n\n---- first stdout ----\nfailures:\n    nobody\n\
+            \x20  3: core::panic\n             at ./src/lib.rs:3\n\n---- of::it stdout ----\n\n\n\
+            failures:\n    first\n    of::it\n\n\
+            test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out\n\
+            running 1 test\ntest next ... FAILED\n\
+            test result: FAILED. 0 passed; 1 failed; 0 ignored";
+        let mut count = Count::default();
+        said.lines().for_each(|line| count.line(line));
+        let expected = ["test first: FAILED", "test of::it: FAILED", "test next: FAILED"];
+        assert_eq!(
+            (count.tally.failed, count.tally.passed),
+            (expected.map(String::from).into(), 1)
+        );
+    }
+
+    #[test]
     fn a_run_that_fails_without_a_failed_test_is_a_failure() {
+        // Not shown: whoever counts this very test would count its results.
+        let counted = |command: &mut Command| counted(command, |_| ());
         let fails = counted(Command::new("sh").args(["-c", "exit 1"])).expect("sh");
         assert_eq!(fails.to_string(), "0 passed, 1 failed, 0 skipped");
         let nothing = counted(Command::new("sh").args(["-c", "exit 0"])).expect("sh");

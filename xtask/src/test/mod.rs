@@ -16,6 +16,7 @@ pub mod messages;
 pub mod off_times;
 pub mod scenarios;
 pub mod shortage;
+pub mod sifive_u;
 pub mod tour;
 pub mod traces;
 pub mod u_boot;

@@ -13,7 +13,7 @@ use crate::evidence::file;
 use crate::record::{FaultInfo, Outcome, PanicInfo, Record, SkipReason};
 use crate::schedule::Schedule;
 use crate::tree::Tree;
-use crate::verdict::{Kind, failed_checks};
+use crate::verdict::Kind;
 
 /// One boot.
 #[derive(Clone, Copy)]
@@ -99,7 +99,7 @@ const LONG_ENDS: &str = "é-goes-on";
 /// The same beside a ping-pong between two harts.
 const WITH_KSTRESS: Case = Case { append: &["with=kstress"], ..PORTS };
 
-/// Every boot, the quick ones first.
+/// Every boot but those of drives and of `sifive_u`, the quick ones first.
 pub const CASES: &[Case] = &[
     PORTS,
     Case { name: "ports-1-hart", harts: 1, ..PORTS },
@@ -201,69 +201,6 @@ pub const CASES: &[Case] = &[
         check: |booted| interrupts_on(booted, 3) == Some(300),
         ..PORTS
     },
-    Case {
-        name: "nvme-read",
-        scenario: Scenario::NvmeRead,
-        disks: &["32M"],
-        check: |booted| interrupts_on(booted, 3) > Some(0),
-        ..PORTS
-    },
-    Case {
-        name: "nvme-read-two-drives-rr",
-        scenario: Scenario::NvmeRead,
-        harts: 2,
-        schedule: Schedule::Rr(0),
-        disks: &["16M", "16M,blocks=4096,root-port"],
-        rounds: Some(3000),
-        check: |booted| interrupts_on(booted, 0) > Some(0),
-        ..PORTS
-    },
-    // The host looks at what was written.
-    Case {
-        name: "nvme-verify",
-        scenario: Scenario::NvmeVerify,
-        disks: &["32M,write", "16M,blocks=4096,root-port,write"],
-        check: |booted| booted.disks.len() == 2,
-        ..PORTS
-    },
-    Case {
-        name: "all",
-        scenario: Scenario::All,
-        rounds: Some(5),
-        append: &["reads=3000"],
-        disks: &["32M"],
-        ..PORTS
-    },
-    Case {
-        name: "all-rr",
-        scenario: Scenario::All,
-        schedule: Schedule::Rr(0),
-        rounds: Some(2),
-        append: &["reads=3000"],
-        disks: &["16M"],
-        ..PORTS
-    },
-    Case {
-        name: "nvme-read-without-a-drive",
-        scenario: Scenario::NvmeRead,
-        expect: Some(Kind::BadInput),
-        evidence: &[(file::CONSOLE, "no NVMe drive … needs a test disk")],
-        ..PORTS
-    },
-    Case {
-        name: "nvme-verify-without-a-drive",
-        scenario: Scenario::NvmeVerify,
-        expect: Some(Kind::BadInput),
-        evidence: &[(file::CONSOLE, "no NVMe drive … needs a test disk")],
-        ..PORTS
-    },
-    Case {
-        name: "all-without-a-drive",
-        scenario: Scenario::All,
-        expect: Some(Kind::BadInput),
-        evidence: &[(file::CONSOLE, "no NVMe drive … needs a test disk")],
-        ..PORTS
-    },
     // A host bridge that is not known, or over RAM, is told, and boot goes on.
     Case {
         name: "tree-pci-unfamiliar",
@@ -301,80 +238,6 @@ pub const CASES: &[Case] = &[
         }),
         evidence: &[(file::CONSOLE, "interrupts: no device can interrupt hart")],
         ..PORTS
-    },
-    SIFIVE_U,
-    Case { name: "sifive-u-rr", schedule: Schedule::Rr(0), ..SIFIVE_U },
-    Case { name: "sifive-u-one-insn", schedule: Schedule::OneInsn, ..SIFIVE_U },
-    Case { name: "sifive-u-preempt", scenario: Scenario::Preempt, append: &[], ..SIFIVE_U },
-    Case {
-        name: "sifive-u-2-harts",
-        harts: 2,
-        scenario: Scenario::Ports,
-        append: &[],
-        evidence: &[(file::CONSOLE, "a PLIC of 53 sources, for 1 of 1 harts")],
-        check: |booted| up(booted) == 1,
-        ..SIFIVE_U
-    },
-    Case { name: "sifive-u-128M", mib: 128, check: |booted| has_memory(booted, 128), ..SIFIVE_U },
-    Case { name: "sifive-u-8G", mib: 8192, check: |booted| has_memory(booted, 8192), ..SIFIVE_U },
-    Case {
-        name: "sifive-u-programs",
-        scenario: Scenario::Program,
-        program: Some(("chanstorm", &["rounds=50", "processes=0"])),
-        ..SIFIVE_U
-    },
-    Case {
-        name: "sifive-u-faults",
-        scenario: Scenario::Program,
-        program: Some(("faults", &[])),
-        evidence: &[(file::FAULTS, CHAIN), (file::FAULTS, ASTRAY)],
-        ..SIFIVE_U
-    },
-    // By a serial port, through the supervisor context of each hart.
-    Case {
-        name: "sifive-u-ist-on-hart-3",
-        scenario: Scenario::Ist,
-        append: &["hart=3", "with=kstress"],
-        check: |booted| interrupts_on(booted, 3) == Some(300),
-        ..SIFIVE_U
-    },
-    // The contexts of harts 3 and 4 are named the wrong way round.
-    Case {
-        name: "sifive-u-contexts-that-are-exchanged",
-        scenario: Scenario::Ist,
-        append: &[],
-        tree: Some(|tree| {
-            let path = "/soc/interrupt-controller@c000000";
-            let mut contexts = tree.get(path, "interrupts-extended")?.to_vec();
-            for byte in 0..4 {
-                contexts.swap(6 * 8 + byte, 8 * 8 + byte);
-            }
-            tree.set(path, "interrupts-extended", &contexts)
-        }),
-        expect: Some(Kind::GuestErrors),
-        check: |booted| failed_checks(&booted.records).any(|it| it.starts_with("one-irq-one-hart")),
-        ..SIFIVE_U
-    },
-    // The tree promises four. Nothing else may be wrong.
-    Case {
-        name: "sifive-u-hart-that-is-not-there",
-        tree: Some(|tree| tree.set("/cpus/cpu@4", "reg", &[0, 0, 0, 77])),
-        expect: Some(Kind::NumbersWrong),
-        check: |booted| up(booted) == 3 && booted.verdict.problems.len() == 1,
-        ..SIFIVE_U
-    },
-    // The debugger finds the harts that run the kernel.
-    Case {
-        name: "sifive-u-panic",
-        scenario: Scenario::Panic,
-        append: &[],
-        expect: Some(Kind::Panic),
-        evidence: &[
-            (file::PANIC, "faults.rs:"),
-            (file::DEBUGGER, "sifive-e51 … sifive-u54 … panic::park"),
-            ("sk-state.txt", "nothing is inconsistent"),
-        ],
-        ..SIFIVE_U
     },
     Case { name: "unknown-key", append: &["colour=blue"], expect: Some(Kind::BadInput), ..PORTS },
     Case { name: "bad-number", append: &["clients=many"], expect: Some(Kind::BadInput), ..PORTS },
@@ -610,23 +473,6 @@ pub const CASES: &[Case] = &[
     },
 ];
 
-/// The storm on SiFive's board: a hart without an MMU, contexts of the interrupt
-/// controller that are irregular for that, another clock, neither PCI nor a device
-/// to exit through.
-const SIFIVE_U: Case = Case {
-    name: "sifive-u",
-    scenario: Scenario::Msgstorm,
-    append: &["with=kstress"],
-    machine: "sifive_u",
-    harts: 5,
-    evidence: &[
-        (file::CONSOLE, "a PLIC of 53 sources, for 4 of 4 harts"),
-        (file::CONSOLE, "no PCI: the device tree names no host bridge"),
-    ],
-    check: |booted| left_out(booted, 0) && up(booted) == 4,
-    ..PORTS
-};
-
 /// A `reg` of 6 MiB at 0x8800_0000, in the middle of RAM.
 const PLIC_IN_RAM: [u8; 16] = [0, 0, 0, 0, 0x88, 0, 0, 0, 0, 0, 0, 0, 0, 0x60, 0, 0];
 
@@ -634,14 +480,14 @@ const PLIC_IN_RAM: [u8; 16] = [0, 0, 0, 0, 0x88, 0, 0, 0, 0, 0, 0, 0, 0, 0x60, 0
 const PCI_IN_RAM: [u8; 16] = [0, 0, 0, 0, 0x88, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0];
 
 /// The backtrace of a program that faults three calls deep.
-const CHAIN: &str = "died: load page fault at 0x1 … , address 0x3fdead0000 … faults::ways::read at \
+pub(super) const CHAIN: &str = "died: load page fault at 0x1 … , address 0x3fdead0000 … faults::ways::read at \
                      user/programs/faults/src/ways.rs: … faults::chain::innermost at \
                      user/programs/faults/src/chain.rs: … faults::chain::between at \
                      user/programs/faults/src/chain.rs: … faults::chain::outermost at \
                      user/programs/faults/src/chain.rs: … faults::chain::whole … faults::main";
 
 /// That of one that has jumped where nothing is: whence it did.
-const ASTRAY: &str = "died: instruction page fault at 0x3fdead0000, address 0x3fdead0000 …  \
+pub(super) const ASTRAY: &str = "died: instruction page fault at 0x3fdead0000, address 0x3fdead0000 …  \
                       0: 0x0000003fdead0000  ? …  1: 0x … faults::ways::jump at … faults::main";
 
 /// A thread that recurses without end.
@@ -667,13 +513,6 @@ fn is_overrun_into_guard(record: &Record) -> bool {
 /// Whether a hart was left out for that reason.
 fn skipped(booted: &Booted, id: u64, why: SkipReason) -> bool {
     booted.records.contains(&Record::HartSkipped { hartid: id, reason: why })
-}
-
-/// Whether a hart was left out, whatever the reason (newer firmware marks a
-/// hart without an MMU as disabled before the kernel sees it).
-fn left_out(booted: &Booted, id: u64) -> bool {
-    let told = |r: &Record| matches!(r, Record::HartSkipped { hartid, .. } if *hartid == id);
-    booted.records.iter().any(told)
 }
 
 /// Whether that hart booted.
@@ -745,31 +584,23 @@ fn kstress(booted: &Booted) -> Option<u64> {
 }
 
 /// Interrupts on that hart, if the source was there at the end.
-fn interrupts_on(booted: &Booted, id: u64) -> Option<u64> {
+pub(super) fn interrupts_on(booted: &Booted, id: u64) -> Option<u64> {
     outcome(booted)?.interrupts.filter(|told| told.hartid == id).map(|told| told.here)
 }
 
-/// Whether the kernel found so many MiB of memory, but for what a 64th and 8 MiB
-/// account for: firmware, itself, and books of what there is.
-fn has_memory(booted: &Booted, mib: u64) -> bool {
-    let least = mib - mib / 64 - 8;
-    booted.records.iter().any(|record| {
-        matches!(record, Record::Boot { memory, .. } if (least..mib).contains(&(memory >> 20)))
-    })
-}
-
 /// Harts that came up.
-fn up(booted: &Booted) -> usize {
+pub(super) fn up(booted: &Booted) -> usize {
     booted.records.iter().filter(|r| matches!(r, Record::HartUp { .. })).count()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::test::{drives, sifive_u};
 
     #[test]
     fn names_are_unique_and_every_scenario_is_booted() {
-        let all = || CASES.iter().chain(super::super::drives::CASES);
+        let all = || CASES.iter().chain(sifive_u::CASES).chain(drives::CASES);
         let mut names: Vec<&str> = all().map(|c| c.name).collect();
         names.sort_unstable();
         names.dedup();
