@@ -13,6 +13,7 @@
 
 use core::ptr::NonNull;
 
+use skimmer_abi::call::Call as Number;
 use skimmer_core::{hart::Hart, sched::Switch};
 use skimmer_sync::irq::IrqOff;
 
@@ -87,10 +88,10 @@ impl Parkable {
     }
 
     /// The thread is parked. The hart goes to a parked thread, which finds that in a0 to
-    /// a2.
+    /// a2, and whose space was loaded as something was passed to it (`Machine::pass`).
     #[inline(always)]
     pub fn straight(self, switch: Switch<Riscv>, results: [u64; 3]) -> Next {
-        Next(stack::park_and_resume(&self.irq, switch, results))
+        Next(stack::park_and_resume(switch, results))
     }
 }
 
@@ -100,7 +101,17 @@ extern "C" fn skimmer_message(frame: &mut TrapFrame) -> NonNull<TrapFrame> {
     let program = stack::plain_program(frame);
     let call = &mut Call::new(frame);
     let Next(frame) = match program {
-        Some((owner, name)) => owner.message_call(name, call, Parkable::new()),
+        Some((owner, name)) => {
+            let entry = Parkable::new();
+            let number = call.number();
+            if number == Number::MsgSend as u64 {
+                owner.message_send(name, call, entry)
+            } else if number == Number::MsgReplyReceive as u64 {
+                owner.message_reply_receive(name, call, entry)
+            } else {
+                owner.message_other(name, call, entry)
+            }
+        }
         None => Parkable::new().leave(call, |call| skimmer_message_slow(call)),
     };
     off_times::call_returns();

@@ -98,8 +98,7 @@ impl<M: Machine> Hart<M> {
         Some((Switch::new(me.saved, to), receipt))
     }
 
-    /// MsgReplyReceive, at one channel. `is_connected` says whether a connection of a
-    /// process is there. The client finds the status.
+    /// MsgReplyReceive, at one channel. The client finds the status.
     #[inline(always)]
     pub fn answer_straight(
         &mut self,
@@ -107,18 +106,18 @@ impl<M: Machine> Hart<M> {
         channel: &mut Channel<'_>,
         message: MessageId,
         server: &Baggage,
-        is_connected: impl FnOnce(u64, u64) -> bool,
     ) -> Option<Switch<M>> {
         let (node, client) = channel.lone_client(message)?;
         let me = self.leaving(irq)?;
-        if server.out.length.min(client.into.length) > ANSWERED_AT_ONCE
-            || !is_connected(client.owner, client.coid)
-        {
+        if server.out.length.min(client.into.length) > ANSWERED_AT_ONCE {
             return None;
         }
         let (highest, turn) = (self.runq.highest(irq), self.shares.turn());
         let thread = self.threads.get_mut(self.own(client.thread)?)?;
-        if !thread.is_parked_in(client.number) || highest >= Some(thread.priority) {
+        if !thread.is_parked_in(client.number)
+            || highest >= Some(thread.priority)
+            || !M::is_connected(irq, &thread.context, client.coid)
+        {
             return None;
         }
         let wait = channel.come_straight(me.record, me.thread)?;

@@ -25,7 +25,6 @@ pub(crate) struct Server {
 pub(crate) struct Client {
     pub(crate) thread: ThreadId,
     pub(crate) number: u64,
-    pub(crate) owner: u64,
     pub(crate) coid: u64,
     pub(crate) into: UserBytes,
 }
@@ -55,8 +54,8 @@ impl Channel<'_> {
             return None;
         }
         let (node, client) = self.client(message)?;
-        let &Waiter { thread, number, owner, coid, into, .. } = client;
-        Some((node, Client { thread, number, owner, coid, into }))
+        let &Waiter { thread, number, coid, into, .. } = client;
+        Some((node, Client { thread, number, coid, into }))
     }
 
     /// Makes the caller's record this channel's. Its wait, which is in no queue yet.

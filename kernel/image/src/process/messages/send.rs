@@ -194,14 +194,15 @@ pub(super) fn send(
 /// MsgSend, from where the thread can be parked.
 #[inline]
 pub(super) fn begin(
-    (process, me): (&'static Process, Tid),
+    process: &'static Process,
+    name: u64,
     call: &mut Call<'_>,
     entry: Parkable,
 ) -> Next {
-    if let Some((switch, receipt)) = straight(process, me, call, &entry) {
+    if let Some((switch, receipt)) = straight(process, name, call, &entry) {
         return entry.straight(switch, told(&receipt));
     }
-    begin_anyhow((process, me), call, entry)
+    begin_anyhow((process, Tid::from_word(name)), call, entry)
 }
 
 #[inline(never)]
@@ -227,7 +228,7 @@ fn begin_anyhow(
 #[inline(always)]
 fn straight(
     process: &'static Process,
-    me: Tid,
+    tid: u64,
     call: &Call<'_>,
     entry: &Parkable,
 ) -> Option<(Switch<Riscv>, Receipt)> {
@@ -235,7 +236,7 @@ fn straight(
     let (out, into) = (fair(out, sent)?, fair(into, room)?);
     let id = ConnectionId::from_register(coid);
     entry.decide(|hart, irq| {
-        let target = process.connections.find(irq, id)?;
+        let (target, sight) = process.connections.look(irq, id)?;
         let table = &target.server.channels;
         table.with_or(
             irq,
@@ -243,9 +244,8 @@ fn straight(
             target.channel,
             || None,
             |channel| {
-                let is_open =
-                    table.owner() == target.pid && process.connections.is_current(irq, id);
-                let (owner, tid) = (process.number, me.to_word());
+                let is_open = table.owner() == target.pid && sight.is_current();
+                let owner = process.number;
                 let client = Baggage { table, owner, tid, coid, out, into };
                 is_open.then(|| hart.send_straight(irq, channel, &client)).flatten()
             },
