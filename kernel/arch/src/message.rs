@@ -14,7 +14,7 @@
 use core::ptr::NonNull;
 
 use skimmer_abi::call::Call as Number;
-use skimmer_core::{hart::Hart, sched::Switch};
+use skimmer_core::{hart::Hart, sched::Switch, straight::Passed};
 use skimmer_sync::irq::IrqOff;
 
 use crate::{
@@ -88,10 +88,15 @@ impl Parkable {
     }
 
     /// The thread is parked. The hart goes to a parked thread, which finds that in a0 to
-    /// a2, and whose space was loaded as something was passed to it (`Machine::pass`).
+    /// a2.
+    pub fn over(self, switch: Switch<Riscv>, results: [u64; 3]) -> Next {
+        Next(stack::park_and_enter(&self.irq, switch, results))
+    }
+
+    /// The same for who has gone over to that thread's memory.
     #[inline(always)]
-    pub fn straight(self, switch: Switch<Riscv>, results: [u64; 3]) -> Next {
-        Next(stack::park_and_resume(switch, results))
+    pub fn straight(self, passed: Passed<Riscv>, results: [u64; 3]) -> Next {
+        Next(stack::park_and_resume(passed.into_switch(), results))
     }
 }
 

@@ -423,6 +423,11 @@ pub(crate) fn park_and_go(irq: &IrqOff, switch: Switch<Riscv>) -> ! {
 #[inline(always)]
 pub(crate) fn park_and_resume(switch: Switch<Riscv>, results: [u64; 3]) -> NonNull<TrapFrame> {
     let (from, to) = switch.into_parts();
+    resume(from, to, results)
+}
+
+#[inline(always)]
+fn resume(from: Saved, to: Saved, results: [u64; 3]) -> NonNull<TrapFrame> {
     // The other was looked at as it was parked, and has run nothing since.
     assert!(from.is_whole(), "canaries-everywhere: the outgoing thread overran its stack");
     from.park();
@@ -432,6 +437,17 @@ pub(crate) fn park_and_resume(switch: Switch<Riscv>, results: [u64; 3]) -> NonNu
     // SAFETY: the thread's frame, which nobody else looks at while it is parked.
     user::finish(unsafe { frame.as_mut() }, results);
     frame
+}
+
+/// The same where its space is to be loaded first.
+pub(crate) fn park_and_enter(
+    irq: &IrqOff,
+    switch: Switch<Riscv>,
+    results: [u64; 3],
+) -> NonNull<TrapFrame> {
+    let (from, to) = switch.into_parts();
+    to.enter_space(irq);
+    resume(from, to, results)
 }
 
 /// The thread of that frame, which was parked, runs again.

@@ -49,6 +49,20 @@ pub struct Baggage {
     pub into: UserBytes,
 }
 
+/// Who gives up the hart, and who gets it, to whose memory the hart has gone over
+/// ([`Machine::pass`]).
+#[derive(Debug)]
+#[must_use = "the current thread has changed; the machine must follow"]
+pub struct Passed<M: Machine>(Switch<M>);
+
+impl<M: Machine> Passed<M> {
+    /// For the machine, which switches at once.
+    #[must_use]
+    pub fn into_switch(self) -> Switch<M> {
+        self.0
+    }
+}
+
 /// The thread that blocks.
 struct Leaving<M: Machine> {
     thread: ThreadId,
@@ -66,7 +80,7 @@ impl<M: Machine> Hart<M> {
         irq: &IrqOff,
         channel: &mut Channel<'_>,
         client: &Baggage,
-    ) -> Option<(Switch<M>, Receipt)> {
+    ) -> Option<(Passed<M>, Receipt)> {
         let (node, server) = channel.lone_receiver()?;
         let me = self.leaving(irq)?;
         let copied = client.out.length.min(server.into.length);
@@ -95,7 +109,7 @@ impl<M: Machine> Hart<M> {
         self.note_boost(irq, server.thread, old, me.priority);
         self.arrive(irq, server.thread);
         let receipt = Receipt { id, copied, sent: client.out.length };
-        Some((Switch::new(me.saved, to), receipt))
+        Some((Passed(Switch::new(me.saved, to)), receipt))
     }
 
     /// MsgReplyReceive, at one channel. The client finds the status.
@@ -106,7 +120,7 @@ impl<M: Machine> Hart<M> {
         channel: &mut Channel<'_>,
         message: MessageId,
         server: &Baggage,
-    ) -> Option<Switch<M>> {
+    ) -> Option<Passed<M>> {
         let (node, client) = channel.lone_client(message)?;
         let me = self.leaving(irq)?;
         if server.out.length.min(client.into.length) > ANSWERED_AT_ONCE {
@@ -135,7 +149,7 @@ impl<M: Machine> Hart<M> {
         self.note(irq, Event::MsgReply, wait.channel.index(), message.to_register());
         self.note_boost(irq, me.thread, me.priority, me.base);
         self.arrive(irq, client.thread);
-        Some(Switch::new(me.saved, to))
+        Some(Passed(Switch::new(me.saved, to)))
     }
 
     /// What there is to know of the current thread; none if it has not been at a channel

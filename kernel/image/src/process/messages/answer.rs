@@ -15,8 +15,7 @@ use skimmer_core::{
     },
     hart::Hart,
     process::Tid,
-    sched::Switch,
-    straight::Baggage,
+    straight::{Baggage, Passed},
     user::UserBytes,
     waiting::Timeout,
 };
@@ -92,8 +91,8 @@ pub(super) fn begin_both(
     call: &mut Call<'_>,
     entry: Parkable,
 ) -> Next {
-    if let Some((switch, status)) = straight(process, name, call, &entry) {
-        return entry.straight(switch, answered(Ok(status)));
+    if let Some((passed, status)) = straight(process, name, call, &entry) {
+        return entry.straight(passed, answered(Ok(status)));
     }
     begin_both_anyhow((process, Tid::from_word(name)), call, entry)
 }
@@ -124,7 +123,7 @@ fn straight(
     tid: u64,
     call: &Call<'_>,
     entry: &Parkable,
-) -> Option<(Switch<Riscv>, i64)> {
+) -> Option<(Passed<Riscv>, i64)> {
     if cfg!(feature = "bug-inherit-stuck") {
         return None;
     }
@@ -133,7 +132,7 @@ fn straight(
     let (id, channel) = (MessageId::from_register(id)?, ChannelId::from_register(channel)?);
     let table = &process.channels;
     let server = Baggage { table, owner: process.number, tid, coid: 0, out, into };
-    let switch = entry.decide(|hart, irq| {
+    let passed = entry.decide(|hart, irq| {
         table.with_or(
             irq,
             waiters(),
@@ -142,7 +141,7 @@ fn straight(
             |channel| hart.answer_straight(irq, channel, id, &server),
         )
     })?;
-    Some((switch, status.cast_signed()))
+    Some((passed, status.cast_signed()))
 }
 
 /// MsgReply, from where the thread can be parked.

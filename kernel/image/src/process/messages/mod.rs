@@ -165,7 +165,7 @@ impl Turn {
         match self {
             Self::Mine => entry.back(call),
             Self::Another(switch) => entry.away(switch),
-            Self::Straight(switch, results) => entry.straight(switch, results),
+            Self::Straight(switch, results) => entry.over(switch, results),
         }
     }
 }

@@ -19,8 +19,7 @@ use skimmer_core::{
     hart::Hart,
     ids::{Priority, ThreadId},
     process::Tid,
-    sched::Switch,
-    straight::Baggage,
+    straight::{Baggage, Passed},
     waiting::{Timeout, Visitor, Waiting},
 };
 use skimmer_sync::irq::IrqOff;
@@ -199,8 +198,8 @@ pub(super) fn begin(
     call: &mut Call<'_>,
     entry: Parkable,
 ) -> Next {
-    if let Some((switch, receipt)) = straight(process, name, call, &entry) {
-        return entry.straight(switch, told(&receipt));
+    if let Some((passed, receipt)) = straight(process, name, call, &entry) {
+        return entry.straight(passed, told(&receipt));
     }
     begin_anyhow((process, Tid::from_word(name)), call, entry)
 }
@@ -231,7 +230,7 @@ fn straight(
     tid: u64,
     call: &Call<'_>,
     entry: &Parkable,
-) -> Option<(Switch<Riscv>, Receipt)> {
+) -> Option<(Passed<Riscv>, Receipt)> {
     let [coid, out, sent, into, room, ..] = call.arguments();
     let (out, into) = (fair(out, sent)?, fair(into, room)?);
     let id = ConnectionId::from_register(coid);
