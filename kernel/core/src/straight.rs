@@ -27,7 +27,7 @@ use crate::{
     ids::{Priority, ThreadId},
     machine::Machine,
     sched::Switch,
-    thread::{State, Thread, Why},
+    thread::{State, Why},
     user::UserBytes,
     waiting::Waiting,
 };
@@ -69,6 +69,7 @@ struct Leaving<M: Machine> {
     priority: Priority,
     base: Priority,
     record: &'static Record,
+    wait: Wait,
     saved: M::Saved,
 }
 
@@ -82,30 +83,35 @@ impl<M: Machine> Hart<M> {
         client: &Baggage,
     ) -> Option<(Passed<M>, Receipt)> {
         let (node, server) = channel.lone_receiver()?;
-        let me = self.leaving(irq)?;
+        let slot = self.own(server.thread)?;
         let copied = client.out.length.min(server.into.length);
-        if copied > AT_ONCE || self.runq.highest(irq) >= Some(me.priority) {
+        if copied > AT_ONCE {
             return None;
         }
-        let turn = self.shares.turn();
-        let thread = self.threads.get_mut(self.own(server.thread)?)?;
-        if !thread.is_parked_in(server.number) {
+        let connection = Some(ConnectionId::from_register(client.coid));
+        let me = self.set_out(irq, channel, client, connection)?;
+        let (highest, turn) = (self.runq.highest(irq), self.shares.turn());
+        let thread = self.threads.get_mut(slot).filter(|thread| {
+            highest < Some(me.priority)
+                && thread.is_parked_in(server.number)
+                && M::pass(irq, client.out, &thread.context, server.into)
+        });
+        let Some(thread) = thread else {
+            self.stay(channel, &me);
             return None;
-        }
-        let wait = channel.come_straight(me.record, me.thread)?;
-        if !M::pass(irq, client.out, &thread.context, server.into) {
-            channel.go_back(me.record);
-            return None;
-        }
+        };
         let old = core::mem::replace(&mut thread.priority, me.priority);
-        thread.urgent_since =
-            channel.handed_straight(node, (me.record, me.priority), client, copied);
+        thread.urgent_since = channel.handed_straight(
+            (node, server.thread),
+            (me.record, me.priority),
+            client,
+            copied,
+        );
         thread.run(turn);
         let to = M::saved(&thread.context);
-        self.block_straight(client, wait, Some(ConnectionId::from_register(client.coid)));
         bump(&self.inspect.handed);
-        let id = MessageId::of(wait);
-        self.note(irq, Event::MsgSend, wait.channel.index(), id.to_register());
+        let id = MessageId::of(me.wait);
+        self.note(irq, Event::MsgSend, me.wait.channel.index(), id.to_register());
         self.note_boost(irq, server.thread, old, me.priority);
         self.arrive(irq, server.thread);
         let receipt = Receipt { id, copied, sent: client.out.length };
@@ -122,60 +128,65 @@ impl<M: Machine> Hart<M> {
         server: &Baggage,
     ) -> Option<Passed<M>> {
         let (node, client) = channel.lone_client(message)?;
-        let me = self.leaving(irq)?;
+        let slot = self.own(client.thread)?;
         if server.out.length.min(client.into.length) > ANSWERED_AT_ONCE {
             return None;
         }
+        let me = self.set_out(irq, channel, server, None)?;
         let (highest, turn) = (self.runq.highest(irq), self.shares.turn());
-        let thread = self.threads.get_mut(self.own(client.thread)?)?;
-        if !thread.is_parked_in(client.number)
-            || highest >= Some(thread.priority)
-            || !M::is_connected(irq, &thread.context, client.coid)
-        {
+        let thread = self.threads.get_mut(slot).filter(|thread| {
+            highest < Some(thread.priority)
+                && thread.is_parked_in(client.number)
+                && M::is_connected(irq, &thread.context, client.coid)
+                && M::pass(irq, server.out, &thread.context, client.into)
+        });
+        let Some(thread) = thread else {
+            self.stay(channel, &me);
             return None;
-        }
-        let wait = channel.come_straight(me.record, me.thread)?;
-        if !M::pass(irq, server.out, &thread.context, client.into) {
-            channel.go_back(me.record);
-            return None;
-        }
+        };
         thread.run(turn);
         let to = M::saved(&thread.context);
         let since = channel.answered_straight(node, (me.record, me.thread, me.base), server);
-        let thread = self.block_straight(server, wait, None);
-        (thread.serves, thread.urgent_since) = (Some(wait.channel), since);
-        thread.priority = me.base;
+        if let Some(me) = self.threads.get_mut(me.thread.slot()) {
+            (me.serves, me.urgent_since) = (Some(channel.id()), since);
+            me.priority = me.base;
+        }
         bump(&self.inspect.answered);
-        self.note(irq, Event::MsgReply, wait.channel.index(), message.to_register());
+        self.note(irq, Event::MsgReply, me.wait.channel.index(), message.to_register());
         self.note_boost(irq, me.thread, me.priority, me.base);
         self.arrive(irq, client.thread);
         Some(Passed(Switch::new(me.saved, to)))
     }
 
-    /// What there is to know of the current thread; none if it has not been at a channel
+    /// The current thread is about to block at that channel; none if it has not been at one
     /// yet, or an equal waits for the hart.
     #[inline(always)]
-    fn leaving(&mut self, _: &IrqOff) -> Option<Leaving<M>> {
+    fn set_out(
+        &mut self,
+        _: &IrqOff,
+        channel: &mut Channel<'_>,
+        baggage: &Baggage,
+        connection: Option<ConnectionId>,
+    ) -> Option<Leaving<M>> {
         if self.slice_end.is_some() {
             return None;
         }
         let thread = self.current;
         let me = self.current_thread();
         let (priority, base, record) = (me.priority, me.base, me.record?);
-        Some(Leaving { thread, priority, base, record, saved: M::saved(&me.context) })
-    }
-
-    #[inline(always)]
-    fn block_straight(
-        &mut self,
-        baggage: &Baggage,
-        wait: Wait,
-        connection: Option<ConnectionId>,
-    ) -> &mut Thread<M> {
-        let me = self.current_thread();
+        let wait = channel.come_straight(record, thread)?;
         me.state = State::Blocked(Why::Channel);
         me.waiting = Some(Waiting::new(baggage.table, wait, connection));
-        me
+        Some(Leaving { thread, priority, base, record, wait, saved: M::saved(&me.context) })
+    }
+
+    /// It does not.
+    #[cold]
+    fn stay(&mut self, channel: &mut Channel<'_>, leaving: &Leaving<M>) {
+        channel.go_back(leaving.record);
+        let me = self.current_thread();
+        me.state = State::Running;
+        me.waiting = None;
     }
 
     #[inline(always)]

@@ -77,14 +77,13 @@ impl Channel<'_> {
     #[inline(always)]
     pub(crate) fn handed_straight(
         &mut self,
-        server: Node,
+        (server, thread): (Node, ThreadId),
         (record, priority): (&'static Record, Priority),
         client: &Baggage,
         copied: usize,
     ) -> Moment {
         self.stand(record, Which::Reply, priority, client, copied);
         self.slot.queues.of(Which::Receive).remove(&mut self.owned, server);
-        let thread = self.owned.waiter(server).thread;
         self.owned.give_up(server);
         self.serve_straight(thread, priority)
     }
