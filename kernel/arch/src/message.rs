@@ -11,7 +11,7 @@
 //! What takes longer goes on in the same call with interrupts open, and may be blocked
 //! with what it has on its stack.
 
-use core::ptr::NonNull;
+use core::{arch::asm, ptr::NonNull};
 
 use skimmer_abi::call::Call as Number;
 use skimmer_core::{hart::Hart, sched::Switch, straight::Passed};
@@ -95,8 +95,15 @@ impl Parkable {
 
     /// The same for who has gone over to that thread's memory.
     #[inline(always)]
-    pub fn straight(self, passed: Passed<Riscv>, results: [u64; 3]) -> Next {
-        Next(stack::park_and_resume(passed.into_switch(), results))
+    pub fn straight(self, passed: Passed<Riscv>, results: [u64; 3]) -> ! {
+        let frame = stack::park_and_resume(passed.into_switch(), results);
+        off_times::call_returns();
+        // SAFETY: the caller is parked, so what is on this stack is not needed again. The frame
+        // is that of a thread which goes on in U-mode, whose space is loaded; interrupts are
+        // masked.
+        unsafe {
+            asm!("mv sp, {}", "j skimmer_message_return", in(reg) frame.as_ptr(), options(noreturn))
+        }
     }
 }
 

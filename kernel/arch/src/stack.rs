@@ -352,7 +352,7 @@ impl Saved {
 
     /// Leaves the calling thread at its frame, with nothing on its stack. A switch to it
     /// comes out at `skimmer_message_resume`.
-    #[inline]
+    #[inline(always)]
     fn park(self) {
         let at = self.0.addr().get() | PARKED_AT;
         let words = self.0.as_ptr().with_addr(at).cast::<usize>();

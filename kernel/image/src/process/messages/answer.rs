@@ -92,7 +92,7 @@ pub(super) fn begin_both(
     entry: Parkable,
 ) -> Next {
     if let Some((passed, status)) = straight(process, name, call, &entry) {
-        return entry.straight(passed, answered(Ok(status)));
+        entry.straight(passed, answered(Ok(status)))
     }
     begin_both_anyhow((process, Tid::from_word(name)), call, entry)
 }

@@ -199,7 +199,7 @@ pub(super) fn begin(
     entry: Parkable,
 ) -> Next {
     if let Some((passed, receipt)) = straight(process, name, call, &entry) {
-        return entry.straight(passed, told(&receipt));
+        entry.straight(passed, told(&receipt))
     }
     begin_anyhow((process, Tid::from_word(name)), call, entry)
 }
