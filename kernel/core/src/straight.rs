@@ -24,7 +24,7 @@ use crate::{
         table::ChannelTable,
     },
     hart::Hart,
-    ids::{Priority, ThreadId},
+    ids::{Priority, SlotId, ThreadId},
     machine::Machine,
     sched::Switch,
     thread::{State, Why},
@@ -89,10 +89,10 @@ impl<M: Machine> Hart<M> {
             return None;
         }
         let connection = Some(ConnectionId::from_register(client.coid));
-        let me = self.set_out(irq, channel, client, connection)?;
-        let (highest, turn) = (self.runq.highest(irq), self.shares.turn());
+        let me = self.set_out(channel, client, connection)?;
+        let (most, turn) = (self.most_urgent_rival(irq, slot, false), self.shares.turn());
         let thread = self.threads.get_mut(slot).filter(|thread| {
-            highest < Some(me.priority)
+            most < Some(me.priority)
                 && thread.is_parked_in(server.number)
                 && M::pass(irq, client.out, &thread.context, server.into)
         });
@@ -132,10 +132,10 @@ impl<M: Machine> Hart<M> {
         if server.out.length.min(client.into.length) > ANSWERED_AT_ONCE {
             return None;
         }
-        let me = self.set_out(irq, channel, server, None)?;
-        let (highest, turn) = (self.runq.highest(irq), self.shares.turn());
+        let me = self.set_out(channel, server, None)?;
+        let (most, turn) = (self.most_urgent_rival(irq, slot, true), self.shares.turn());
         let thread = self.threads.get_mut(slot).filter(|thread| {
-            highest < Some(thread.priority)
+            most < Some(thread.priority)
                 && thread.is_parked_in(client.number)
                 && M::is_connected(irq, &thread.context, client.coid)
                 && M::pass(irq, server.out, &thread.context, client.into)
@@ -159,18 +159,14 @@ impl<M: Machine> Hart<M> {
     }
 
     /// The current thread is about to block at that channel; none if it has not been at one
-    /// yet, or an equal waits for the hart.
+    /// yet.
     #[inline(always)]
     fn set_out(
         &mut self,
-        _: &IrqOff,
         channel: &mut Channel<'_>,
         baggage: &Baggage,
         connection: Option<ConnectionId>,
     ) -> Option<Leaving<M>> {
-        if self.slice_end.is_some() {
-            return None;
-        }
         let thread = self.current;
         let me = self.current_thread();
         let (priority, base, record) = (me.priority, me.base, me.record?);
@@ -189,6 +185,42 @@ impl<M: Machine> Hart<M> {
         me.waiting = None;
     }
 
+    /// The priority above which the thread in that slot must be to run next, as urgent as
+    /// the current one or `keeps_own`.
+    #[inline(always)]
+    fn most_urgent_rival(
+        &mut self,
+        irq: &IrqOff,
+        slot: SlotId,
+        keeps_own: bool,
+    ) -> Option<Priority> {
+        let highest = self.runq.highest(irq);
+        if self.slice_end.is_none() {
+            return highest;
+        }
+        // An equal waits.
+        if self.takes_over_turn(highest, slot, keeps_own) { None } else { Some(Priority::MAX) }
+    }
+
+    /// Whether the thread in that slot would be given what is left of the current one's
+    /// slice ([`Hart::leave_turn`]): it is of its family.
+    #[cold]
+    fn takes_over_turn(
+        &mut self,
+        highest: Option<Priority>,
+        slot: SlotId,
+        keeps_own: bool,
+    ) -> bool {
+        let me = self.current_thread();
+        // It has its own priority again as it waits for a message.
+        let (family, priority) = (me.family, if keeps_own { me.base } else { me.priority });
+        let is_heir = self
+            .threads
+            .get(slot)
+            .is_some_and(|heir| heir.family == family && (!keeps_own || heir.priority == priority));
+        is_heir && family.is_some() && highest == Some(priority) && self.turn_left().is_some()
+    }
+
     #[inline(always)]
     fn note_boost(&self, irq: &IrqOff, thread: ThreadId, old: Priority, new: Priority) {
         if old != new {
@@ -202,6 +234,9 @@ impl<M: Machine> Hart<M> {
         self.note(irq, Event::Switch, Reason::Blocked as u32, thread.to_word());
         self.current = thread;
         self.preempt_wanted = false;
+        if self.slice_end.is_some() {
+            self.take_over_turn();
+        }
         bump(&self.inspect.switches);
     }
 }
