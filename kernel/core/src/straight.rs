@@ -231,7 +231,7 @@ impl<M: Machine> Hart<M> {
     /// That thread is the current one.
     #[inline(always)]
     fn arrive(&mut self, irq: &IrqOff, thread: ThreadId) {
-        self.note(irq, Event::Switch, Reason::Blocked as u32, thread.to_word());
+        self.note(irq, Event::Switch, Reason::Handed as u32, thread.to_word());
         self.current = thread;
         self.preempt_wanted = false;
         if self.slice_end.is_some() {
