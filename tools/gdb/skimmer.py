@@ -771,8 +771,8 @@ class Channel:
         """Reads all but who waits there."""
         self.process, self.slot, self.state = process, slot, state
         # What records know their lock by.
-        self.address = int(member(lock, "is_held").address)
-        self.is_locked = bool(number(member(lock, "is_held")))
+        self.address = int(member(lock, "holders").address)
+        self.is_locked = bool(number(member(lock, "holders")))
         generation = number(member(slot, "generation"))
         self.index, self.chid = index, generation << 32 | index
         self.flags = number(member(slot, "flags"))
@@ -1263,7 +1263,7 @@ def heap():
         bank = member(link, "bank")
         banks.append((number(member(bank, "first")), number(member(bank, "free"))))
         address = option(member(link, "next"))
-    return bool(number(member(lock, "is_held"))), number(member(slabs, "bytes")), banks
+    return bool(number(member(lock, "holders"))), number(member(slabs, "bytes")), banks
 
 
 def kernel_stacks():

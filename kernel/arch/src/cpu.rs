@@ -52,14 +52,26 @@ impl Machine for Riscv {
     }
 
     #[inline(always)]
+    fn is_connected(irq: &IrqOff, context: &KernelStack, coid: u64) -> bool {
+        context.saved().is_connected(irq, coid)
+    }
+
+    #[inline(always)]
     fn pass(irq: &IrqOff, from: UserBytes, context: &KernelStack, to: UserBytes) -> bool {
         let Some(space) = context.saved().space() else { return false };
-        let passed = if from.length.min(to.length) <= user_copy::SHORT {
-            user_copy::pass(irq, from, space, to)
-        } else {
-            user_copy::give(irq, from, space, to)
-        };
-        passed.is_ok()
+        let bytes = from.length.min(to.length);
+        if bytes == 0 {
+            space.load(irq);
+            return true;
+        }
+        if bytes <= user_copy::SHORT {
+            return user_copy::pass(irq, from, space, to).is_ok();
+        }
+        let given = user_copy::give(irq, from, space, to).is_ok();
+        if given {
+            space.load(irq);
+        }
+        given
     }
 
     fn ring_doorbell(&self, hart: HartIndex) {

@@ -11,9 +11,10 @@
 //! What takes longer goes on in the same call with interrupts open, and may be blocked
 //! with what it has on its stack.
 
-use core::ptr::NonNull;
+use core::{arch::asm, ptr::NonNull};
 
-use skimmer_core::{hart::Hart, sched::Switch};
+use skimmer_abi::call::Call as Number;
+use skimmer_core::{hart::Hart, sched::Switch, straight::Passed};
 use skimmer_sync::irq::IrqOff;
 
 use crate::{
@@ -88,9 +89,21 @@ impl Parkable {
 
     /// The thread is parked. The hart goes to a parked thread, which finds that in a0 to
     /// a2.
+    pub fn over(self, switch: Switch<Riscv>, results: [u64; 3]) -> Next {
+        Next(stack::park_and_enter(&self.irq, switch, results))
+    }
+
+    /// The same for who has gone over to that thread's memory.
     #[inline(always)]
-    pub fn straight(self, switch: Switch<Riscv>, results: [u64; 3]) -> Next {
-        Next(stack::park_and_resume(&self.irq, switch, results))
+    pub fn straight(self, passed: Passed<Riscv>, results: [u64; 3]) -> ! {
+        let frame = stack::park_and_resume(passed.into_switch(), results);
+        off_times::call_returns();
+        // SAFETY: the caller is parked, so what is on this stack is not needed again. The frame
+        // is that of a thread which goes on in U-mode, whose space is loaded; interrupts are
+        // masked.
+        unsafe {
+            asm!("mv sp, {}", "j skimmer_message_return", in(reg) frame.as_ptr(), options(noreturn))
+        }
     }
 }
 
@@ -100,7 +113,17 @@ extern "C" fn skimmer_message(frame: &mut TrapFrame) -> NonNull<TrapFrame> {
     let program = stack::plain_program(frame);
     let call = &mut Call::new(frame);
     let Next(frame) = match program {
-        Some((owner, name)) => owner.message_call(name, call, Parkable::new()),
+        Some((owner, name)) => {
+            let entry = Parkable::new();
+            let number = call.number();
+            if number == Number::MsgSend as u64 {
+                owner.message_send(name, call, entry)
+            } else if number == Number::MsgReplyReceive as u64 {
+                owner.message_reply_receive(name, call, entry)
+            } else {
+                owner.message_other(name, call, entry)
+            }
+        }
         None => Parkable::new().leave(call, |call| skimmer_message_slow(call)),
     };
     off_times::call_returns();

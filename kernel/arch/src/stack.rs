@@ -48,6 +48,10 @@ const SAVED_WORDS: usize = 14;
 /// Where the user frame stands in a stack.
 const USER_FRAME: usize = STACK_SIZE - size_of::<TrapFrame>();
 
+/// Where the stack pointer of a parked thread points. The stack's alignment leaves these
+/// bits free.
+const PARKED_AT: usize = USER_FRAME - SAVED_WORDS * size_of::<usize>();
+
 const CANARY_WORDS: usize = 4;
 const CANARY: u64 = 0x5afe_57ac_c0de_ca11;
 
@@ -57,11 +61,25 @@ pub type Entry = Box<dyn FnOnce() + Send>;
 /// Whom a thread belongs to: whatever the image says.
 pub type Owner = &'static dyn Owns;
 
-/// What owns threads that run programs.
+/// What owns threads that run programs. Calls of messages come with the thread's name,
+/// interrupts masked, from threads that have no timeout set.
 pub trait Owns: Any + Send + Sync {
-    /// A call of messages by the thread of that name, which has no timeout. Interrupts are
-    /// masked.
-    fn message_call(&'static self, name: u64, call: &mut Call<'_>, entry: Parkable) -> Next;
+    /// MsgSend.
+    fn message_send(&'static self, name: u64, call: &mut Call<'_>, entry: Parkable) -> Next;
+
+    /// MsgReplyReceive.
+    fn message_reply_receive(
+        &'static self,
+        name: u64,
+        call: &mut Call<'_>,
+        entry: Parkable,
+    ) -> Next;
+
+    /// MsgReceive and MsgReply.
+    fn message_other(&'static self, name: u64, call: &mut Call<'_>, entry: Parkable) -> Next;
+
+    /// Whether a connection of the program is there.
+    fn is_connected(&'static self, irq: &IrqOff, coid: u64) -> bool;
 }
 
 /// What a thread needs that runs a program.
@@ -279,6 +297,12 @@ impl Saved {
         unsafe { self.header().space.get().as_ref() }
     }
 
+    /// Whether a connection of this thread's program is there.
+    #[inline]
+    pub(crate) fn is_connected(&self, irq: &IrqOff, coid: u64) -> bool {
+        self.header().program.as_ref().is_some_and(|it| it.owner.is_connected(irq, coid))
+    }
+
     /// Changes to the address space that this thread is about to run in.
     #[inline]
     fn enter_space(self, irq: &IrqOff) {
@@ -328,9 +352,9 @@ impl Saved {
 
     /// Leaves the calling thread at its frame, with nothing on its stack. A switch to it
     /// comes out at `skimmer_message_resume`.
-    #[inline]
+    #[inline(always)]
     fn park(self) {
-        let at = self.0.addr().get() + USER_FRAME - size_of::<[usize; SAVED_WORDS]>();
+        let at = self.0.addr().get() | PARKED_AT;
         let words = self.0.as_ptr().with_addr(at).cast::<usize>();
         // SAFETY: trap.S leaves this place below the frame free for that.
         unsafe { words.write(skimmer_message_resume as *const () as usize) };
@@ -395,24 +419,35 @@ pub(crate) fn park_and_go(irq: &IrqOff, switch: Switch<Riscv>) -> ! {
 }
 
 /// Parks the calling thread, and says where a parked one goes on, which finds that in
-/// its registers.
+/// its registers. Its space is loaded.
 #[inline(always)]
-pub(crate) fn park_and_resume(
-    irq: &IrqOff,
-    switch: Switch<Riscv>,
-    results: [u64; 3],
-) -> NonNull<TrapFrame> {
+pub(crate) fn park_and_resume(switch: Switch<Riscv>, results: [u64; 3]) -> NonNull<TrapFrame> {
     let (from, to) = switch.into_parts();
+    resume(from, to, results)
+}
+
+#[inline(always)]
+fn resume(from: Saved, to: Saved, results: [u64; 3]) -> NonNull<TrapFrame> {
     // The other was looked at as it was parked, and has run nothing since.
     assert!(from.is_whole(), "canaries-everywhere: the outgoing thread overran its stack");
     from.park();
-    to.enter_space(irq);
     to.unpark();
     let at = to.0.addr() | USER_FRAME;
     let mut frame = to.0.with_addr(at).cast::<TrapFrame>();
     // SAFETY: the thread's frame, which nobody else looks at while it is parked.
     user::finish(unsafe { frame.as_mut() }, results);
     frame
+}
+
+/// The same where its space is to be loaded first.
+pub(crate) fn park_and_enter(
+    irq: &IrqOff,
+    switch: Switch<Riscv>,
+    results: [u64; 3],
+) -> NonNull<TrapFrame> {
+    let (from, to) = switch.into_parts();
+    to.enter_space(irq);
+    resume(from, to, results)
 }
 
 /// The thread of that frame, which was parked, runs again.

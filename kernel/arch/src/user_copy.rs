@@ -135,7 +135,7 @@ const WORD: usize = size_of::<u64>();
 ///
 /// # Errors
 /// Whose memory was bad; a part may have been copied. The caller's space is loaded.
-#[inline]
+#[inline(always)]
 pub fn pass(irq: &IrqOff, from: UserBytes, other: &UserSpace, to: UserBytes) -> Result<(), Fault> {
     let bytes = from.length.min(to.length);
     if bytes == 0 {

@@ -119,7 +119,7 @@ impl<M: Machine> Thread<M> {
     }
 
     /// Its wait is over and it runs, as if it had been taken from the queue in that turn.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn run(&mut self, turn: u64) {
         self.waiting = None;
         self.state = State::Running;
@@ -128,7 +128,7 @@ impl<M: Machine> Thread<M> {
 
     /// Whether it is parked in that wait, and nothing else is to be done to it: it has
     /// no timeout, and is not to end.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn is_parked_in(&self, number: u64) -> bool {
         let is_going_on = self.waiting.as_ref().is_some_and(|it| it.goes_on(number));
         self.state == State::Blocked(Why::Channel)

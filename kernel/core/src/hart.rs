@@ -198,7 +198,7 @@ impl<M: Machine> Hart<M> {
         self.trace.write(Record { time, thread, event: event as u8, a, b });
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn current_thread(&mut self) -> &mut Thread<M> {
         match self.threads.get_mut(self.current.slot()) {
             Some(thread) => thread,

@@ -225,11 +225,7 @@ impl<M: Machine> Hart<M> {
     /// Its family gets the rest: one slice at the most, as what was drawn out
     /// was for the thread itself.
     pub(crate) fn leave_turn(&mut self, irq: &IrqOff, family: Family, end: u64) {
-        let slice = self.machine.time_slice();
-        let left = end.saturating_sub(self.machine.now()).min(slice);
-        if left <= slice / u64::from(MOST) {
-            return;
-        }
+        let Some(left) = self.left_until(end) else { return };
         let priority = self.current_thread().priority;
         let Some(heir) = self.shares.of(family).and_then(|share| share.heir.take()) else {
             return self.leave(family, left);
@@ -243,6 +239,29 @@ impl<M: Machine> Hart<M> {
         let slot = heir.slot().index();
         self.runq.remove(irq, &mut self.threads, slot);
         self.runq.push_front(irq, &mut self.threads, slot, priority);
+    }
+
+    fn left_until(&self, end: u64) -> Option<u64> {
+        let slice = self.machine.time_slice();
+        let left = end.saturating_sub(self.machine.now()).min(slice);
+        (left > slice / u64::from(MOST)).then_some(left)
+    }
+
+    /// What the current thread would leave of its turn now, if anything.
+    pub(crate) fn turn_left(&self) -> Option<u64> {
+        self.slice_end.and_then(|end| self.left_until(end))
+    }
+
+    /// The thread that has just become the current one takes over a turn of its family's
+    /// from the last: as if it had been its heir, and been left the rest.
+    #[cold]
+    pub(crate) fn take_over_turn(&mut self) {
+        let family = self.current_thread().family;
+        let left = self.turn_left().unwrap_or(0);
+        self.slice_end = Some(self.machine.now().saturating_add(left));
+        if let Some(share) = family.and_then(|family| self.shares.of(family)) {
+            share.heir = None;
+        }
     }
 
     fn leave(&mut self, family: Family, left: u64) {

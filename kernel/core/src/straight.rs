@@ -24,10 +24,10 @@ use crate::{
         table::ChannelTable,
     },
     hart::Hart,
-    ids::{Priority, ThreadId},
+    ids::{Priority, SlotId, ThreadId},
     machine::Machine,
     sched::Switch,
-    thread::{State, Thread, Why},
+    thread::{State, Why},
     user::UserBytes,
     waiting::Waiting,
 };
@@ -49,12 +49,27 @@ pub struct Baggage {
     pub into: UserBytes,
 }
 
+/// Who gives up the hart, and who gets it, to whose memory the hart has gone over
+/// ([`Machine::pass`]).
+#[derive(Debug)]
+#[must_use = "the current thread has changed; the machine must follow"]
+pub struct Passed<M: Machine>(Switch<M>);
+
+impl<M: Machine> Passed<M> {
+    /// For the machine, which switches at once.
+    #[must_use]
+    pub fn into_switch(self) -> Switch<M> {
+        self.0
+    }
+}
+
 /// The thread that blocks.
 struct Leaving<M: Machine> {
     thread: ThreadId,
     priority: Priority,
     base: Priority,
     record: &'static Record,
+    wait: Wait,
     saved: M::Saved,
 }
 
@@ -66,40 +81,44 @@ impl<M: Machine> Hart<M> {
         irq: &IrqOff,
         channel: &mut Channel<'_>,
         client: &Baggage,
-    ) -> Option<(Switch<M>, Receipt)> {
+    ) -> Option<(Passed<M>, Receipt)> {
         let (node, server) = channel.lone_receiver()?;
-        let me = self.leaving(irq)?;
+        let slot = self.own(server.thread)?;
         let copied = client.out.length.min(server.into.length);
-        if copied > AT_ONCE || self.runq.highest(irq) >= Some(me.priority) {
+        if copied > AT_ONCE {
             return None;
         }
-        let turn = self.shares.turn();
-        let thread = self.threads.get_mut(self.own(server.thread)?)?;
-        if !thread.is_parked_in(server.number) {
+        let connection = Some(ConnectionId::from_register(client.coid));
+        let me = self.set_out(channel, client, connection)?;
+        let (most, turn) = (self.most_urgent_rival(irq, slot, false), self.shares.turn());
+        let thread = self.threads.get_mut(slot).filter(|thread| {
+            most < Some(me.priority)
+                && thread.is_parked_in(server.number)
+                && M::pass(irq, client.out, &thread.context, server.into)
+        });
+        let Some(thread) = thread else {
+            self.stay(channel, &me);
             return None;
-        }
-        let wait = channel.come_straight(me.record, me.thread)?;
-        if !M::pass(irq, client.out, &thread.context, server.into) {
-            channel.go_back(me.record);
-            return None;
-        }
+        };
         let old = core::mem::replace(&mut thread.priority, me.priority);
-        thread.urgent_since =
-            channel.handed_straight(node, (me.record, me.priority), client, copied);
+        thread.urgent_since = channel.handed_straight(
+            (node, server.thread),
+            (me.record, me.priority),
+            client,
+            copied,
+        );
         thread.run(turn);
         let to = M::saved(&thread.context);
-        self.block_straight(client, wait, Some(ConnectionId::from_register(client.coid)));
         bump(&self.inspect.handed);
-        let id = MessageId::of(wait);
-        self.note(irq, Event::MsgSend, wait.channel.index(), id.to_register());
+        let id = MessageId::of(me.wait);
+        self.note(irq, Event::MsgSend, me.wait.channel.index(), id.to_register());
         self.note_boost(irq, server.thread, old, me.priority);
         self.arrive(irq, server.thread);
         let receipt = Receipt { id, copied, sent: client.out.length };
-        Some((Switch::new(me.saved, to), receipt))
+        Some((Passed(Switch::new(me.saved, to)), receipt))
     }
 
-    /// MsgReplyReceive, at one channel. `is_connected` says whether a connection of a
-    /// process is there. The client finds the status.
+    /// MsgReplyReceive, at one channel. The client finds the status.
     #[inline(always)]
     pub fn answer_straight(
         &mut self,
@@ -107,62 +126,99 @@ impl<M: Machine> Hart<M> {
         channel: &mut Channel<'_>,
         message: MessageId,
         server: &Baggage,
-        is_connected: impl FnOnce(u64, u64) -> bool,
-    ) -> Option<Switch<M>> {
+    ) -> Option<Passed<M>> {
         let (node, client) = channel.lone_client(message)?;
-        let me = self.leaving(irq)?;
-        if server.out.length.min(client.into.length) > ANSWERED_AT_ONCE
-            || !is_connected(client.owner, client.coid)
-        {
+        let slot = self.own(client.thread)?;
+        if server.out.length.min(client.into.length) > ANSWERED_AT_ONCE {
             return None;
         }
-        let (highest, turn) = (self.runq.highest(irq), self.shares.turn());
-        let thread = self.threads.get_mut(self.own(client.thread)?)?;
-        if !thread.is_parked_in(client.number) || highest >= Some(thread.priority) {
+        let me = self.set_out(channel, server, None)?;
+        let (most, turn) = (self.most_urgent_rival(irq, slot, true), self.shares.turn());
+        let thread = self.threads.get_mut(slot).filter(|thread| {
+            most < Some(thread.priority)
+                && thread.is_parked_in(client.number)
+                && M::is_connected(irq, &thread.context, client.coid)
+                && M::pass(irq, server.out, &thread.context, client.into)
+        });
+        let Some(thread) = thread else {
+            self.stay(channel, &me);
             return None;
-        }
-        let wait = channel.come_straight(me.record, me.thread)?;
-        if !M::pass(irq, server.out, &thread.context, client.into) {
-            channel.go_back(me.record);
-            return None;
-        }
+        };
         thread.run(turn);
         let to = M::saved(&thread.context);
         let since = channel.answered_straight(node, (me.record, me.thread, me.base), server);
-        let thread = self.block_straight(server, wait, None);
-        (thread.serves, thread.urgent_since) = (Some(wait.channel), since);
-        thread.priority = me.base;
+        if let Some(me) = self.threads.get_mut(me.thread.slot()) {
+            (me.serves, me.urgent_since) = (Some(channel.id()), since);
+            me.priority = me.base;
+        }
         bump(&self.inspect.answered);
-        self.note(irq, Event::MsgReply, wait.channel.index(), message.to_register());
+        self.note(irq, Event::MsgReply, me.wait.channel.index(), message.to_register());
         self.note_boost(irq, me.thread, me.priority, me.base);
         self.arrive(irq, client.thread);
-        Some(Switch::new(me.saved, to))
+        Some(Passed(Switch::new(me.saved, to)))
     }
 
-    /// What there is to know of the current thread; none if it has not been at a channel
-    /// yet, or an equal waits for the hart.
+    /// The current thread is about to block at that channel; none if it has not been at one
+    /// yet.
     #[inline(always)]
-    fn leaving(&mut self, _: &IrqOff) -> Option<Leaving<M>> {
-        if self.slice_end.is_some() {
-            return None;
-        }
+    fn set_out(
+        &mut self,
+        channel: &mut Channel<'_>,
+        baggage: &Baggage,
+        connection: Option<ConnectionId>,
+    ) -> Option<Leaving<M>> {
         let thread = self.current;
         let me = self.current_thread();
         let (priority, base, record) = (me.priority, me.base, me.record?);
-        Some(Leaving { thread, priority, base, record, saved: M::saved(&me.context) })
-    }
-
-    #[inline(always)]
-    fn block_straight(
-        &mut self,
-        baggage: &Baggage,
-        wait: Wait,
-        connection: Option<ConnectionId>,
-    ) -> &mut Thread<M> {
-        let me = self.current_thread();
+        let wait = channel.come_straight(record, thread)?;
         me.state = State::Blocked(Why::Channel);
         me.waiting = Some(Waiting::new(baggage.table, wait, connection));
-        me
+        Some(Leaving { thread, priority, base, record, wait, saved: M::saved(&me.context) })
+    }
+
+    /// It does not.
+    #[cold]
+    fn stay(&mut self, channel: &mut Channel<'_>, leaving: &Leaving<M>) {
+        channel.go_back(leaving.record);
+        let me = self.current_thread();
+        me.state = State::Running;
+        me.waiting = None;
+    }
+
+    /// The priority above which the thread in that slot must be to run next, as urgent as
+    /// the current one or `keeps_own`.
+    #[inline(always)]
+    fn most_urgent_rival(
+        &mut self,
+        irq: &IrqOff,
+        slot: SlotId,
+        keeps_own: bool,
+    ) -> Option<Priority> {
+        let highest = self.runq.highest(irq);
+        if self.slice_end.is_none() {
+            return highest;
+        }
+        // An equal waits.
+        if self.takes_over_turn(highest, slot, keeps_own) { None } else { Some(Priority::MAX) }
+    }
+
+    /// Whether the thread in that slot would be given what is left of the current one's
+    /// slice ([`Hart::leave_turn`]): it is of its family.
+    #[cold]
+    fn takes_over_turn(
+        &mut self,
+        highest: Option<Priority>,
+        slot: SlotId,
+        keeps_own: bool,
+    ) -> bool {
+        let me = self.current_thread();
+        // It has its own priority again as it waits for a message.
+        let (family, priority) = (me.family, if keeps_own { me.base } else { me.priority });
+        let is_heir = self
+            .threads
+            .get(slot)
+            .is_some_and(|heir| heir.family == family && (!keeps_own || heir.priority == priority));
+        is_heir && family.is_some() && highest == Some(priority) && self.turn_left().is_some()
     }
 
     #[inline(always)]
@@ -178,6 +234,9 @@ impl<M: Machine> Hart<M> {
         self.note(irq, Event::Switch, Reason::Blocked as u32, thread.to_word());
         self.current = thread;
         self.preempt_wanted = false;
+        if self.slice_end.is_some() {
+            self.take_over_turn();
+        }
         bump(&self.inspect.switches);
     }
 }

@@ -143,7 +143,7 @@ impl<T> Table<T> {
     }
 
     /// The object of that name, unless it is gone.
-    #[inline]
+    #[inline(always)]
     pub fn get_mut(&mut self, id: SlotId) -> Option<&mut T> {
         let slot = self.slot_mut(id.index())?;
         if slot.generation == id.generation() { slot.object.as_mut() } else { None }
@@ -197,7 +197,7 @@ impl<T> Table<T> {
         )
     }
 
-    #[inline]
+    #[inline(always)]
     fn slot_mut(&mut self, index: u32) -> Option<&mut Slot<T>> {
         let index = index as usize;
         Some(&mut self.segments.get_mut(index / SEGMENT)?[index % SEGMENT])

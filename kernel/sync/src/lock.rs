@@ -19,7 +19,7 @@ use core::{
 use crate::{
     irq::IrqOff,
     order::Site,
-    shim::{AtomicBool, UnsafeCell, spin_loop},
+    shim::{AtomicU32, UnsafeCell, spin_loop},
     tally::{LOCK_WAITS, LOCKS},
 };
 #[cfg(not(loom))]
@@ -40,11 +40,12 @@ use loom::sync::atomic::Ordering;
 #[derive(Debug)]
 #[repr(C)]
 pub struct SpinLock<T> {
-    is_held: AtomicBool,
+    // Not a flag: of bytes there are no atomic instructions, and one is made of several.
+    holders: AtomicU32,
     value: UnsafeCell<T>,
 }
 
-// SAFETY: only the one who set `is_held` reaches `value`.
+// SAFETY: only the one who counted `holders` up reaches `value`.
 unsafe impl<T: Send> Sync for SpinLock<T> {}
 // SAFETY: the lock owns its value.
 unsafe impl<T: Send> Send for SpinLock<T> {}
@@ -61,13 +62,13 @@ impl<T> SpinLock<T> {
     /// A free lock.
     #[cfg(not(loom))]
     pub const fn new(value: T) -> Self {
-        Self { is_held: AtomicBool::new(false), value: UnsafeCell::new(value) }
+        Self { holders: AtomicU32::new(0), value: UnsafeCell::new(value) }
     }
 
     /// A free lock.
     #[cfg(loom)]
     pub fn new(value: T) -> Self {
-        Self { is_held: AtomicBool::new(false), value: UnsafeCell::new(value) }
+        Self { holders: AtomicU32::new(0), value: UnsafeCell::new(value) }
     }
 
     /// Waits until the lock is free, and takes it.
@@ -81,7 +82,7 @@ impl<T> SpinLock<T> {
             spin_loop();
             // Waiters read until it is free, so that they leave the holder's
             // cache line alone. (A model's reads may stay stale for ever.)
-            while cfg!(not(loom)) && self.is_held.load(Ordering::Relaxed) {
+            while cfg!(not(loom)) && self.holders.load(Ordering::Relaxed) > 0 {
                 spin_loop();
             }
         }
@@ -97,7 +98,7 @@ impl<T> SpinLock<T> {
         Some(self.guard())
     }
 
-    // For who has set `is_held`.
+    // For who has counted `holders` up.
     #[inline]
     fn guard(&self) -> Guard<'_, T> {
         LOCKS.count();
@@ -107,9 +108,9 @@ impl<T> SpinLock<T> {
 
     // An attempt that fails writes nothing.
     #[inline]
-    fn try_take(&self) -> Result<bool, bool> {
+    fn try_take(&self) -> Result<u32, u32> {
         let (taken, failed) = (Site::LockTake.ordering(), Ordering::Relaxed);
-        self.is_held.compare_exchange_weak(false, true, taken, failed)
+        self.holders.compare_exchange_weak(0, 1, taken, failed)
     }
 }
 
@@ -120,7 +121,7 @@ impl<T> Guard<'_, T> {
     pub fn parts(&mut self) -> (&mut T, Held<'_>) {
         // SAFETY: the lock is held while the guard lives, and the guard is
         // borrowed as long as the reference lives.
-        (unsafe { &mut *self.value }, Held::new(&self.lock.is_held))
+        (unsafe { &mut *self.value }, Held::new(&self.lock.holders))
     }
 }
 
@@ -135,7 +136,7 @@ pub struct Held<'g> {
 
 impl Held<'_> {
     // The flag's address tells locks apart even if one lies inside another.
-    fn new(flag: &AtomicBool) -> Self {
+    fn new(flag: &AtomicU32) -> Self {
         Self { lock: NonNull::from(flag).addr(), _guard: PhantomData }
     }
 
@@ -165,6 +166,6 @@ impl<T> DerefMut for Guard<'_, T> {
 impl<T> Drop for Guard<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        self.lock.is_held.store(false, Site::LockRelease.ordering());
+        self.lock.holders.store(0, Site::LockRelease.ordering());
     }
 }

@@ -224,6 +224,11 @@ impl Machine for Fake {
         context.is_condemned.store(true, Ordering::Relaxed);
     }
 
+    /// Detaching is tried elsewhere.
+    fn is_connected(_: &IrqOff, _: &Stack, _: u64) -> bool {
+        true
+    }
+
     /// Messages have no bytes here.
     fn pass(_: &IrqOff, _: UserBytes, _: &Stack, _: UserBytes) -> bool {
         true

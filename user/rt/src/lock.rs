@@ -75,9 +75,14 @@ impl<T> Lock<T> {
     #[cold]
     fn wait_beside_the_holder(&self) {
         // Where it cannot be told it must still wait.
-        let own = thread::priority().unwrap_or(u8::MAX);
+        let mut own = thread::priority().unwrap_or(u8::MAX);
         let mut level = own;
         while !self.try_for(YIELDS, thread::yield_now) {
+            // Somebody else may have set it since: a client that waits for us, say. Then
+            // that is our own, and still not what we wait at.
+            if let Some(now) = thread::priority().ok().filter(|now| *now != level) {
+                (own, level) = (now, now);
+            }
             let holders = thread::priority_of(self.holder.load(Ordering::Relaxed));
             let wanted = holders.map_or(level, |holders| holders.min(own));
             if wanted != level && thread::set_priority(wanted).is_ok() {

@@ -158,15 +158,27 @@ impl<S: Sync> Connections<S> {
     #[inline]
     #[must_use]
     pub fn find(&self, irq: &IrqOff, id: ConnectionId) -> Option<Target<S>> {
-        let entry = self.entry(irq, id.index())?;
-        if entry.word.load(Ordering::Acquire) != word(id.generation(), true) {
+        self.look(irq, id).map(|(target, _)| target)
+    }
+
+    /// As [`Self::find`], with what tells whether it is still there.
+    #[inline(always)]
+    #[must_use]
+    pub fn look<'i>(
+        &'i self,
+        irq: &'i IrqOff,
+        id: ConnectionId,
+    ) -> Option<(Target<S>, Sight<'i, S>)> {
+        let sight =
+            Sight { entry: self.entry(irq, id.index())?, word: word(id.generation(), true) };
+        if sight.entry.word.load(Ordering::Acquire) != sight.word {
             return None;
         }
-        entry.read()
+        Some((sight.entry.read()?, sight))
     }
 
     /// Whether the connection is there.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn is_current(&self, irq: &IrqOff, id: ConnectionId) -> bool {
         self.entry(irq, id.index())
@@ -191,10 +203,26 @@ impl<S: Sync> Connections<S> {
         [self.files.retire().map(Memory), self.sides.retire().map(Memory)]
     }
 
-    #[inline]
+    #[inline(always)]
     fn entry<'i>(&'i self, irq: &'i IrqOff, index: u32) -> Option<&'i Entry<S>> {
         let place = index & !SIDE_CHANNEL;
         if index == place { self.files.get(irq, place) } else { self.sides.get(irq, place) }
+    }
+}
+
+/// A connection that was found.
+#[derive(Debug)]
+pub struct Sight<'i, S: 'static> {
+    entry: &'i Entry<S>,
+    word: u64,
+}
+
+impl<S> Sight<'_, S> {
+    /// Whether it is there still.
+    #[inline(always)]
+    #[must_use]
+    pub fn is_current(&self) -> bool {
+        self.entry.word.load(Ordering::Relaxed) == self.word
     }
 }
 

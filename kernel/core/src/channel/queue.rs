@@ -98,7 +98,7 @@ impl<N: Copy + Eq> PriorityQueue<N> {
     }
 
     /// Puts a node in, behind its equals. It stands in no queue.
-    #[inline]
+    #[inline(always)]
     pub fn push(&mut self, links: &mut impl Links<N>, node: N, level: Priority) {
         match self.first {
             None => self.lead(links, node, level, (None, None)),
@@ -215,7 +215,7 @@ impl<N: Copy + Eq> PriorityQueue<N> {
     }
 
     /// Takes a node out that stands in this queue.
-    #[inline]
+    #[inline(always)]
     pub fn remove(&mut self, links: &mut impl Links<N>, node: N) {
         let link = links.link(node);
         let is_alone = link.behind == Some(node) && link.lower.is_none();

@@ -25,7 +25,6 @@ pub(crate) struct Server {
 pub(crate) struct Client {
     pub(crate) thread: ThreadId,
     pub(crate) number: u64,
-    pub(crate) owner: u64,
     pub(crate) coid: u64,
     pub(crate) into: UserBytes,
 }
@@ -55,8 +54,8 @@ impl Channel<'_> {
             return None;
         }
         let (node, client) = self.client(message)?;
-        let &Waiter { thread, number, owner, coid, into, .. } = client;
-        Some((node, Client { thread, number, owner, coid, into }))
+        let &Waiter { thread, number, coid, into, .. } = client;
+        Some((node, Client { thread, number, coid, into }))
     }
 
     /// Makes the caller's record this channel's. Its wait, which is in no queue yet.
@@ -78,14 +77,13 @@ impl Channel<'_> {
     #[inline(always)]
     pub(crate) fn handed_straight(
         &mut self,
-        server: Node,
+        (server, thread): (Node, ThreadId),
         (record, priority): (&'static Record, Priority),
         client: &Baggage,
         copied: usize,
     ) -> Moment {
         self.stand(record, Which::Reply, priority, client, copied);
         self.slot.queues.of(Which::Receive).remove(&mut self.owned, server);
-        let thread = self.owned.waiter(server).thread;
         self.owned.give_up(server);
         self.serve_straight(thread, priority)
     }

@@ -158,6 +158,7 @@ pub(crate) const WAYS: &[Way] = &[
     way("threads", works::threads, Ends::With(0)),
     way("last-thread-of-all", works::last_of_all, Ends::With(0)),
     way("lock-beside-spinners", works::lock_beside_spinners, Ends::With(0)),
+    way("lock-of-one-made-urgent", works::lock_of_one_made_urgent, Ends::With(0)),
     way("processes", works::processes, Ends::With(0)),
     way("kill-oneself", works::kill_oneself, Ends::Killed),
     way("channels", works::channels, Ends::With(0)),

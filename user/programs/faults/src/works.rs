@@ -178,3 +178,29 @@ pub(crate) fn lock_beside_spinners() -> i64 {
         spins.join()
     })
 }
+
+/// Who waits for a lock at its holder's priority, and is made urgent meanwhile, does not
+/// keep the holder from its hart; and stays urgent.
+pub(crate) fn lock_of_one_made_urgent() -> i64 {
+    static LOCK: Lock<()> = Lock::new(());
+    first_wrong(|check| {
+        let own = thread::priority()?;
+        let at = |priority| thread::Builder::new().hart(env::harts() - 1).priority(priority);
+        let [low, middle, high] = [own - 30, own - 20, own - 10];
+        let holds = at(low).spawn(move || {
+            let held = LOCK.lock();
+            let waits = at(middle).spawn(|| {
+                drop(LOCK.lock());
+                thread::priority()
+            })?;
+            while waits.priority()? != low {
+                thread::yield_now();
+            }
+            waits.set_priority(high)?;
+            drop(held);
+            waits.join()?
+        })?;
+        check(holds.join()? == Ok(high));
+        Ok(())
+    })
+}

@@ -10,14 +10,12 @@ use skimmer_arch::{
 use skimmer_core::{
     channel::{
         ChannelId, MessageId, Receipt,
-        connection::ConnectionId,
         rendezvous::{ANSWERED_AT_ONCE, Answer, Fault, Obstacle, Progress},
         table::ChannelTable,
     },
     hart::Hart,
     process::Tid,
-    sched::Switch,
-    straight::Baggage,
+    straight::{Baggage, Passed},
     user::UserBytes,
     waiting::Timeout,
 };
@@ -33,7 +31,7 @@ use super::{
 };
 use crate::{
     lwkt,
-    process::{Process, channels::waiters, rooms},
+    process::{Process, channels::waiters},
 };
 
 /// MsgReply.
@@ -88,14 +86,15 @@ pub(super) fn next(received: Result<Receipt, Errno>) -> [u64; 3] {
 /// MsgReplyReceive, from where the thread can be parked.
 #[inline]
 pub(super) fn begin_both(
-    who: (&'static Process, Tid),
+    process: &'static Process,
+    name: u64,
     call: &mut Call<'_>,
     entry: Parkable,
 ) -> Next {
-    if let Some((switch, status)) = straight(who, call, &entry) {
-        return entry.straight(switch, answered(Ok(status)));
+    if let Some((passed, status)) = straight(process, name, call, &entry) {
+        entry.straight(passed, answered(Ok(status)))
     }
-    begin_both_anyhow(who, call, entry)
+    begin_both_anyhow((process, Tid::from_word(name)), call, entry)
 }
 
 #[inline(never)]
@@ -120,10 +119,11 @@ fn begin_both_anyhow(who: (&'static Process, Tid), call: &mut Call<'_>, entry: P
 /// MsgReplyReceive the short way, if that can be.
 #[inline(always)]
 fn straight(
-    (process, me): (&'static Process, Tid),
+    process: &'static Process,
+    tid: u64,
     call: &Call<'_>,
     entry: &Parkable,
-) -> Option<(Switch<Riscv>, i64)> {
+) -> Option<(Passed<Riscv>, i64)> {
     if cfg!(feature = "bug-inherit-stuck") {
         return None;
     }
@@ -131,22 +131,17 @@ fn straight(
     let (out, into) = (fair(from, length)?, fair(into, room)?);
     let (id, channel) = (MessageId::from_register(id)?, ChannelId::from_register(channel)?);
     let table = &process.channels;
-    let server = Baggage { table, owner: process.number, tid: me.to_word(), coid: 0, out, into };
-    let switch = entry.decide(|hart, irq| {
+    let server = Baggage { table, owner: process.number, tid, coid: 0, out, into };
+    let passed = entry.decide(|hart, irq| {
         table.with_or(
             irq,
             waiters(),
             channel,
             || None,
-            |channel| {
-                hart.answer_straight(irq, channel, id, &server, |owner, coid| {
-                    let id = ConnectionId::from_register(coid);
-                    rooms::at(owner).connections.is_current(irq, id)
-                })
-            },
+            |channel| hart.answer_straight(irq, channel, id, &server),
         )
     })?;
-    Some((switch, status.cast_signed()))
+    Some((passed, status.cast_signed()))
 }
 
 /// MsgReply, from where the thread can be parked.

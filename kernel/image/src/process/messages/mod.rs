@@ -67,18 +67,30 @@ pub(super) fn perform(
 }
 
 impl Owns for Process {
-    #[inline]
-    fn message_call(&'static self, name: u64, call: &mut Call<'_>, entry: Parkable) -> Next {
-        let who = (self, Tid::from_word(name));
-        if call.number() == Name::MsgSend as u64 {
-            send::begin(who, call, entry)
-        } else if call.number() == Name::MsgReplyReceive as u64 {
-            answer::begin_both(who, call, entry)
-        } else if call.number() == Name::MsgReceive as u64 {
-            receive::begin(who, call, entry)
+    fn message_send(&'static self, name: u64, call: &mut Call<'_>, entry: Parkable) -> Next {
+        send::begin(self, name, call, entry)
+    }
+
+    fn message_reply_receive(
+        &'static self,
+        name: u64,
+        call: &mut Call<'_>,
+        entry: Parkable,
+    ) -> Next {
+        answer::begin_both(self, name, call, entry)
+    }
+
+    fn message_other(&'static self, name: u64, call: &mut Call<'_>, entry: Parkable) -> Next {
+        if call.number() == Name::MsgReceive as u64 {
+            receive::begin((self, Tid::from_word(name)), call, entry)
         } else {
             answer::begin(self, call, entry)
         }
+    }
+
+    #[inline]
+    fn is_connected(&'static self, irq: &IrqOff, coid: u64) -> bool {
+        self.connections.is_current(irq, ConnectionId::from_register(coid))
     }
 }
 
@@ -151,13 +163,11 @@ impl Turn {
         match self {
             Self::Mine => entry.back(call),
             Self::Another(switch) => match entry.decide(Hart::woken_parked) {
-                Some(Outcome::Answered(status)) => {
-                    entry.straight(switch, send::answered(Ok(status)))
-                }
-                Some(Outcome::Received(receipt)) => entry.straight(switch, receive::told(&receipt)),
+                Some(Outcome::Answered(status)) => entry.over(switch, send::answered(Ok(status))),
+                Some(Outcome::Received(receipt)) => entry.over(switch, receive::told(&receipt)),
                 _ => entry.away(switch),
             },
-            Self::Straight(switch, results) => entry.straight(switch, results),
+            Self::Straight(switch, results) => entry.over(switch, results),
         }
     }
 }

@@ -19,8 +19,7 @@ use skimmer_core::{
     hart::Hart,
     ids::{Priority, ThreadId},
     process::Tid,
-    sched::Switch,
-    straight::Baggage,
+    straight::{Baggage, Passed},
     waiting::{Timeout, Visitor, Waiting},
 };
 use skimmer_sync::irq::IrqOff;
@@ -194,14 +193,15 @@ pub(super) fn send(
 /// MsgSend, from where the thread can be parked.
 #[inline]
 pub(super) fn begin(
-    (process, me): (&'static Process, Tid),
+    process: &'static Process,
+    name: u64,
     call: &mut Call<'_>,
     entry: Parkable,
 ) -> Next {
-    if let Some((switch, receipt)) = straight(process, me, call, &entry) {
-        return entry.straight(switch, told(&receipt));
+    if let Some((passed, receipt)) = straight(process, name, call, &entry) {
+        entry.straight(passed, told(&receipt))
     }
-    begin_anyhow((process, me), call, entry)
+    begin_anyhow((process, Tid::from_word(name)), call, entry)
 }
 
 #[inline(never)]
@@ -227,15 +227,15 @@ fn begin_anyhow(
 #[inline(always)]
 fn straight(
     process: &'static Process,
-    me: Tid,
+    tid: u64,
     call: &Call<'_>,
     entry: &Parkable,
-) -> Option<(Switch<Riscv>, Receipt)> {
+) -> Option<(Passed<Riscv>, Receipt)> {
     let [coid, out, sent, into, room, ..] = call.arguments();
     let (out, into) = (fair(out, sent)?, fair(into, room)?);
     let id = ConnectionId::from_register(coid);
     entry.decide(|hart, irq| {
-        let target = process.connections.find(irq, id)?;
+        let (target, sight) = process.connections.look(irq, id)?;
         let table = &target.server.channels;
         table.with_or(
             irq,
@@ -243,9 +243,8 @@ fn straight(
             target.channel,
             || None,
             |channel| {
-                let is_open =
-                    table.owner() == target.pid && process.connections.is_current(irq, id);
-                let (owner, tid) = (process.number, me.to_word());
+                let is_open = table.owner() == target.pid && sight.is_current();
+                let owner = process.number;
                 let client = Baggage { table, owner, tid, coid, out, into };
                 is_open.then(|| hart.send_straight(irq, channel, &client)).flatten()
             },
