@@ -18,7 +18,7 @@ use crate::{
     irq::{masked, masked_from},
     off_times::{self, OffTimes},
     paging::{self, Paging, UserSpace},
-    rounds, sbi,
+    panic, rounds, sbi,
     stack::{self, KernelStack, Saved},
     stack_memory, time, trap, user_copy,
 };
@@ -317,8 +317,10 @@ pub(crate) fn decide<R>(irq: &IrqOff, f: impl FnOnce(&mut Hart<Riscv>, &IrqOff) 
 /// Where such a call ends: somebody more urgent may have been woken.
 #[inline]
 pub(crate) fn preempt_if_due(irq: &IrqOff) {
-    if decide(irq, |hart, _| hart.wants_preemption()) {
-        enter_from(true, |_, _| ((), None));
+    if let Some(switch) = decide(irq, Hart::preempt) {
+        set_critical_depth(1);
+        stack::switch(irq, switch);
+        set_critical_depth(0);
     }
 }
 
@@ -488,12 +490,17 @@ pub fn doze(is_over: impl FnOnce() -> bool) {
 
 /// One turn of a hart's idle thread: sleeps if there is nobody to run. Look and
 /// sleep are one section with interrupts masked; a doorbell or timer that comes
-/// after the look ends `wfi`, and is taken when the section ends. A doorbell
+/// after the look ends `wfi`. A timer is taken when the section ends; a doorbell is
+/// answered right here, as its handler does, without a trap. A doorbell
 /// clears itself before the mail is taken, so none is slept through.
 pub fn idle_turn() {
-    enter(|hart, _| {
+    enter(|hart, irq| {
         if !hart.wants_preemption() {
             off_times::asleep(csr::wait_for_interrupt);
+            if csr::is_software_interrupt_pending() {
+                panic::stop_if_panicking();
+                hart.answer_doorbell(irq);
+            }
         }
         ((), None)
     });

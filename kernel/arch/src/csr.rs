@@ -84,6 +84,15 @@ pub(crate) fn set_software_interrupt() {
     unsafe { asm!("csrs sip, {}", in(reg) SOFT) };
 }
 
+/// Whether `sip.SSIP` is set: somebody has rung this hart's doorbell.
+#[inline]
+pub(crate) fn is_software_interrupt_pending() -> bool {
+    let pending: usize;
+    // SAFETY: reads a register.
+    unsafe { asm!("csrr {}, sip", out(reg) pending) };
+    pending & SOFT != 0
+}
+
 /// Waits until an enabled interrupt is pending, or a while (the instruction may
 /// return for no reason).
 #[inline]

@@ -13,7 +13,10 @@ use skimmer_abi::{
 use skimmer_sync::irq::IrqOff;
 
 use crate::{
-    channel::rendezvous::{Moment, Urgency, Wake},
+    channel::{
+        ChannelId, Outcome,
+        rendezvous::{Moment, Urgency, Wake},
+    },
     hart::Hart,
     ids::Priority,
     machine::Machine,
@@ -73,6 +76,35 @@ impl<M: Machine> Hart<M> {
         self.preempt_wanted = false;
         bump(&self.inspect.switches);
         Some(Switch::new(from, to))
+    }
+}
+
+impl<M: Machine> Hart<M> {
+    /// What became of the wait at a channel of the current thread, which has been woken.
+    /// That it has received is noted.
+    #[inline]
+    pub fn woken(&mut self, irq: &IrqOff) -> Option<Outcome> {
+        let me = self.current_thread();
+        let (serves, outcome) = (me.serves, me.record?.outcome()?);
+        if let Outcome::Received(receipt) = outcome {
+            let channel = serves.map_or(0, ChannelId::index);
+            self.note(irq, Event::MsgReceive, channel, receipt.id.to_register());
+        }
+        Some(outcome)
+    }
+
+    /// The same of a thread to which the hart is about to go, if that is all that it is
+    /// to look at: it is parked, its call has not failed, and it is not to end.
+    #[inline]
+    pub fn woken_parked(&mut self, irq: &IrqOff) -> Option<Outcome> {
+        let me = self.current_thread();
+        if me.is_condemned || !M::is_parked(&me.context) {
+            return None;
+        }
+        match me.record?.outcome()? {
+            Outcome::Answered(_) | Outcome::Received(_) => self.woken(irq),
+            Outcome::Failed(_) | Outcome::Again => None,
+        }
     }
 }
 

@@ -69,6 +69,7 @@ impl<M: Machine> core::fmt::Debug for Hart<M> {
 }
 
 impl<M: Machine> Links for Table<Thread<M>> {
+    #[inline]
     fn link(&mut self, slot: u32) -> &mut Link {
         match self.at_mut(slot) {
             Some(thread) => &mut thread.link,
@@ -205,6 +206,7 @@ impl<M: Machine> Hart<M> {
         }
     }
 
+    #[inline]
     pub(crate) fn live_thread(&mut self, id: ThreadId) -> Option<&mut Thread<M>> {
         let slot = self.own(id)?;
         self.threads.get_mut(slot).filter(|thread| thread.state != State::Dead)
@@ -212,10 +214,12 @@ impl<M: Machine> Hart<M> {
 
     /// Whether the thread belongs to another hart. A name that carries no hart
     /// in use is nobody's, here as anywhere.
+    #[inline]
     pub(crate) fn is_elsewhere(&self, id: ThreadId) -> bool {
         id.home() != self.index && id.home().index() < self.lines.mailboxes.len()
     }
 
+    #[inline]
     pub(crate) fn own(&self, id: ThreadId) -> Option<SlotId> {
         (id.home() == self.index).then_some(id.slot())
     }

@@ -3,25 +3,39 @@
 //! allocation, no pointer, and a corrupt link is an index that does not fit
 //! rather than a wild write. A thread stands in one queue at a time.
 
+/// No slot.
+const NOBODY: u32 = u32::MAX;
+
+/// No queue.
+const NOWHERE: u16 = u16::MAX;
+
 /// Where a thread stands: the slots before and behind it, and in which queue.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Link {
-    before: Option<u32>,
-    behind: Option<u32>,
-    queue: Option<u16>,
+    // Plain numbers: a link is compared and moved at each step of a thread.
+    before: u32,
+    behind: u32,
+    queue: u16,
+}
+
+impl Default for Link {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Link {
     /// In no queue.
     #[must_use]
     pub const fn new() -> Self {
-        Self { before: None, behind: None, queue: None }
+        Self { before: NOBODY, behind: NOBODY, queue: NOWHERE }
     }
 
     /// The number of the queue the thread stands in.
+    #[inline]
     #[must_use]
     pub const fn queue(&self) -> Option<u16> {
-        self.queue
+        if self.queue == NOWHERE { None } else { Some(self.queue) }
     }
 }
 
@@ -35,68 +49,78 @@ pub trait Links {
 #[derive(Clone, Copy, Debug)]
 pub struct List {
     number: u16,
-    first: Option<u32>,
-    last: Option<u32>,
+    first: u32,
+    last: u32,
 }
 
 impl List {
     /// An empty queue with that number.
     #[must_use]
     pub const fn new(number: u16) -> Self {
-        Self { number, first: None, last: None }
+        Self { number, first: NOBODY, last: NOBODY }
     }
 
     /// The oldest slot.
+    #[inline]
     #[must_use]
     pub const fn first(&self) -> Option<u32> {
-        self.first
+        if self.first == NOBODY { None } else { Some(self.first) }
     }
 
-    /// Queues `slot` behind the others. One that stands in a queue stays there.
-    pub fn push_back(&mut self, links: &mut impl Links, slot: u32) {
-        if links.link(slot).queue.is_some() {
-            return;
+    /// Queues `slot` behind the others. One that stands in a queue stays there. Whether
+    /// it was queued.
+    #[inline]
+    pub fn push_back(&mut self, links: &mut impl Links, slot: u32) -> bool {
+        let link = links.link(slot);
+        if link.queue != NOWHERE {
+            return false;
         }
-        let before = self.last.replace(slot);
-        match before {
-            Some(last) => links.link(last).behind = Some(slot),
-            None => self.first = Some(slot),
+        *link = Link { before: self.last, behind: NOBODY, queue: self.number };
+        match core::mem::replace(&mut self.last, slot) {
+            NOBODY => self.first = slot,
+            last => links.link(last).behind = slot,
         }
-        *links.link(slot) = Link { before, behind: None, queue: Some(self.number) };
+        true
     }
 
-    /// Queues `slot` before the others. One that stands in a queue stays there.
-    pub fn push_front(&mut self, links: &mut impl Links, slot: u32) {
-        if links.link(slot).queue.is_some() {
-            return;
+    /// Queues `slot` before the others. One that stands in a queue stays there. Whether
+    /// it was queued.
+    #[inline]
+    pub fn push_front(&mut self, links: &mut impl Links, slot: u32) -> bool {
+        let link = links.link(slot);
+        if link.queue != NOWHERE {
+            return false;
         }
-        let behind = self.first.replace(slot);
-        match behind {
-            Some(first) => links.link(first).before = Some(slot),
-            None => self.last = Some(slot),
+        *link = Link { before: NOBODY, behind: self.first, queue: self.number };
+        match core::mem::replace(&mut self.first, slot) {
+            NOBODY => self.last = slot,
+            first => links.link(first).before = slot,
         }
-        *links.link(slot) = Link { before: None, behind, queue: Some(self.number) };
+        true
     }
 
     /// Takes `slot` out, wherever it stands. Nothing if it stands elsewhere.
+    #[inline]
     pub fn remove(&mut self, links: &mut impl Links, slot: u32) {
-        if links.link(slot).queue != Some(self.number) {
+        let link = links.link(slot);
+        if link.queue != self.number {
             return;
         }
-        let link = core::mem::take(links.link(slot));
-        match link.before {
-            Some(before) => links.link(before).behind = link.behind,
-            None => self.first = link.behind,
+        let Link { before, behind, .. } = core::mem::take(link);
+        match before {
+            NOBODY => self.first = behind,
+            before => links.link(before).behind = behind,
         }
-        match link.behind {
-            Some(behind) => links.link(behind).before = link.before,
-            None => self.last = link.before,
+        match behind {
+            NOBODY => self.last = before,
+            behind => links.link(behind).before = before,
         }
     }
 
     /// Takes the oldest slot.
+    #[inline]
     pub fn pop(&mut self, links: &mut impl Links) -> Option<u32> {
-        let slot = self.first?;
+        let slot = self.first()?;
         self.remove(links, slot);
         Some(slot)
     }

@@ -78,13 +78,20 @@ impl<M: Machine> Hart<M> {
         Ok(())
     }
 
+    #[inline]
     pub(crate) fn ask(
         &mut self,
         irq: &IrqOff,
         target: HartIndex,
         op: Op<M>,
     ) -> Result<(), Full<()>> {
-        self.send_remote(irq, target, op).map_err(|full| Full { target: full.target, value: () })
+        let line = self.lines.outbound.get_mut(target.index()).and_then(Option::as_mut);
+        let Some(line) = line else { unreachable!("there is a ring to every other hart") };
+        if line.push(op).is_err() {
+            return Err(Full { target, value: () });
+        }
+        self.post(irq, target, |mailbox, from| mailbox.post(from));
+        Ok(())
     }
 
     fn post(
@@ -104,22 +111,28 @@ impl<M: Machine> Hart<M> {
     }
 
     fn drain(&mut self, irq: &IrqOff, source: HartIndex) -> u32 {
+        let quota = quota(self.lines.mailboxes.len());
         let mut taken = 0;
-        for _ in 0..quota(self.lines.mailboxes.len()) {
-            let Some(op) = self.inbound(source).pop() else { break };
+        while taken < quota
+            && let Some(op) = self.inbound(source).pop()
+        {
             taken += 1;
             bump(&self.inspect.remote_ops);
             self.perform(irq, op);
         }
-        if self.inbound(source).has_more() {
+        let line = self.inbound(source);
+        // What comes once the ring was found empty is posted after that, and rings.
+        let (is_starved, has_more) = (line.take_starved(), taken == quota && line.has_more());
+        if has_more {
             self.post(irq, self.index, |mailbox, _| mailbox.post(source));
         }
-        if self.inbound(source).take_starved() {
+        if is_starved {
             self.post(irq, source, |mailbox, from| mailbox.post_space(from));
         }
         taken
     }
 
+    #[inline]
     fn inbound(&mut self, source: HartIndex) -> &mut Inbound<M> {
         match self.lines.inbound.get_mut(source.index()).and_then(Option::as_mut) {
             Some(line) => line,
@@ -183,9 +196,15 @@ fn widen() {
 }
 
 /// Operations that one doorbell brings at the most, over all sources.
-const AT_ONCE: usize = 64;
+const AT_ONCE: u32 = 64;
 
 /// Operations that are taken from each source at a time.
-fn quota(harts: usize) -> usize {
-    (AT_ONCE / harts.max(1)).clamp(1, RING_SLOTS)
+const fn quota(harts: usize) -> u32 {
+    let quota = AT_ONCE.checked_div(harts as u32);
+    match quota {
+        Some(quota) if quota > RING_SLOTS as u32 => RING_SLOTS as u32,
+        Some(0) => 1,
+        Some(quota) => quota,
+        None => RING_SLOTS as u32,
+    }
 }

@@ -34,6 +34,9 @@ pub struct RunQueue {
     ready: [u64; LEVELS / WORD],
     /// The most urgent level in use: it is asked for far more often than it changes.
     highest: Option<Priority>,
+    /// The most urgent level in use below that, if it is known: what is queued on top of
+    /// others is most often the next to go.
+    under: Option<Option<Priority>>,
 }
 
 impl RunQueue {
@@ -46,47 +49,40 @@ impl RunQueue {
         levels.try_reserve_exact(LEVELS).map_err(|_| OutOfMemory)?;
         levels.extend((0..).take(LEVELS).map(List::new));
         let levels = levels.into_boxed_slice().try_into().map_err(|_| OutOfMemory)?;
-        Ok(Self { levels, ready: [0; LEVELS / WORD], highest: None })
+        Ok(Self { levels, ready: [0; LEVELS / WORD], highest: None, under: None })
     }
 
     /// Queues `slot` behind its equals. A slot that is queued already stays
     /// where it is (law enqueue-idempotent).
     pub fn push_back(&mut self, _: &IrqOff, links: &mut impl Links, slot: u32, level: Priority) {
-        if links.link(slot).queue().is_none() {
-            self.mark(level).push_back(links, slot);
+        if self.levels[usize::from(level.level())].push_back(links, slot) {
+            self.mark(level);
         }
     }
 
     /// Queues `slot` before its equals: where a thread goes that lost the hart
     /// without giving it up. A slot that is queued already stays where it is.
     pub fn push_front(&mut self, _: &IrqOff, links: &mut impl Links, slot: u32, level: Priority) {
-        if links.link(slot).queue().is_none() {
-            self.mark(level).push_front(links, slot);
+        if self.levels[usize::from(level.level())].push_front(links, slot) {
+            self.mark(level);
         }
     }
 
     /// Takes `slot` out, wherever it stands. Nothing if it is not queued.
     pub fn remove(&mut self, _: &IrqOff, links: &mut impl Links, slot: u32) {
-        let Some(number) = links.link(slot).queue().map(usize::from) else {
+        let Some(Ok(number)) = links.link(slot).queue().map(u8::try_from) else {
             return;
         };
-        let Some(list) = self.levels.get_mut(number) else {
-            return;
-        };
-        list.remove(links, slot);
-        if list.first().is_none() {
-            self.ready[number / WORD] &= !(1 << (number % WORD));
-            if self.highest.is_some_and(|highest| usize::from(highest.level()) == number) {
-                self.highest = self.look_up_highest();
-            }
-        }
+        self.levels[usize::from(number)].remove(links, slot);
+        self.unmark(Priority::new(number));
     }
 
     /// Takes the most urgent, oldest slot.
+    #[inline]
     pub fn pop(&mut self, irq: &IrqOff, links: &mut impl Links) -> Option<u32> {
         let level = self.highest(irq)?;
-        let slot = self.levels[usize::from(level.level())].first()?;
-        self.remove(irq, links, slot);
+        let slot = self.levels[usize::from(level.level())].pop(links)?;
+        self.unmark(level);
         Some(slot)
     }
 
@@ -104,11 +100,33 @@ impl RunQueue {
         Some(Priority::new((word * WORD + bit) as u8))
     }
 
-    /// The queue of that level, which is about to get a slot.
-    fn mark(&mut self, level: Priority) -> &mut List {
-        self.highest = self.highest.max(Some(level));
-        let level = usize::from(level.level());
-        self.ready[level / WORD] |= 1 << (level % WORD);
-        &mut self.levels[level]
+    /// The queue of that level has got a slot.
+    #[inline]
+    fn mark(&mut self, level: Priority) {
+        let number = usize::from(level.level());
+        self.ready[number / WORD] |= 1 << (number % WORD);
+        let level = Some(level);
+        if level > self.highest {
+            self.under = Some(self.highest);
+            self.highest = level;
+        } else if level < self.highest && self.under.is_some_and(|under| under < level) {
+            self.under = Some(level);
+        }
+    }
+
+    /// The queue of that level has lost a slot; it may be empty.
+    #[inline]
+    fn unmark(&mut self, level: Priority) {
+        let number = usize::from(level.level());
+        if self.levels[number].first().is_some() {
+            return;
+        }
+        self.ready[number / WORD] &= !(1 << (number % WORD));
+        let level = Some(level);
+        if level == self.highest {
+            self.highest = self.under.take().unwrap_or_else(|| self.look_up_highest());
+        } else if Some(level) == self.under {
+            self.under = None;
+        }
     }
 }

@@ -20,6 +20,7 @@ use crate::{
     machine::Machine,
     port::Full,
     remote::Op,
+    shares::Family,
     thread::{State, Why},
 };
 
@@ -62,6 +63,7 @@ impl<'h, M: Machine> Blocked<'h, M> {
     }
 
     /// Chooses who runs next.
+    #[inline]
     pub fn switch(self, irq: &IrqOff) -> Switch<M> {
         let is_dead = self.0.current_thread().state == State::Dead;
         self.0.next(irq, if is_dead { Reason::Exited } else { Reason::Blocked })
@@ -104,6 +106,7 @@ impl<M: Machine> Hart<M> {
             return self.ask(irq, id.home(), Op::Condemn(id, urgency));
         }
         if let Some(thread) = self.live_thread(id) {
+            thread.is_condemned = true;
             M::condemn(&thread.context);
             if thread.priority < urgency {
                 self.set_priority(irq, id, urgency)?;
@@ -203,10 +206,12 @@ impl<M: Machine> Hart<M> {
     /// Gives the hart to a thread more urgent than the current one, if there is
     /// one. The current one stays first among its equals, with what is left of
     /// its time slice; it goes behind them if nothing is.
+    #[inline]
     pub fn preempt(&mut self, irq: &IrqOff) -> Option<Switch<M>> {
-        if !self.preempt_wanted {
-            return None;
-        }
+        if self.preempt_wanted { self.look_who_is_ready(irq) } else { None }
+    }
+
+    fn look_who_is_ready(&mut self, irq: &IrqOff) -> Option<Switch<M>> {
         self.preempt_wanted = false;
         let (slot, priority) = self.running();
         if self.runq.highest(irq)? <= priority {
@@ -227,12 +232,14 @@ impl<M: Machine> Hart<M> {
     }
 
     /// Whether [`Hart::preempt`] has something to look at.
+    #[inline]
     #[must_use]
     pub const fn wants_preemption(&self) -> bool {
         self.preempt_wanted
     }
 
     /// Whether the current thread has had its time and an equal waits.
+    #[inline]
     #[must_use]
     pub fn is_slice_over(&self) -> bool {
         self.slice_end.is_some_and(|end| end <= self.machine.now())
@@ -266,10 +273,12 @@ impl<M: Machine> Hart<M> {
     /// Gives the hart to an equal of the current thread whose time slice is
     /// over. A slice begins anew with each switch, unless the thread was
     /// preempted in the middle of one.
+    #[inline]
     pub fn rotate(&mut self, irq: &IrqOff) -> Option<Switch<M>> {
-        if !self.is_slice_over() {
-            return None;
-        }
+        if self.is_slice_over() { self.give_way(irq) } else { None }
+    }
+
+    fn give_way(&mut self, irq: &IrqOff) -> Option<Switch<M>> {
         let (slot, priority) = self.running();
         if self.runq.highest(irq)? != priority {
             return None;
@@ -288,13 +297,25 @@ impl<M: Machine> Hart<M> {
             return false;
         }
         thread.state = State::Ready;
-        let priority = thread.priority;
-        match thread.family {
+        let (priority, family) = (thread.priority, thread.family);
+        self.queue_ready(irq, id, family, priority);
+        true
+    }
+
+    /// Puts a thread that has just become ready into the run queue.
+    #[inline]
+    pub(crate) fn queue_ready(
+        &mut self,
+        irq: &IrqOff,
+        id: ThreadId,
+        family: Option<Family>,
+        priority: Priority,
+    ) {
+        self.preempt_wanted = true;
+        match family {
             Some(family) => self.queue_woken(irq, id, family, priority),
             None => self.runq.push_back(irq, &mut self.threads, id.slot().index(), priority),
         }
-        self.preempt_wanted = true;
-        true
     }
 
     /// Starts the current thread's time slice if an equal waits for the hart,
@@ -302,6 +323,18 @@ impl<M: Machine> Hart<M> {
     fn set_slice(&mut self, irq: &IrqOff) {
         let thread = self.current_thread();
         let (priority, family, queued) = (thread.priority, thread.family, thread.queued);
+        self.set_slice_of(irq, priority, family, queued);
+    }
+
+    /// The same for a current thread of which that is known.
+    #[inline]
+    fn set_slice_of(
+        &mut self,
+        irq: &IrqOff,
+        priority: Priority,
+        family: Option<Family>,
+        queued: u64,
+    ) {
         if self.runq.highest(irq) != Some(priority) {
             self.slice_end = None;
         } else if self.slice_end.is_none() {
@@ -314,15 +347,20 @@ impl<M: Machine> Hart<M> {
     /// Makes the timer fire in time for whatever comes first. One that is set
     /// too early stays: it costs one trap, which sets it right, where setting
     /// it anew at every switch would cost every message.
+    #[inline]
     pub(crate) fn arm(&mut self) {
         let next = self.first_deadline(self.slice_end);
         let is_late = next.is_some_and(|next| self.armed.is_none_or(|armed| next < armed));
         if is_late {
-            let left = self.slice_end.map_or(0, |end| end.saturating_sub(self.machine.now()));
-            self.armed = next;
-            self.machine.set_timer(next);
-            self.look_after_slice(left);
+            self.arm_anew(next);
         }
+    }
+
+    fn arm_anew(&mut self, next: Option<u64>) {
+        let left = self.slice_end.map_or(0, |end| end.saturating_sub(self.machine.now()));
+        self.armed = next;
+        self.machine.set_timer(next);
+        self.look_after_slice(left);
     }
 
     /// The timer was set while so much of the slice of the current thread was
@@ -350,7 +388,10 @@ impl<M: Machine> Hart<M> {
     }
 
     fn first_deadline(&self, slice: Option<u64>) -> Option<u64> {
-        slice.into_iter().chain(self.deadlines.first()).min()
+        match (slice, self.deadlines.first()) {
+            (Some(slice), Some(first)) => Some(slice.min(first)),
+            (slice, first) => slice.or(first),
+        }
     }
 
     /// Puts the current thread behind its equals.
@@ -362,6 +403,7 @@ impl<M: Machine> Hart<M> {
         self.runq.push_back(irq, &mut self.threads, slot, priority);
     }
 
+    #[inline]
     pub(crate) fn block(&mut self, _: &IrqOff, why: Why) -> Blocked<'_, M> {
         self.current_thread().state = State::Blocked(why);
         Blocked(self)
@@ -397,12 +439,13 @@ impl<M: Machine> Hart<M> {
         thread.state = State::Running;
         let left = thread.slice_left.take();
         let to = M::saved(&thread.context);
+        let (priority, family, queued) = (thread.priority, thread.family, thread.queued);
         let new = ThreadId::new(self.index, slot);
         self.note(irq, Event::Switch, reason as u32, new.to_word());
         self.current = new;
         self.preempt_wanted = false;
         self.slice_end = left.map(|left| self.machine.now().saturating_add(left));
-        self.set_slice(irq);
+        self.set_slice_of(irq, priority, family, queued);
         bump(&self.inspect.switches);
         Switch { from, to }
     }

@@ -94,6 +94,8 @@ pub struct Thread<M: Machine> {
     pub(crate) queued: u64,
     /// The source that it serves.
     pub(crate) interrupt: Option<Attachment>,
+    /// It is to end.
+    pub(crate) is_condemned: bool,
     pub(crate) context: M::Context,
 }
 
@@ -116,6 +118,7 @@ impl<M: Machine> Thread<M> {
             family: new.family,
             queued: 0,
             interrupt: None,
+            is_condemned: false,
             context: new.context,
         }
     }

@@ -22,7 +22,7 @@ use crate::{
     port::Full,
     remote::Op,
     sched::Blocked,
-    thread::{State, Why},
+    thread::{State, Thread, Why},
 };
 
 /// When a call is to fail with ETIMEDOUT.
@@ -189,6 +189,7 @@ impl<M: Machine> Hart<M> {
 
     /// The current thread receives from that channel from now on, or from none, and is
     /// that urgent because of its clients; or as urgent as on its own account.
+    #[inline]
     pub fn serve(&mut self, irq: &IrqOff, channel: Option<ChannelId>, urgency: Option<Urgency>) {
         let me = self.current_thread();
         me.serves = channel;
@@ -196,15 +197,15 @@ impl<M: Machine> Hart<M> {
             me.urgent_since = since;
         }
         let priority = urgency.map_or(me.base, |urgency| urgency.priority);
-        self.inherit(irq, priority);
+        if me.priority != priority {
+            self.inherit(irq, priority);
+        }
     }
 
     /// The current thread takes on a priority, and keeps its own.
     fn inherit(&mut self, irq: &IrqOff, priority: Priority) {
-        if self.current_thread().priority != priority {
-            self.note(irq, Event::Boost, u32::from(priority.level()), self.current.to_word());
-            self.change_priority(irq, self.current, priority);
-        }
+        self.note(irq, Event::Boost, u32::from(priority.level()), self.current.to_word());
+        self.change_priority(irq, self.current, priority);
     }
 
     /// Whether a thread can be told something now: it lives here, or the ring to its
@@ -290,27 +291,34 @@ impl<M: Machine> Hart<M> {
         number: u64,
         urgency: Option<Urgency>,
     ) {
-        if self.waiting(id, number).is_none() {
-            return;
-        }
         let slot = id.slot().index();
-        self.deadlines.clear(slot);
-        self.unsettled.remove(&mut self.threads, slot);
-        let Some(thread) = self.live_thread(id) else { return };
-        (thread.waiting, thread.timeout) = (None, None);
+        let Some(thread) = self.live_thread(id).filter(|thread| thread.waits(number)) else {
+            return;
+        };
+        thread.waiting = None;
+        let has_timeout = thread.timeout.take().is_some();
+        let is_unsettled = thread.link.queue().is_some();
         let (priority, since) = thread.urgency_after(urgency);
-        if (thread.priority, thread.urgent_since) != (priority, since) {
-            (thread.priority, thread.urgent_since) = (priority, since);
+        let is_other = (thread.priority, thread.urgent_since) != (priority, since);
+        (thread.priority, thread.urgent_since) = (priority, since);
+        thread.state = State::Ready;
+        let family = thread.family;
+        if has_timeout {
+            self.deadlines.clear(slot);
+        }
+        if is_unsettled {
+            self.unsettled.remove(&mut self.threads, slot);
+        }
+        if is_other {
             self.note(irq, Event::Boost, u32::from(priority.level()), id.to_word());
         }
-        self.make_ready(irq, id, Why::Channel);
+        self.queue_ready(irq, id, family, priority);
         self.note(irq, Event::WakeLocal, 0, id.to_word());
     }
 
     pub(crate) fn begin_reply_clock(&mut self, _: &IrqOff, id: ThreadId, number: u64) {
-        let is_there = self.waiting(id, number).is_some();
-        let timeout = self.live_thread(id).and_then(|thread| thread.timeout);
-        let Some(timeout) = timeout.filter(|_| is_there) else { return };
+        let thread = self.live_thread(id).filter(|thread| thread.waits(number));
+        let Some(timeout) = thread.and_then(|thread| thread.timeout) else { return };
         let counted_before = timeout.counts_in(Which::Send);
         if timeout.counts_in(Which::Reply) && !counted_before {
             let deadline = timeout.deadline(self.machine.now());
@@ -380,11 +388,13 @@ impl<M: Machine> Hart<M> {
             return Some(Unsettled { waiting: *waiting, timeout, ending, priority });
         }
     }
+}
 
-    /// That wait of a thread that is blocked at a channel.
-    fn waiting(&mut self, id: ThreadId, number: u64) -> Option<Waiting> {
-        let thread = self.live_thread(id)?;
-        let is_blocked = thread.state == State::Blocked(Why::Channel);
-        thread.waiting.filter(|waiting| is_blocked && waiting.wait.number == number)
+impl<M: Machine> Thread<M> {
+    /// Whether it is blocked at a channel in that wait.
+    #[inline]
+    fn waits(&self, number: u64) -> bool {
+        self.state == State::Blocked(Why::Channel)
+            && self.waiting.as_ref().is_some_and(|it| it.wait.number == number)
     }
 }

@@ -11,7 +11,8 @@ use std::{
     },
 };
 
-use skimmer_core::{ids::HartIndex, machine::Machine};
+use skimmer_core::{ids::HartIndex, machine::Machine, user::UserBytes};
+use skimmer_sync::irq::IrqOff;
 
 /// Which stack: never used twice in a world.
 pub type StackId = u32;

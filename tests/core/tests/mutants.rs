@@ -29,6 +29,7 @@ struct Mutant {
 const CHANNEL: &str = "kernel/core/src/channel/slot.rs";
 const CHANNELS: &str = "kernel/core/src/channel/table.rs";
 const DEADLINES: &str = "kernel/core/src/deadlines.rs";
+const HANDOVER: &str = "kernel/core/src/handover.rs";
 const HART: &str = "kernel/core/src/hart.rs";
 const INTERRUPT: &str = "kernel/core/src/interrupt.rs";
 const LIST: &str = "kernel/core/src/list.rs";
@@ -57,16 +58,16 @@ const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "the run queue drops an entry",
         file: LIST,
-        good: "Some(last) => links.link(last).behind = Some(slot),",
-        bad: "Some(_) => {}",
+        good: "last => links.link(last).behind = slot,",
+        bad: "_ => {}",
         test: ("runq", "does_what_a_sorted_map_does"),
         says: "left == right",
     },
     Mutant {
         name: "the run queue hides the rest of a level",
         file: RUNQ,
-        good: "if list.first().is_none() {",
-        bad: "{",
+        good: "if self.levels[number].first().is_some() {",
+        bad: "if false {",
         test: ("scheduler", "the_most_urgent_runs_and_equals_take_turns"),
         says: "equals wait, and the timer is not set",
     },
@@ -101,8 +102,8 @@ const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "nobody is told of space in a ring",
         file: MAIL,
-        good: "if self.inbound(source).take_starved() {",
-        bad: "if false {",
+        good: "(line.take_starved(), ",
+        bad: "(false, ",
         test: ("thread_ports", "full::of_requests"),
         says: "left over",
     },
@@ -208,8 +209,8 @@ const MUTANTS: &[Mutant] = &[
         name: "a wake preempts nobody",
         file: SCHED,
         good: "self.preempt_wanted = true;
-        true",
-        bad: "true",
+        match family {",
+        bad: "match family {",
         test: ("preemption", "a_doorbell_preempts_as_its_handler_returns"),
         says: "someone more urgent than",
     },
@@ -241,8 +242,8 @@ const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a deadline counts from the next slice only",
         file: SCHED,
-        good: "slice.into_iter().chain(self.deadlines.first()).min()",
-        bad: "slice.into_iter().chain(self.deadlines.first()).next()",
+        good: "(Some(slice), Some(first)) => Some(slice.min(first)),",
+        bad: "(Some(slice), Some(_)) => Some(slice),",
         test: ("time", "a_deadline_within_the_slice_is_not_missed"),
         says: "is after a deadline",
     },
@@ -282,8 +283,8 @@ const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "every interrupt ends the slice",
         file: SCHED,
-        good: "if !self.is_slice_over() {",
-        bad: "if false {",
+        good: "if self.is_slice_over() { self.give_way",
+        bad: "if true { self.give_way",
         test: ("time", "equals_share_by_slices"),
         says: "left == right",
     },
@@ -404,10 +405,10 @@ const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "every wake is written down",
         file: SCHED,
-        good: "self.preempt_wanted = true;
+        good: "self.queue_ready(irq, id, family, priority);
         true",
         bad: "self.note(irq, Event::WakeLocal, 0, id.to_word());
-        self.preempt_wanted = true;
+        self.queue_ready(irq, id, family, priority);
         true",
         test: ("trace", "a_local_round_trip_writes_four_records"),
         says: "client at",
@@ -640,9 +641,9 @@ const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "a wake undoes what was decided later",
-        file: WAITING,
-        good: "urgency.filter(|urgency| urgency.since.is_after(thread.urgent_since))",
-        bad: "urgency",
+        file: HANDOVER,
+        good: "news.filter(|news| news.since.is_after(self.urgent_since))",
+        bad: "news",
         test: ("waiting", "a_boost_that_comes_before_the_wake_is_not_lost"),
         says: "left == right",
     },

@@ -112,18 +112,15 @@ extern "Rust" fn skimmer_message_slow(call: &mut Call<'_>) {
 #[expect(unsafe_code, reason = "arch calls it by this name")]
 #[unsafe(no_mangle)]
 extern "Rust" fn skimmer_message_woken(call: &mut Call<'_>) {
-    let me = enter(|hart, _| (hart.current(), None));
-    let results = match (Name::from_number(call.number()), outcome(me)) {
+    let Some(outcome) = enter(|hart, irq| (hart.woken(irq), None)) else { nobody_said() };
+    let results = match (Name::from_number(call.number()), outcome) {
         (Some(Name::MsgSend), Outcome::Again) => return send::send(caller(), None, call),
         (Some(Name::MsgReceive), Outcome::Again) => {
             return receive::receive_and_tell(caller(), None, call);
         }
         (_, Outcome::Again) => return answer::receive_next(caller(), None, call),
         (_, Outcome::Answered(status)) => send::answered(Ok(status)),
-        (_, Outcome::Received(receipt)) => {
-            receive::note_received(&receipt);
-            receive::told(&receipt)
-        }
+        (_, Outcome::Received(receipt)) => receive::told(&receipt),
         (Some(Name::MsgSend), Outcome::Failed(error)) => send::answered(Err(error)),
         (Some(Name::MsgReceive), Outcome::Failed(error)) => receive::found(Err(error)),
         (_, Outcome::Failed(error)) => answer::next(Err(error)),
@@ -135,7 +132,8 @@ extern "Rust" fn skimmer_message_woken(call: &mut Call<'_>) {
 enum Turn {
     /// The caller.
     Mine,
-    /// Another.
+    /// Another. If it is parked, it is told right here what became of its wait, if it can
+    /// be.
     Another(Switch<Riscv>),
     /// A thread that is parked, and is to find that.
     Straight(Switch<Riscv>, [u64; 3]),
@@ -164,7 +162,11 @@ impl Turn {
     fn into_next(self, entry: Parkable, call: &mut Call<'_>) -> Next {
         match self {
             Self::Mine => entry.back(call),
-            Self::Another(switch) => entry.away(switch),
+            Self::Another(switch) => match entry.decide(Hart::woken_parked) {
+                Some(Outcome::Answered(status)) => entry.over(switch, send::answered(Ok(status))),
+                Some(Outcome::Received(receipt)) => entry.over(switch, receive::told(&receipt)),
+                _ => entry.away(switch),
+            },
             Self::Straight(switch, results) => entry.over(switch, results),
         }
     }
@@ -254,8 +256,12 @@ pub(super) fn wake(wake: &Wake) {
 fn outcome(me: ThreadId) -> Outcome {
     match waiters().outcome(me) {
         Some(outcome) => outcome,
-        None => unreachable!("whoever ends a wait says why"),
+        None => nobody_said(),
     }
+}
+
+fn nobody_said() -> ! {
+    unreachable!("whoever ends a wait says why")
 }
 
 /// What stands in the way of a call.
