@@ -157,8 +157,8 @@ impl Arrows {
 /// The turn of the server to which the client that has sent there gave its hart: it
 /// writes no record of its own.
 fn handed(rings: &[Ring], (ring, sent): Place) -> Option<Place> {
-    let behind = rings.get(ring)?.records.iter().enumerate().skip(sent + 1);
-    let (place, next) = behind.skip_while(|(_, record)| is(record, Event::Boost)).next()?;
+    let mut behind = rings.get(ring)?.records.iter().enumerate().skip(sent + 1);
+    let (place, next) = behind.find(|(_, record)| !is(record, Event::Boost))?;
     (is(next, Event::Switch) && next.a == Reason::Handed as u32).then_some((ring, place))
 }
 
