@@ -97,7 +97,7 @@ impl Parkable {
     #[inline(always)]
     pub fn straight(self, passed: Passed<Riscv>, results: [u64; 3]) -> ! {
         let frame = stack::park_and_resume(passed.into_switch(), results);
-        off_times::call_returns();
+        off_times::message_returns();
         // SAFETY: the caller is parked, so what is on this stack is not needed again. The frame
         // is that of a thread which goes on in U-mode, whose space is loaded; interrupts are
         // masked.
@@ -109,7 +109,7 @@ impl Parkable {
 
 #[unsafe(no_mangle)]
 extern "C" fn skimmer_message(frame: &mut TrapFrame) -> NonNull<TrapFrame> {
-    off_times::call_entered();
+    off_times::message_entered();
     let program = stack::plain_program(frame);
     let call = &mut Call::new(frame);
     let Next(frame) = match program {
@@ -126,7 +126,7 @@ extern "C" fn skimmer_message(frame: &mut TrapFrame) -> NonNull<TrapFrame> {
         }
         None => Parkable::new().leave(call, skimmer_message_slow),
     };
-    off_times::call_returns();
+    off_times::message_returns();
     frame
 }
 
@@ -137,5 +137,5 @@ extern "C" fn skimmer_message_resumed(frame: &mut TrapFrame) {
     stack::unpark(frame);
     user::with_interrupts_open(|| skimmer_message_woken(&mut Call::new(frame)));
     user::before_return(frame);
-    off_times::call_returns();
+    off_times::message_returns();
 }

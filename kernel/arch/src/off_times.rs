@@ -34,8 +34,11 @@ const TRAP_ENTRY: u64 = 59;
 /// program, which are the most.
 const TRAP_EXIT: u64 = 39;
 /// The same for a system call.
-const CALL_ENTRY: u64 = 37;
+const CALL_ENTRY: u64 = 40;
 const CALL_EXIT: u64 = 29;
+/// And for a call of messages.
+const MESSAGE_ENTRY: u64 = 46;
+const MESSAGE_EXIT: u64 = 38;
 
 /// Whether intervals that begin or end now count: only those of a workload do.
 static IS_MEASURING: AtomicBool = AtomicBool::new(false);
@@ -206,6 +209,18 @@ pub(crate) fn call_entered() {
 #[inline(always)]
 pub(crate) fn call_returns() {
     end_masked(here(), CALL_EXIT);
+}
+
+/// The first Rust code of a call of messages.
+#[inline(always)]
+pub(crate) fn message_entered() {
+    begin_masked(here(), MESSAGE_ENTRY);
+}
+
+/// The last Rust code of one, or of what went on in its place.
+#[inline(always)]
+pub(crate) fn message_returns() {
+    end_masked(here(), MESSAGE_EXIT);
 }
 
 #[inline(never)]

@@ -43,6 +43,12 @@ pub(crate) fn call_entered() {}
 pub(crate) fn call_returns() {}
 
 #[inline(always)]
+pub(crate) fn message_entered() {}
+
+#[inline(always)]
+pub(crate) fn message_returns() {}
+
+#[inline(always)]
 pub(crate) fn changing_depth(_: &OffTimes, _: &AtomicU32, _new: u32, change: impl FnOnce()) {
     change();
 }
