@@ -265,6 +265,12 @@ pub(crate) fn asleep(sleep: impl FnOnce()) {
     cpu::local().off_times.apart(sleep);
 }
 
+/// Calls firmware, which is not counted: its instructions are its own.
+#[inline(always)]
+pub(crate) fn in_firmware<R>(call: impl FnOnce() -> R) -> R {
+    cpu::local().off_times.apart(call).0
+}
+
 /// Takes a lock. Waiting for it is counted by itself.
 #[inline]
 pub(crate) fn lock<'l, T>(lock: &'l SpinLock<T>, irq: &'l IrqOff) -> Guard<'l, T> {

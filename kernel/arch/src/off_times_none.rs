@@ -54,6 +54,11 @@ pub(crate) fn changing_depth(_: &OffTimes, _: &AtomicU32, _new: u32, change: imp
 }
 
 #[inline(always)]
+pub(crate) fn in_firmware<R>(call: impl FnOnce() -> R) -> R {
+    call()
+}
+
+#[inline(always)]
 pub(crate) fn asleep(sleep: impl FnOnce()) {
     sleep();
 }

@@ -6,7 +6,7 @@ use core::arch::asm;
 
 use sbi_rt::{HartMask, Physical};
 
-use crate::addr::to_physical;
+use crate::{addr::to_physical, off_times};
 
 /// State of a hart as firmware knows it (SBI, HSM extension).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,12 +40,12 @@ pub fn hart_state(hartid: u64) -> HartState {
 }
 
 /// Makes a call of firmware that may be part of what is measured. A kernel that
-/// counts (feature `bench`) counts its instructions.
+/// counts (feature `bench`) counts its instructions; off-times are without them.
 #[inline(always)]
 fn counted<R>(call: impl FnOnce() -> R) -> R {
     #[cfg(feature = "bench")]
     let start = crate::csr::instret();
-    let result = call();
+    let result = off_times::in_firmware(call);
     #[cfg(feature = "bench")]
     skimmer_sync::tally::FIRMWARE.add(crate::csr::instret() - start);
     result
