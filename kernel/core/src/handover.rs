@@ -53,13 +53,13 @@ impl<M: Machine> Blocked<'_, M> {
 impl<M: Machine> Hart<M> {
     #[inline]
     fn go_straight(&mut self, irq: &IrqOff, wake: &Wake) -> Option<Switch<M>> {
-        let highest = self.runq.highest(irq);
+        let (slot, highest) = (self.own(wake.thread)?, self.runq.highest(irq));
         if self.slice_end.is_some() || wake.error.is_some() {
             return None;
         }
         let turn = self.shares.turn();
         let from = M::saved(&self.current_thread().context);
-        let thread = self.threads.get_mut(self.own(wake.thread)?)?;
+        let thread = self.threads.get_mut(slot)?;
         let (priority, since) = thread.urgency_after(wake.urgency);
         if !thread.is_parked_in(wake.number) || highest >= Some(priority) {
             return None;
