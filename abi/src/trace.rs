@@ -93,6 +93,9 @@ pub enum Reason {
     Yielded = 2,
     /// It exited.
     Exited = 3,
+    /// It waits at a channel, and gave the hart straight to the thread that it has woken
+    /// there: which received its message, or was answered.
+    Handed = 4,
 }
 
 /// One record, as plain numbers.

@@ -124,7 +124,7 @@ extern "C" fn skimmer_message(frame: &mut TrapFrame) -> NonNull<TrapFrame> {
                 owner.message_other(name, call, entry)
             }
         }
-        None => Parkable::new().leave(call, |call| skimmer_message_slow(call)),
+        None => Parkable::new().leave(call, skimmer_message_slow),
     };
     off_times::call_returns();
     frame

@@ -358,8 +358,10 @@ impl Saved {
         let words = self.0.as_ptr().with_addr(at).cast::<usize>();
         // SAFETY: trap.S leaves this place below the frame free for that.
         unsafe { words.write(skimmer_message_resume as *const () as usize) };
-        // SAFETY: as above: s0, where backtraces end.
-        unsafe { words.add(1).write(0) };
+        // s0: where backtraces end.
+        let chain = words.wrapping_add(1);
+        // SAFETY: as above.
+        unsafe { chain.write(0) };
         // SAFETY: the thread's own, which runs here and leaves.
         unsafe { self.stack_pointer().write(at) };
         self.header().is_parked.set(true);

@@ -71,7 +71,7 @@ impl<M: Machine> Hart<M> {
         if is_other {
             self.note(irq, Event::Boost, u32::from(priority.level()), wake.thread.to_word());
         }
-        self.note(irq, Event::Switch, Reason::Blocked as u32, wake.thread.to_word());
+        self.note(irq, Event::Switch, Reason::Handed as u32, wake.thread.to_word());
         self.current = wake.thread;
         self.preempt_wanted = false;
         bump(&self.inspect.switches);

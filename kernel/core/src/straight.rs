@@ -20,7 +20,7 @@ use crate::{
     channel::{
         Channel, MessageId, Receipt, Record, Wait,
         connection::ConnectionId,
-        rendezvous::{ANSWERED_AT_ONCE, AT_ONCE},
+        rendezvous::{AT_ONCE, is_answered_at_once},
         table::ChannelTable,
     },
     hart::Hart,
@@ -57,7 +57,7 @@ pub struct Passed<M: Machine>(Switch<M>);
 
 impl<M: Machine> Passed<M> {
     /// For the machine, which switches at once.
-    #[must_use]
+    #[inline]
     pub fn into_switch(self) -> Switch<M> {
         self.0
     }
@@ -129,7 +129,7 @@ impl<M: Machine> Hart<M> {
     ) -> Option<Passed<M>> {
         let (node, client) = channel.lone_client(message)?;
         let slot = self.own(client.thread)?;
-        if server.out.length.min(client.into.length) > ANSWERED_AT_ONCE {
+        if !is_answered_at_once(server.out.length.min(client.into.length)) {
             return None;
         }
         let me = self.set_out(channel, server, None)?;
@@ -231,7 +231,7 @@ impl<M: Machine> Hart<M> {
     /// That thread is the current one.
     #[inline(always)]
     fn arrive(&mut self, irq: &IrqOff, thread: ThreadId) {
-        self.note(irq, Event::Switch, Reason::Blocked as u32, thread.to_word());
+        self.note(irq, Event::Switch, Reason::Handed as u32, thread.to_word());
         self.current = thread;
         self.preempt_wanted = false;
         if self.slice_end.is_some() {

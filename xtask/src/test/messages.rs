@@ -88,6 +88,10 @@ fn overwritten(tools: &Tools, elf: &Path) -> Outcome {
         for (place, record) in each.records.iter().enumerate() {
             let (kind, arrow) = match Event::from_number(record.event) {
                 Some(Event::MsgReceive) => (0, arrows.ends((ring, place))),
+                // Who got the hart with it.
+                Some(Event::Switch) if arrows.straight((ring, place)).is_some() => {
+                    (0, arrows.ends((ring, place)))
+                }
                 Some(Event::MsgReply) => (1, arrows.begins((ring, place))),
                 _ => continue,
             };

@@ -9,7 +9,7 @@
 
 use std::collections::HashMap;
 
-use skimmer_abi::trace::{Event, Record};
+use skimmer_abi::trace::{Event, Reason, Record};
 
 use super::rings::Ring;
 
@@ -27,6 +27,9 @@ pub struct Arrows {
     handed: Pairs,
     /// From the answer to the client's next turn.
     answered: Pairs,
+    /// Turns of servers that got their hart with a message, and no record of that: where
+    /// it was sent.
+    straight: HashMap<Place, Place>,
 }
 
 #[derive(Debug, Default)]
@@ -80,6 +83,14 @@ impl Arrows {
                 arrows.handed.add(*from, place);
             }
         }
+        for from in sent.values() {
+            if !arrows.handed.begins.contains_key(from)
+                && let Some(turn) = handed(rings, *from)
+            {
+                arrows.handed.add(*from, turn);
+                arrows.straight.insert(turn, *from);
+            }
+        }
         let turns = turns(rings);
         for (place, record) in all(rings, Event::MsgReply) {
             let its = turns.get(&client(record.b)).map_or(&[][..], Vec::as_slice);
@@ -95,6 +106,18 @@ impl Arrows {
             }
         }
         arrows
+    }
+
+    /// Of a turn that a server got with a message: where that was sent.
+    #[must_use]
+    pub fn straight(&self, turn: Place) -> Option<Place> {
+        self.straight.get(&turn).copied()
+    }
+
+    /// How many such turns there are.
+    #[must_use]
+    pub fn count_straight(&self) -> u64 {
+        self.straight.len() as u64
     }
 
     /// How many lead from where a message was sent to where it was received, and
@@ -129,6 +152,14 @@ impl Arrows {
         let of = |pairs: &Pairs| pairs.ends.get(&place).map(|(_, from)| *from);
         of(&self.handed).or_else(|| of(&self.answered))
     }
+}
+
+/// The turn of the server to which the client that has sent there gave its hart: it
+/// writes no record of its own.
+fn handed(rings: &[Ring], (ring, sent): Place) -> Option<Place> {
+    let mut behind = rings.get(ring)?.records.iter().enumerate().skip(sent + 1);
+    let (place, next) = behind.find(|(_, record)| !is(record, Event::Boost))?;
+    (is(next, Event::Switch) && next.a == Reason::Handed as u32).then_some((ring, place))
 }
 
 /// Where threads get their home hart, by thread, in the order in which they do.
@@ -215,6 +246,28 @@ mod tests {
         assert_eq!((arrows.begins((0, 0)), arrows.ends((1, 0))), (Some(1), Some(1)));
         assert_eq!((arrows.begins((1, 1)), arrows.ends((0, 2))), (Some(2), Some(2)));
         assert_eq!((arrows.ends((0, 4)), arrows.begins((0, 1))), (None, None));
+    }
+
+    #[test]
+    fn who_gets_the_hart_with_a_message_has_received_it() {
+        let mut records = vec![
+            record(10, CLIENT, Event::MsgSend, 0, MESSAGE),
+            record(11, CLIENT, Event::Boost, 9, SERVER),
+            record(12, CLIENT, Event::Switch, Reason::Handed as u32, SERVER),
+        ];
+        let arrows = Arrows::of(&rings(vec![records.clone()]));
+        assert_eq!((arrows.counts(), arrows.count_straight()), ((1, 0), 1));
+        assert_eq!((arrows.ends((0, 2)), arrows.straight((0, 2))), (Some(1), Some((0, 0))));
+        // Who was not given it, but runs next, may not have.
+        records[2].a = Reason::Blocked as u32;
+        let arrows = Arrows::of(&rings(vec![records.clone()]));
+        assert_eq!((arrows.counts(), arrows.count_straight()), ((0, 0), 0));
+        // Who says so itself is believed.
+        records[2].a = Reason::Handed as u32;
+        records.push(record(13, SERVER, Event::MsgReceive, 0, MESSAGE));
+        let arrows = Arrows::of(&rings(vec![records]));
+        assert_eq!((arrows.counts(), arrows.count_straight()), ((1, 0), 0));
+        assert_eq!(arrows.ends((0, 3)), Some(1));
     }
 
     #[test]

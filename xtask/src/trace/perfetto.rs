@@ -116,7 +116,16 @@ pub fn export(rings: &[Ring], tick: u64) -> Vec<u8> {
     for ((index, place), time) in &order {
         let record = &rings[*index].records[*place];
         let ends = Ends::of(&messages, (*index, *place));
-        writer.record(*index, (time - start) * tick, record, ends);
+        let time = (time - start) * tick;
+        match messages.straight((*index, *place)) {
+            None => writer.record(*index, time, record, ends),
+            Some((ring, sent)) => {
+                let message = &rings[ring].records[sent];
+                writer.record(*index, time, record, Ends { begins: None, ends: None });
+                let receives = Record { event: Event::MsgReceive as u8, ..*message };
+                writer.record(*index, time, &receives, ends);
+            }
+        }
     }
     let end = order.last().map_or(0, |(_, time)| (time - start) * tick);
     for (index, _) in rings.iter().enumerate().filter(|(_, ring)| !ring.records.is_empty()) {
@@ -365,10 +374,11 @@ pub fn expected(rings: &[Ring]) -> Counts {
         wakes: count(Event::WakeLocal) + count(Event::WakeRemote) + count(Event::InterruptPost),
         arrows: 0,
         messages: {
-            let (handed, woken) = Arrows::of(rings).counts();
+            let arrows = Arrows::of(rings);
+            let (handed, woken) = arrows.counts();
             Messages {
                 sent: count(Event::MsgSend),
-                received: count(Event::MsgReceive),
+                received: count(Event::MsgReceive) + arrows.count_straight(),
                 answered: count(Event::MsgReply),
                 handed,
                 woken,

@@ -34,9 +34,13 @@ use crate::{
 /// Bytes that are copied under one lock, in one masked section.
 pub const AT_ONCE: usize = 4096;
 
-/// What is copied of an answer where its client was looked for, and not part by part;
-/// the delay of a named bug is before each part.
-pub const ANSWERED_AT_ONCE: usize = if cfg!(feature = "delay-unlock-early") { 0 } else { AT_ONCE };
+/// Whether so much of an answer is copied where its client was looked for, and not part
+/// by part. The delay of a named bug is before each part.
+#[inline]
+#[must_use]
+pub const fn is_answered_at_once(bytes: usize) -> bool {
+    bytes == 0 || !cfg!(feature = "delay-unlock-early") && bytes <= AT_ONCE
+}
 
 /// Whose memory a copy failed at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -288,7 +292,7 @@ impl Channel<'_> {
             return Ok((self.wake(&client, answer.outcome()), None));
         };
         let copied = from.length.min(client.into.length);
-        if copied > ANSWERED_AT_ONCE {
+        if !is_answered_at_once(copied) {
             return Err(self.begin(&client));
         }
         Ok(match by.give(from, client.owner, client.into) {

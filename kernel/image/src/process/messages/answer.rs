@@ -10,7 +10,7 @@ use skimmer_arch::{
 use skimmer_core::{
     channel::{
         ChannelId, MessageId, Receipt,
-        rendezvous::{ANSWERED_AT_ONCE, Answer, Fault, Obstacle, Progress},
+        rendezvous::{Answer, Fault, Obstacle, Progress, is_answered_at_once},
         table::ChannelTable,
     },
     hart::Hart,
@@ -148,7 +148,7 @@ fn straight(
 #[inline]
 pub(super) fn begin(process: &'static Process, call: &mut Call<'_>, entry: Parkable) -> Next {
     let [id, status, from, length, ..] = call.arguments();
-    let from = bytes(from, length).ok().filter(|from| from.length <= ANSWERED_AT_ONCE);
+    let from = bytes(from, length).ok().filter(|from| is_answered_at_once(from.length));
     let step = MessageId::from_register(id).zip(from).and_then(|(id, from)| {
         let channel = waiters().channel_of(id)?;
         let answer = Answer::Bytes(status.cast_signed(), from);

@@ -11,7 +11,7 @@ use skimmer_arch::{
 use skimmer_core::{
     channel::{
         Channel, ChannelId, Guest, MessageId, Outcome, Receipt, Wait, Which,
-        rendezvous::{ANSWERED_AT_ONCE, Answer, Got, Message, Obstacle, Urgency},
+        rendezvous::{Answer, Got, Message, Obstacle, Urgency, is_answered_at_once},
     },
     hart::Hart,
     ids::{Priority, ThreadId},
@@ -124,7 +124,7 @@ impl Receiver {
         id: MessageId,
         (status, from): (i64, UserBytes),
     ) -> Both {
-        if from.length > ANSWERED_AT_ONCE {
+        if !is_answered_at_once(from.length) {
             return Both::Neither;
         }
         let base = self.look_at_self(hart);
