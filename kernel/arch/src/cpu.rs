@@ -32,6 +32,7 @@ impl Machine for Riscv {
     type Saved = Saved;
     type Space = UserSpace;
 
+    #[inline]
     fn saved(context: &KernelStack) -> Saved {
         context.saved()
     }
@@ -74,6 +75,7 @@ impl Machine for Riscv {
         given
     }
 
+    #[inline]
     fn ring_doorbell(&self, hart: HartIndex) {
         if hart == this_hart() {
             // No firmware is needed for one's own.
@@ -84,14 +86,17 @@ impl Machine for Riscv {
         }
     }
 
+    #[inline]
     fn clear_doorbell(&self) {
         csr::clear_software_interrupt();
     }
 
+    #[inline]
     fn now(&self) -> u64 {
         csr::time()
     }
 
+    #[inline]
     fn set_timer(&self, deadline: Option<u64>) {
         let deadline = deadline.unwrap_or(u64::MAX);
         if local().has_sstc {
@@ -101,6 +106,7 @@ impl Machine for Riscv {
         }
     }
 
+    #[inline]
     fn time_slice(&self) -> u64 {
         time::ticks_per_second() / SLICES_PER_SECOND
     }
@@ -194,6 +200,7 @@ impl HartLocal {
     }
 
     /// Its id in the machine.
+    #[inline]
     #[must_use]
     pub fn hartid(&self) -> u64 {
         self.hartid.load(Ordering::Relaxed)
@@ -231,6 +238,7 @@ pub fn publish_harts(locals: Vec<HartLocal>) -> Result<(), OutOfMemory> {
 }
 
 /// Every hart in use; empty until they are published.
+#[inline]
 #[must_use]
 pub fn harts() -> &'static [HartLocal] {
     HARTS.get().map_or(&[], Vec::as_slice)
@@ -305,6 +313,16 @@ fn enter_from<R>(
         set_critical_depth(depth);
         result
     })
+}
+
+/// Opens this hart's state with interrupts masked, for what makes nobody ready and
+/// switches to nobody.
+///
+/// # Panics
+/// Before the harts are published.
+#[inline]
+pub fn look<R>(f: impl FnOnce(&mut Hart<Riscv>, &IrqOff) -> R) -> R {
+    masked(|irq| decide(irq, f))
 }
 
 /// Opens this hart's state where a call of messages has begun: no handler can come, and

@@ -14,7 +14,7 @@ use skimmer_sync::irq::IrqOff;
 
 use crate::{
     channel::{
-        ChannelId, Outcome,
+        ChannelId, MessageId, Outcome,
         rendezvous::{Moment, Urgency, Wake},
     },
     hart::Hart,
@@ -53,13 +53,13 @@ impl<M: Machine> Blocked<'_, M> {
 impl<M: Machine> Hart<M> {
     #[inline]
     fn go_straight(&mut self, irq: &IrqOff, wake: &Wake) -> Option<Switch<M>> {
-        let highest = self.runq.highest(irq);
+        let (slot, highest) = (self.own(wake.thread)?, self.runq.highest(irq));
         if self.slice_end.is_some() || wake.error.is_some() {
             return None;
         }
         let turn = self.shares.turn();
         let from = M::saved(&self.current_thread().context);
-        let thread = self.threads.get_mut(self.own(wake.thread)?)?;
+        let thread = self.threads.get_mut(slot)?;
         let (priority, since) = thread.urgency_after(wake.urgency);
         if !thread.is_parked_in(wake.number) || highest >= Some(priority) {
             return None;
@@ -87,10 +87,15 @@ impl<M: Machine> Hart<M> {
         let me = self.current_thread();
         let (serves, outcome) = (me.serves, me.record?.outcome()?);
         if let Outcome::Received(receipt) = outcome {
-            let channel = serves.map_or(0, ChannelId::index);
-            self.note(irq, Event::MsgReceive, channel, receipt.id.to_register());
+            self.note_received(irq, serves, receipt.id);
         }
         Some(outcome)
+    }
+
+    #[inline]
+    fn note_received(&self, irq: &IrqOff, channel: Option<ChannelId>, id: MessageId) {
+        let channel = channel.map_or(0, ChannelId::index);
+        self.note(irq, Event::MsgReceive, channel, id.to_register());
     }
 
     /// The same of a thread to which the hart is about to go, if that is all that it is
@@ -101,10 +106,13 @@ impl<M: Machine> Hart<M> {
         if me.is_condemned || !M::is_parked(&me.context) {
             return None;
         }
-        match me.record?.outcome()? {
-            Outcome::Answered(_) | Outcome::Received(_) => self.woken(irq),
-            Outcome::Failed(_) | Outcome::Again => None,
+        let (serves, outcome) = (me.serves, me.record?.outcome()?);
+        match outcome {
+            Outcome::Answered(_) => {}
+            Outcome::Received(receipt) => self.note_received(irq, serves, receipt.id),
+            Outcome::Failed(_) | Outcome::Again => return None,
         }
+        Some(outcome)
     }
 }
 

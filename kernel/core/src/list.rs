@@ -121,7 +121,12 @@ impl List {
     #[inline]
     pub fn pop(&mut self, links: &mut impl Links) -> Option<u32> {
         let slot = self.first()?;
-        self.remove(links, slot);
+        let Link { behind, .. } = core::mem::take(links.link(slot));
+        self.first = behind;
+        match behind {
+            NOBODY => self.last = NOBODY,
+            behind => links.link(behind).before = NOBODY,
+        }
         Some(slot)
     }
 }

@@ -110,6 +110,7 @@ impl<M: Machine> Hart<M> {
         }
     }
 
+    #[inline]
     fn drain(&mut self, irq: &IrqOff, source: HartIndex) -> u32 {
         let quota = quota(self.lines.mailboxes.len());
         let mut taken = 0;
@@ -140,7 +141,18 @@ impl<M: Machine> Hart<M> {
         }
     }
 
+    #[inline]
     fn perform(&mut self, irq: &IrqOff, op: Op<M>) {
+        match op {
+            Op::EndWait(id, number) => self.end_wait(irq, id, number, None),
+            Op::EndWaitAt(id, number, urgency) => self.end_wait(irq, id, number, Some(urgency)),
+            op => self.perform_other(irq, op),
+        }
+    }
+
+    /// What comes with no message between programs, as a rule.
+    #[inline(never)]
+    fn perform_other(&mut self, irq: &IrqOff, op: Op<M>) {
         match op {
             // These cannot be full: the thread is ours, or nobody's.
             Op::Schedule(id) => {
@@ -150,8 +162,7 @@ impl<M: Machine> Hart<M> {
             }
             Op::Condemn(id, urgency) => drop(self.condemn(irq, id, urgency)),
             Op::SetPriority(id, priority) => drop(self.set_priority(irq, id, priority)),
-            Op::EndWait(id, number) => self.end_wait(irq, id, number, None),
-            Op::EndWaitAt(id, number, urgency) => self.end_wait(irq, id, number, Some(urgency)),
+            Op::EndWait(..) | Op::EndWaitAt(..) => unreachable!("these are not left over"),
             Op::Received(id, number) => self.begin_reply_clock(irq, id, number),
             Op::Boost(id, channel, urgency) => self.raise(irq, id, channel, urgency),
             Op::Detached(id, connection) => self.hear_of_detach(irq, id, connection),
@@ -168,6 +179,7 @@ impl<M: Machine> Hart<M> {
         slot.map_or(id, |slot| ThreadId::new(self.index, slot))
     }
 
+    #[cold]
     fn wake_space_waiters(&mut self, irq: &IrqOff, target: HartIndex) {
         let Some(waiters) = self.space_waiters.get_mut(target.index()) else {
             return;

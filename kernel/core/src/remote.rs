@@ -32,6 +32,8 @@ pub const RING_SLOTS: usize = 2;
 
 /// One operation in a ring. Each names its thread with the generation, so that
 /// one that comes too late finds nobody (law enqueue-idempotent).
+// A tag of a word keeps what is behind it aligned, and moved by words.
+#[repr(u64)]
 pub(crate) enum Op<M: Machine> {
     /// Wake a stopped thread.
     Schedule(ThreadId),

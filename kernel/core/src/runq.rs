@@ -62,6 +62,7 @@ impl RunQueue {
 
     /// Queues `slot` before its equals: where a thread goes that lost the hart
     /// without giving it up. A slot that is queued already stays where it is.
+    #[inline]
     pub fn push_front(&mut self, _: &IrqOff, links: &mut impl Links, slot: u32, level: Priority) {
         if self.levels[usize::from(level.level())].push_front(links, slot) {
             self.mark(level);

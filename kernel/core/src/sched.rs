@@ -409,6 +409,12 @@ impl<M: Machine> Hart<M> {
         Blocked(self)
     }
 
+    /// The current thread has been blocked by the caller.
+    #[inline]
+    pub(crate) const fn blocked(&mut self, _: &IrqOff) -> Blocked<'_, M> {
+        Blocked(self)
+    }
+
     /// The slot and priority of the current thread.
     ///
     /// # Panics
@@ -424,9 +430,9 @@ impl<M: Machine> Hart<M> {
     /// queued, blocked or ended by the caller.
     pub(crate) fn next(&mut self, irq: &IrqOff, reason: Reason) -> Switch<M> {
         let old = self.current_thread();
-        assert!(old.state != State::Running, "a running thread is switched away from");
+        assert!(!matches!(old.state, State::Running), "a running thread is switched away from");
         let from = M::saved(&old.context);
-        let family = old.family.filter(|_| old.state != State::Ready);
+        let family = old.family.filter(|_| !matches!(old.state, State::Ready));
         if let (Some(end), Some(family)) = (self.slice_end, family) {
             self.leave_turn(irq, family, end);
         }

@@ -226,21 +226,29 @@ impl<M: Machine> Hart<M> {
     /// was for the thread itself.
     pub(crate) fn leave_turn(&mut self, irq: &IrqOff, family: Family, end: u64) {
         let Some(left) = self.left_until(end) else { return };
-        let priority = self.current_thread().priority;
-        let Some(heir) = self.shares.of(family).and_then(|share| share.heir.take()) else {
-            return self.leave(family, left);
+        let Some(share) = self.shares.of(family) else { return };
+        let Some(heir) = share.heir.take() else {
+            share.left = left;
+            return;
         };
+        let priority = self.current_thread().priority;
         match self.live_thread(heir) {
             Some(thread) if thread.state == State::Ready && thread.priority == priority => {
                 thread.slice_left = Some(left);
             }
-            _ => return self.leave(family, left),
+            _ => {
+                if let Some(share) = self.shares.of(family) {
+                    share.left = left;
+                }
+                return;
+            }
         }
         let slot = heir.slot().index();
         self.runq.remove(irq, &mut self.threads, slot);
         self.runq.push_front(irq, &mut self.threads, slot, priority);
     }
 
+    #[inline]
     fn left_until(&self, end: u64) -> Option<u64> {
         let slice = self.machine.time_slice();
         let left = end.saturating_sub(self.machine.now()).min(slice);
@@ -261,12 +269,6 @@ impl<M: Machine> Hart<M> {
         self.slice_end = Some(self.machine.now().saturating_add(left));
         if let Some(share) = family.and_then(|family| self.shares.of(family)) {
             share.heir = None;
-        }
-    }
-
-    fn leave(&mut self, family: Family, left: u64) {
-        if let Some(share) = self.shares.of(family) {
-            share.left = left;
         }
     }
 }

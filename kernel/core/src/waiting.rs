@@ -155,11 +155,13 @@ impl<M: Machine> Hart<M> {
         waiting: Waiting,
         timeout: Option<Timeout>,
     ) -> Blocked<'_, M> {
-        self.current_thread().waiting = Some(waiting);
+        let me = self.current_thread();
+        me.waiting = Some(waiting);
+        me.state = State::Blocked(Why::Channel);
         if let Some(timeout) = timeout {
             self.begin_clock(queue, timeout);
         }
-        self.block(irq, Why::Channel)
+        self.blocked(irq)
     }
 
     #[cold]
@@ -225,6 +227,7 @@ impl<M: Machine> Hart<M> {
     ///
     /// # Errors
     /// [`Full`] when it lives on another hart and the ring to it is full.
+    #[inline]
     pub fn wake(&mut self, irq: &IrqOff, wake: &Wake) -> Result<(), Full<()>> {
         let Wake { thread, number, urgency, error } = *wake;
         if self.is_elsewhere(thread) {

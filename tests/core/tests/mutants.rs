@@ -371,8 +371,9 @@ const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "who blocks leaves nothing to the next that is woken",
         file: SHARES,
-        good: "share.left = left;",
-        bad: "let _ = (&share, left);",
+        good: "share.left = left;
+            return;",
+        bad: "return;",
         test: ("families", "who_waits_for_someone_urgent_loses_no_turn"),
         says: "[",
     },

@@ -21,7 +21,7 @@ use skimmer_abi::{
     trace::Event,
 };
 use skimmer_arch::{
-    cpu::{Riscv, enter},
+    cpu::{Riscv, look},
     irq::masked,
     message::{Next, Parkable},
     stack::{self, Owns},
@@ -112,7 +112,17 @@ extern "Rust" fn skimmer_message_slow(call: &mut Call<'_>) {
 #[expect(unsafe_code, reason = "arch calls it by this name")]
 #[unsafe(no_mangle)]
 extern "Rust" fn skimmer_message_woken(call: &mut Call<'_>) {
-    let Some(outcome) = enter(|hart, irq| (hart.woken(irq), None)) else { nobody_said() };
+    match look(Hart::woken) {
+        Some(Outcome::Answered(status)) => call.finish_with(send::answered(Ok(status))),
+        Some(Outcome::Received(receipt)) => call.finish_with(receive::told(&receipt)),
+        outcome => go_on(outcome, call),
+    }
+}
+
+/// The same where it has failed, or is to look again.
+#[cold]
+fn go_on(outcome: Option<Outcome>, call: &mut Call<'_>) {
+    let Some(outcome) = outcome else { nobody_said() };
     let results = match (Name::from_number(call.number()), outcome) {
         (Some(Name::MsgSend), Outcome::Again) => return send::send(caller(), None, call),
         (Some(Name::MsgReceive), Outcome::Again) => {
