@@ -20,7 +20,7 @@ use crate::{
     channel::{
         Channel, MessageId, Receipt, Record, Wait,
         connection::ConnectionId,
-        rendezvous::{AT_ONCE, is_answered_at_once},
+        rendezvous::{at_once, is_answered_at_once},
         table::ChannelTable,
     },
     hart::Hart,
@@ -85,7 +85,7 @@ impl<M: Machine> Hart<M> {
         let (node, server) = channel.lone_receiver()?;
         let slot = self.own(server.thread)?;
         let copied = client.out.length.min(server.into.length);
-        if copied > AT_ONCE {
+        if copied > at_once(client.out, server.into) {
             return None;
         }
         let connection = Some(ConnectionId::from_register(client.coid));
@@ -129,7 +129,7 @@ impl<M: Machine> Hart<M> {
     ) -> Option<Passed<M>> {
         let (node, client) = channel.lone_client(message)?;
         let slot = self.own(client.thread)?;
-        if !is_answered_at_once(server.out.length.min(client.into.length)) {
+        if !is_answered_at_once(server.out, client.into) {
             return None;
         }
         let me = self.set_out(channel, server, None)?;

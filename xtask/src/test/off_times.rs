@@ -51,6 +51,7 @@ pub const CASES: &[Case] = &[
         "off-times-spawnstorm-1-hart",
         "--schedule rr --harts 1 --program spawnstorm -- rounds=40",
     ),
+    alone("off-times-ipcstorm-1-hart", "--schedule rr --harts 1 --program ipcstorm"),
     beside("off-times-msgstorm", "--schedule rr --scenario msgstorm"),
     beside("off-times-flood", "--schedule rr --scenario flood"),
 ];

@@ -6,7 +6,8 @@ use skimmer_core::{
     channel::{
         ChannelFlags, Guest, MessageId, Outcome, Wait, Which,
         rendezvous::{
-            AT_ONCE, Answer, Boost, Fault, Got, Message, Obstacle, Progress, Sent, Transfer, Wake,
+            AT_ONCE, AT_ONCE_ACROSS, Answer, Boost, Fault, Got, Message, Obstacle, Progress, Sent,
+            Transfer, Wake,
         },
     },
     ids::{HartIndex, Priority, ThreadId},
@@ -188,6 +189,30 @@ fn lengths_are_cut_and_never_overrun() {
         let (out, into) = (UserBytes::new(0, sent), UserBytes::new(0, room));
         after.copy(0, (1, out), (0, into)).unwrap();
         assert!(after == kernel.machine.memories, "{sent} {room}");
+    }
+}
+
+#[test]
+fn less_is_copied_at_once_where_words_lie_across_words() {
+    let places = [
+        (0, 0, AT_ONCE, false),
+        (3, 11, AT_ONCE, false),
+        (3, 11, AT_ONCE + 1, true),
+        (0, 3, AT_ONCE_ACROSS, false),
+        (0, 3, AT_ONCE_ACROSS + 1, true),
+    ];
+    for (out, into, bytes, is_long) in places {
+        let (out, into) = (UserBytes::new(out, bytes), UserBytes::new(into, bytes));
+        let (mut kernel, at) = bench(ChannelFlags::NONE);
+        queued(&mut kernel, at, 1, 9, out);
+        let before = kernel.machine.memories.clone();
+        let got = receive(&mut kernel, at, 0, into);
+        assert_eq!(matches!(got, Err(Obstacle::Long(_))), is_long, "{out:?} {into:?}");
+        if !is_long {
+            let mut after = before;
+            after.copy(0, (1, out), (0, into)).unwrap();
+            assert!(after == kernel.machine.memories, "{out:?} {into:?}");
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use skimmer_abi::errno::Errno;
 use skimmer_core::{
     channel::{
         ChannelFlags, Guest, MessageId, Outcome, Receipt, Wait, Which,
-        rendezvous::{AT_ONCE, Boost, Fault, Message, Moment, Urgency, Wake},
+        rendezvous::{Boost, Fault, Message, Moment, Urgency, Wake, at_once},
     },
     ids::{HartIndex, Priority},
     user::UserBytes,
@@ -279,7 +279,7 @@ impl Spec {
         }
         let into = self.threads[server].guest.into;
         let copied = guest.out.length.min(into.length);
-        if copied > AT_ONCE {
+        if copied > at_once(guest.out, into) {
             return self.engage(server);
         }
         match self.machine.memories.copy(client, (client, guest.out), (server, into)) {
@@ -338,7 +338,7 @@ impl Spec {
         }
         let out = self.threads[client].guest.out;
         let copied = out.length.min(guest.into.length);
-        if copied > AT_ONCE {
+        if copied > at_once(out, guest.into) {
             return self.engage(client);
         }
         match self.machine.memories.copy(server, (client, out), (server, guest.into)) {
@@ -389,7 +389,7 @@ impl Spec {
         }
         let into = self.threads[client].guest.into;
         if let Some(from) = bytes {
-            if from.length.min(into.length) > AT_ONCE {
+            if from.length.min(into.length) > at_once(from, into) {
                 return self.engage(client);
             }
             if let Err(fault) = self.machine.memories.copy(server, (server, from), (client, into)) {
@@ -416,9 +416,10 @@ impl Spec {
         if !self.is_engaged(call.peer, call.wait) {
             return Told::Gone;
         }
-        // To the end of a page of the other's.
+        // To the end of a page of the other's, or of a part of one.
         let place = call.other.start.get() + call.done;
-        let part = (AT_ONCE - place % AT_ONCE).min(call.length - call.done);
+        let most = at_once(call.own, call.other);
+        let part = (most - place % most).min(call.length - call.done);
         let cut = |bytes: UserBytes| UserBytes::new(bytes.start.get() + call.done, part);
         let (own, other) = ((me, cut(call.own)), (call.peer, cut(call.other)));
         let (from, to) = if call.is_given { (own, other) } else { (other, own) };

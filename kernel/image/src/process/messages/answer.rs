@@ -10,7 +10,7 @@ use skimmer_arch::{
 use skimmer_core::{
     channel::{
         ChannelId, MessageId, Receipt,
-        rendezvous::{Answer, Fault, Obstacle, Progress, is_answered_at_once},
+        rendezvous::{Answer, Fault, Obstacle, Progress},
         table::ChannelTable,
     },
     hart::Hart,
@@ -55,8 +55,17 @@ pub(super) fn reply_receive(
     let [id, status, from, length, ..] = call.arguments();
     let given = bytes(from, length)
         .and_then(|from| answer(process, id, Answer::Bytes(status.cast_signed(), from)));
+    go_on_receiving((process, me), timeout, call, given);
+}
+
+fn go_on_receiving(
+    who: (&'static Process, Tid),
+    timeout: Option<Timeout>,
+    call: &mut Call<'_>,
+    given: Result<(), Errno>,
+) {
     match given {
-        Ok(()) => receive_next((process, me), timeout, call),
+        Ok(()) => receive_next(who, timeout, call),
         Err(error) => call.finish_with([error.status().cast_unsigned(), 1, 0]),
     }
 }
@@ -113,6 +122,12 @@ fn begin_both_anyhow(who: (&'static Process, Tid), call: &mut Call<'_>, entry: P
         Both::Waits(turn) => turn.into_next(entry, call),
         Both::Failed(error) => done(entry, call, [error.status().cast_unsigned(), 1, 0]),
         Both::Neither => entry.leave(call, |call| reply_receive(who, None, call)),
+        Both::Long(copying) => entry.leave(call, |call| {
+            let [_, status, from, length, ..] = call.arguments();
+            let given = bytes(from, length)
+                .and_then(|from| answer_long(copying, &Answer::Bytes(status.cast_signed(), from)));
+            go_on_receiving(who, None, call, given);
+        }),
     }
 }
 
@@ -148,16 +163,20 @@ fn straight(
 #[inline]
 pub(super) fn begin(process: &'static Process, call: &mut Call<'_>, entry: Parkable) -> Next {
     let [id, status, from, length, ..] = call.arguments();
-    let from = bytes(from, length).ok().filter(|from| is_answered_at_once(from.length));
-    let step = MessageId::from_register(id).zip(from).and_then(|(id, from)| {
-        let channel = waiters().channel_of(id)?;
-        let answer = Answer::Bytes(status.cast_signed(), from);
-        Some(
-            entry.decide(|hart, irq| section(hart, irq, &process.channels, (id, channel), &answer)),
-        )
-    });
-    match step {
-        Some(Step::Done(result)) => done(entry, call, replied(result)),
+    let id = MessageId::from_register(id);
+    let channel = id.and_then(|id| waiters().channel_of(id));
+    let (Some(id), Some(channel), Ok(from)) = (id, channel, bytes(from, length)) else {
+        return entry.leave(call, |call| reply_and_tell(process, call));
+    };
+    let answer = Answer::Bytes(status.cast_signed(), from);
+    let table = &process.channels;
+    #[cfg(feature = "bug-rcvid-foreign")]
+    let table = whosever(id, channel).unwrap_or(table);
+    match entry.decide(|hart, irq| section(hart, irq, table, (id, channel), &answer)) {
+        Step::Done(result) => done(entry, call, replied(result)),
+        Step::Long(copying) => entry.leave(call, |call| {
+            call.finish_with(replied(answer_long(copying, &answer)));
+        }),
         _ => entry.leave(call, |call| reply_and_tell(process, call)),
     }
 }

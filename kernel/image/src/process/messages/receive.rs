@@ -11,7 +11,7 @@ use skimmer_arch::{
 use skimmer_core::{
     channel::{
         Channel, ChannelId, Guest, MessageId, Outcome, Receipt, Wait, Which,
-        rendezvous::{Answer, Got, Message, Obstacle, Urgency, is_answered_at_once},
+        rendezvous::{Answer, Got, Message, Obstacle, Urgency},
     },
     hart::Hart,
     ids::{Priority, ThreadId},
@@ -35,6 +35,8 @@ use crate::{
 pub(super) enum Both {
     /// Nothing was done.
     Neither,
+    /// An answer is to be copied part by part.
+    Long(Copying),
     /// The client is answered, and the server waits.
     Waits(Turn),
     /// The answer has failed, for both.
@@ -124,9 +126,6 @@ impl Receiver {
         id: MessageId,
         (status, from): (i64, UserBytes),
     ) -> Both {
-        if !is_answered_at_once(from.length) {
-            return Both::Neither;
-        }
         let base = self.look_at_self(hart);
         let channels = &self.process.channels;
         let both = channels.with_or(
@@ -152,8 +151,10 @@ impl Receiver {
             Ok(Some(both)) => both,
             Ok(None) => return Both::Neither,
             Err(obstacle) => {
-                let _ = stopped::<()>(hart, irq, channels, obstacle);
-                return Both::Neither;
+                return match stopped::<Result<(), Errno>>(hart, irq, channels, obstacle) {
+                    Step::Long(copying) => Both::Long(copying),
+                    _ => Both::Neither,
+                };
             }
         };
         bump(&hart.inspect().answered);
