@@ -27,7 +27,7 @@ struct Ceiling {
 const ONE_HART: Ceiling = Ceiling { masked: 4_900, deferred: 4_900 };
 
 /// On several.
-const SEVERAL: Ceiling = Ceiling { masked: 24_000, deferred: 24_000 };
+const SEVERAL: Ceiling = Ceiling { masked: 11_000, deferred: 11_000 };
 
 /// A boot on one hart.
 const fn alone(name: &'static str, words: &'static str) -> Case {
