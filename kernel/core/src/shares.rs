@@ -17,6 +17,7 @@
 //! that way: all of it is of a turn for which somebody waited.
 
 use alloc::vec::Vec;
+use core::fmt;
 
 use skimmer_sync::{footprint, irq::IrqOff};
 
@@ -135,6 +136,13 @@ impl Shares {
             drop(self.reserve_with(family, Room::of(family)?));
         }
         Ok(())
+    }
+
+    /// For [`Hart::portrait`].
+    pub(crate) fn tell(&self, words: &mut impl fmt::Write) -> fmt::Result {
+        let known = self.segments.iter().flatten().filter(|share| share.family.is_some());
+        writeln!(words, "turn {}", self.turn)?;
+        known.map(|share| writeln!(words, "{share:?}")).collect()
     }
 
     /// Bytes of the heap that it takes.

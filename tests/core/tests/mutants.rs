@@ -29,6 +29,7 @@ struct Mutant {
 const CHANNEL: &str = "kernel/core/src/channel/slot.rs";
 const CHANNELS: &str = "kernel/core/src/channel/table.rs";
 const DEADLINES: &str = "kernel/core/src/deadlines.rs";
+const HANDOVER: &str = "kernel/core/src/handover.rs";
 const HART: &str = "kernel/core/src/hart.rs";
 const INTERRUPT: &str = "kernel/core/src/interrupt.rs";
 const LIST: &str = "kernel/core/src/list.rs";
@@ -640,9 +641,9 @@ const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "a wake undoes what was decided later",
-        file: WAITING,
-        good: "urgency.filter(|urgency| urgency.since.is_after(thread.urgent_since))",
-        bad: "urgency",
+        file: HANDOVER,
+        good: "news.filter(|news| news.since.is_after(self.urgent_since))",
+        bad: "news",
         test: ("waiting", "a_boost_that_comes_before_the_wake_is_not_lost"),
         says: "left == right",
     },
@@ -657,11 +658,9 @@ const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a part is copied whoever waits there now",
         file: RENDEZVOUS,
-        good: "match channel.waiting(self.peer) {",
-        bad: "let record = channel.owned.waiters.of(self.peer.thread);
-        match record.and_then(|record| {
-            channel.owned.get(record).map(|waiter| Peer::of(record, waiter.queue, waiter))
-        }) {",
+        good: "let node = channel.find(self.peer)?;",
+        bad: "let node = channel.owned.waiters.of(self.peer.thread)?;
+        channel.owned.get(node)?;",
         test: ("rendezvous", "cases::nothing_is_copied_after_the_wait_has_ended"),
         says: "rendezvous/cases.rs",
     },
