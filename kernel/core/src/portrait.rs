@@ -11,6 +11,7 @@ use crate::{
     hart::Hart,
     machine::Machine,
     thread::Thread,
+    user::UserBytes,
 };
 
 impl<M: Machine> Hart<M> {
@@ -66,7 +67,11 @@ impl Channel<'_> {
             let mut told = write!(words, "{which:?}:");
             queue.visit(&mut self.owned, |owned, node| {
                 let waiter = owned.waiter(node);
-                let all = Guest { record: None, ..waiter.guest(node) };
+                let mut all = Guest { record: None, ..waiter.guest(node) };
+                if [waiter.queue, waiter.stood].contains(&Which::Receive) {
+                    // Nobody looks at what a server sends.
+                    all.out = UserBytes::NONE;
+                }
                 let (place, got) = ((waiter.queue, waiter.arrival), waiter.received);
                 told = told.and_then(|()| write!(words, " [{all:?} {place:?} got {got}]"));
             });

@@ -185,6 +185,20 @@ impl Shares {
         Some(share)
     }
 
+    /// Whether something was left for the next of that family that is woken.
+    fn has_left(&mut self, family: Family) -> bool {
+        self.of(family).is_some_and(|share| share.left > 0)
+    }
+
+    /// A thread of that family is woken, and runs at once: nobody waits, so what was left
+    /// for it is of no use.
+    #[inline]
+    pub(crate) fn pass_by(&mut self, family: Option<Family>, id: ThreadId) {
+        if let Some(family) = family {
+            let _unused = self.inherit(family, id);
+        }
+    }
+
     /// A thread of that family is woken. What was left for it; none if it is to
     /// wait like anybody.
     fn inherit(&mut self, family: Family, id: ThreadId) -> Option<u64> {
@@ -255,9 +269,11 @@ impl<M: Machine> Hart<M> {
         (left > slice / u64::from(MOST)).then_some(left)
     }
 
-    /// What the current thread would leave of its turn now, if anything.
-    pub(crate) fn turn_left(&self) -> Option<u64> {
-        self.slice_end.and_then(|end| self.left_until(end))
+    /// Whether the current thread would leave its turn now to the next of that family
+    /// that it wakes, and not what was left before.
+    pub(crate) fn leaves_turn_to(&mut self, family: Family) -> bool {
+        let left = self.slice_end.and_then(|end| self.left_until(end));
+        left.is_some() && !self.shares.has_left(family)
     }
 
     /// The thread that has just become the current one takes over a turn of its family's
@@ -265,8 +281,9 @@ impl<M: Machine> Hart<M> {
     #[cold]
     pub(crate) fn take_over_turn(&mut self) {
         let family = self.current_thread().family;
-        let left = self.turn_left().unwrap_or(0);
+        let left = self.slice_end.and_then(|end| self.left_until(end)).unwrap_or(0);
         self.slice_end = Some(self.machine.now().saturating_add(left));
+        self.arm();
         if let Some(share) = family.and_then(|family| self.shares.of(family)) {
             share.heir = None;
         }
