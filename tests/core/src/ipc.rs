@@ -592,6 +592,48 @@ impl Me {
             match step {
                 Step::Done(result) => return result,
                 Step::Space(hart) => self.wait_for_space(hart).await,
+                Step::Long(transfer) => return self.answer_long(ipc, given, transfer).await,
+                Step::Again => {}
+            }
+        }
+    }
+
+    /// The same for more than is copied at once.
+    async fn answer_long(
+        &self,
+        ipc: &'static Ipc,
+        given: &Given,
+        mut transfer: Transfer,
+    ) -> Result<(), Errno> {
+        let (own, channel) =
+            (Call { length: given.length, timeout: None }, transfer.peer().channel);
+        match self.carry(ipc, &own, &mut transfer).await {
+            Progress::Done => {}
+            Progress::Gone => return Err(Errno::ESRCH),
+            Progress::More | Progress::Failed(_) => {
+                self.give_up(ipc, &transfer).await;
+                return Err(Errno::EINTR);
+            }
+        }
+        loop {
+            let step = self
+                .section(|hart, irq| {
+                    let answered = ipc.with(hart, irq, channel, |channel, by| {
+                        transfer.answered(channel, given.status, by)
+                    });
+                    match answered.unwrap_or(Err(Obstacle::Failed(Errno::ESRCH))) {
+                        Ok(client) => {
+                            bump(&hart.inspect().answered);
+                            certain(hart.wake(irq, &client));
+                            Step::Done(Ok(()))
+                        }
+                        Err(obstacle) => stopped(hart, irq, obstacle),
+                    }
+                })
+                .await;
+            match step {
+                Step::Done(result) => return result,
+                Step::Space(hart) => self.wait_for_space(hart).await,
                 Step::Again | Step::Long(_) => {}
             }
         }

@@ -23,7 +23,7 @@ fn run(seeds: std::ops::Range<u64>) -> Ways {
 
 #[test]
 fn it_is_what_the_usual_way_does() {
-    let ways = run(0..250);
+    let ways = run(0..300);
     eprintln!("{ways:?}");
     assert!(ways.sent > 500 && ways.answered > 500 && ways.in_a_turn > 50, "{ways:?}");
 }
