@@ -140,9 +140,9 @@ impl Shares {
 
     /// For [`Hart::portrait`].
     pub(crate) fn tell(&self, words: &mut impl fmt::Write) -> fmt::Result {
-        let known = self.segments.iter().flatten().filter(|share| share.family.is_some());
+        let mut known = self.segments.iter().flatten().filter(|share| share.family.is_some());
         writeln!(words, "turn {}", self.turn)?;
-        known.map(|share| writeln!(words, "{share:?}")).collect()
+        known.try_for_each(|share| writeln!(words, "{share:?}"))
     }
 
     /// Bytes of the heap that it takes.

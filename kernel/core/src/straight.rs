@@ -58,7 +58,6 @@ pub struct Passed<M: Machine>(Switch<M>);
 
 impl<M: Machine> Passed<M> {
     /// For the machine, which switches at once.
-    #[must_use]
     pub fn into_switch(self) -> Switch<M> {
         self.0
     }
