@@ -2,8 +2,8 @@
 //! A hart that goes straight from one thread to the other: who blocks at a channel gives
 //! it to whom it has just woken, if that is who would run next anyway.
 //!
-//! That is so where the woken thread is more urgent than all that are ready, and no
-//! time slice is running. Then the run queue would be entered and left again, and
+//! That is so where the woken thread is more urgent than all that are ready, no time
+//! slice is running, and the one that blocks has no timeout. Then the run queue would be entered and left again, and
 //! nothing else in it would have changed; so it is not touched.
 
 use skimmer_abi::{
@@ -58,7 +58,12 @@ impl<M: Machine> Hart<M> {
             return None;
         }
         let turn = self.shares.turn();
-        let from = M::saved(&self.current_thread().context);
+        let me = self.current_thread();
+        if me.timeout.is_some() {
+            // The timer is to be set for it, as at a switch.
+            return None;
+        }
+        let from = M::saved(&me.context);
         let thread = self.threads.get_mut(slot)?;
         let (priority, since) = thread.urgency_after(wake.urgency);
         if !thread.is_parked_in(wake.number) || highest >= Some(priority) {
@@ -67,7 +72,8 @@ impl<M: Machine> Hart<M> {
         let is_other = thread.priority != priority;
         (thread.priority, thread.urgent_since) = (priority, since);
         thread.run(turn);
-        let to = M::saved(&thread.context);
+        let (to, family) = (M::saved(&thread.context), thread.family);
+        self.shares.pass_by(family, wake.thread);
         if is_other {
             self.note(irq, Event::Boost, u32::from(priority.level()), wake.thread.to_word());
         }

@@ -29,6 +29,7 @@ mod mail;
 pub mod memory;
 pub mod message;
 pub mod port;
+pub mod portrait;
 pub mod process;
 pub mod remote;
 pub mod room;

@@ -17,6 +17,7 @@
 //! that way: all of it is of a turn for which somebody waited.
 
 use alloc::vec::Vec;
+use core::fmt;
 
 use skimmer_sync::{footprint, irq::IrqOff};
 
@@ -137,6 +138,13 @@ impl Shares {
         Ok(())
     }
 
+    /// For [`Hart::portrait`].
+    pub(crate) fn tell(&self, words: &mut impl fmt::Write) -> fmt::Result {
+        let mut known = self.segments.iter().flatten().filter(|share| share.family.is_some());
+        writeln!(words, "turn {}", self.turn)?;
+        known.try_for_each(|share| writeln!(words, "{share:?}"))
+    }
+
     /// Bytes of the heap that it takes.
     pub(crate) fn footprint(&self) -> usize {
         let segments =
@@ -175,6 +183,20 @@ impl Shares {
             *share = Share { family: Some(family), began: self.turn, ..NOBODY };
         }
         Some(share)
+    }
+
+    /// Whether something was left for the next of that family that is woken.
+    fn has_left(&mut self, family: Family) -> bool {
+        self.of(family).is_some_and(|share| share.left > 0)
+    }
+
+    /// A thread of that family is woken, and runs at once: nobody waits, so what was left
+    /// for it is of no use.
+    #[inline]
+    pub(crate) fn pass_by(&mut self, family: Option<Family>, id: ThreadId) {
+        if let Some(family) = family {
+            let _unused = self.inherit(family, id);
+        }
     }
 
     /// A thread of that family is woken. What was left for it; none if it is to
@@ -255,9 +277,11 @@ impl<M: Machine> Hart<M> {
         (left > slice / u64::from(MOST)).then_some(left)
     }
 
-    /// What the current thread would leave of its turn now, if anything.
-    pub(crate) fn turn_left(&self) -> Option<u64> {
-        self.slice_end.and_then(|end| self.left_until(end))
+    /// Whether the current thread would leave its turn now to the next of that family
+    /// that it wakes, and not what was left before.
+    pub(crate) fn leaves_turn_to(&mut self, family: Family) -> bool {
+        let left = self.slice_end.and_then(|end| self.left_until(end));
+        left.is_some() && !self.shares.has_left(family)
     }
 
     /// The thread that has just become the current one takes over a turn of its family's
@@ -265,8 +289,9 @@ impl<M: Machine> Hart<M> {
     #[cold]
     pub(crate) fn take_over_turn(&mut self) {
         let family = self.current_thread().family;
-        let left = self.turn_left().unwrap_or(0);
+        let left = self.slice_end.and_then(|end| self.left_until(end)).unwrap_or(0);
         self.slice_end = Some(self.machine.now().saturating_add(left));
+        self.arm();
         if let Some(share) = family.and_then(|family| self.shares.of(family)) {
             share.heir = None;
         }

@@ -27,6 +27,7 @@ use crate::{
     ids::{Priority, SlotId, ThreadId},
     machine::Machine,
     sched::Switch,
+    shares::Family,
     thread::{State, Why},
     user::UserBytes,
     waiting::Waiting,
@@ -108,12 +109,12 @@ impl<M: Machine> Hart<M> {
             copied,
         );
         thread.run(turn);
-        let to = M::saved(&thread.context);
+        let (to, family) = (M::saved(&thread.context), thread.family);
         bump(&self.inspect.handed);
         let id = MessageId::of(me.wait);
         self.note(irq, Event::MsgSend, me.wait.channel.index(), id.to_register());
         self.note_boost(irq, server.thread, old, me.priority);
-        self.arrive(irq, server.thread);
+        self.arrive(irq, server.thread, family);
         let receipt = Receipt { id, copied, sent: client.out.length };
         Some((Passed(Switch::new(me.saved, to)), receipt))
     }
@@ -145,7 +146,7 @@ impl<M: Machine> Hart<M> {
             return None;
         };
         thread.run(turn);
-        let to = M::saved(&thread.context);
+        let (to, family) = (M::saved(&thread.context), thread.family);
         let since = channel.answered_straight(node, (me.record, me.thread, me.base), server);
         if let Some(me) = self.threads.get_mut(me.thread.slot()) {
             (me.serves, me.urgent_since) = (Some(channel.id()), since);
@@ -154,7 +155,7 @@ impl<M: Machine> Hart<M> {
         bump(&self.inspect.answered);
         self.note(irq, Event::MsgReply, me.wait.channel.index(), message.to_register());
         self.note_boost(irq, me.thread, me.priority, me.base);
-        self.arrive(irq, client.thread);
+        self.arrive(irq, client.thread, family);
         Some(Passed(Switch::new(me.saved, to)))
     }
 
@@ -218,7 +219,9 @@ impl<M: Machine> Hart<M> {
             .threads
             .get(slot)
             .is_some_and(|heir| heir.family == family && (!keeps_own || heir.priority == priority));
-        is_heir && family.is_some() && highest == Some(priority) && self.turn_left().is_some()
+        is_heir
+            && highest == Some(priority)
+            && family.is_some_and(|family| self.leaves_turn_to(family))
     }
 
     #[inline(always)]
@@ -230,7 +233,8 @@ impl<M: Machine> Hart<M> {
 
     /// That thread is the current one.
     #[inline(always)]
-    fn arrive(&mut self, irq: &IrqOff, thread: ThreadId) {
+    fn arrive(&mut self, irq: &IrqOff, thread: ThreadId, family: Option<Family>) {
+        self.shares.pass_by(family, thread);
         self.note(irq, Event::Switch, Reason::Handed as u32, thread.to_word());
         self.current = thread;
         self.preempt_wanted = false;

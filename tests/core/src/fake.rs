@@ -7,19 +7,47 @@ use std::{
     rc::Rc,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
-use skimmer_core::{ids::HartIndex, machine::Machine, user::UserBytes};
+use skimmer_core::{
+    channel::connection::{ConnectionId, Connections},
+    ids::HartIndex,
+    machine::Machine,
+    user::UserBytes,
+};
 use skimmer_sync::irq::IrqOff;
 
 /// Which stack: never used twice in a world.
 pub type StackId = u32;
 
+/// Which of the threads that are blocked at channels are parked ([`Machine::is_parked`]).
+/// What a thread finds is in its record, too, so either will do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Parking {
+    /// None.
+    Never,
+    /// All.
+    Always,
+    /// As it comes: those with an even number.
+    #[default]
+    Even,
+}
+
+/// How the machine behaves, for all stacks of a ledger.
+#[derive(Debug, Default)]
+struct Manners {
+    parking: Mutex<Parking>,
+    /// Of so many passes one fails; none if that is 0.
+    fails: AtomicU64,
+    passes: AtomicU64,
+    connections: Mutex<Option<&'static Connections<()>>>,
+}
+
 /// Counts stacks made and freed.
 #[derive(Clone, Debug, Default)]
-pub struct Ledger(Arc<Mutex<Vec<bool>>>);
+pub struct Ledger(Arc<Mutex<Vec<bool>>>, Arc<Manners>);
 
 impl Ledger {
     /// A new stack.
@@ -32,6 +60,33 @@ impl Ledger {
         stacks.push(true);
         let id = u32::try_from(stacks.len()).expect("few stacks");
         Stack { id, ledger: self.clone(), is_condemned: AtomicBool::new(false) }
+    }
+
+    /// Which threads are parked from now on.
+    ///
+    /// # Panics
+    /// Never, unless a panic is under way.
+    pub fn park(&self, parking: Parking) {
+        *self.1.parking.lock().expect("no panic while parking") = parking;
+    }
+
+    /// One of so many messages cannot be passed from now on, or none of any.
+    pub fn fail_passes(&self, one_in: u64) {
+        self.1.fails.store(one_in, Ordering::Relaxed);
+    }
+
+    /// How often a message was to be passed.
+    #[must_use]
+    pub fn passes(&self) -> u64 {
+        self.1.passes.load(Ordering::Relaxed)
+    }
+
+    /// From now on threads send on these.
+    ///
+    /// # Panics
+    /// Never, unless a panic is under way.
+    pub fn connect(&self, connections: &'static Connections<()>) {
+        *self.1.connections.lock().expect("no panic while connecting") = Some(connections);
     }
 
     /// How many stacks have not been freed.
@@ -215,23 +270,29 @@ impl Machine for Fake {
         context.id
     }
 
-    /// As it comes: what a thread finds is in its record, too, so either will do.
     fn is_parked(context: &Stack) -> bool {
-        context.id.is_multiple_of(2)
+        match context.ledger.1.parking.lock().as_deref() {
+            Ok(Parking::Always) => true,
+            Ok(Parking::Even) => context.id.is_multiple_of(2),
+            _ => false,
+        }
     }
 
     fn condemn(context: &Stack) {
         context.is_condemned.store(true, Ordering::Relaxed);
     }
 
-    /// Detaching is tried elsewhere.
-    fn is_connected(_: &IrqOff, _: &Stack, _: u64) -> bool {
-        true
+    fn is_connected(irq: &IrqOff, context: &Stack, coid: u64) -> bool {
+        let connections = context.ledger.1.connections.lock().expect("no panic before");
+        connections.is_none_or(|it| it.is_current(irq, ConnectionId::from_register(coid)))
     }
 
     /// Messages have no bytes here.
-    fn pass(_: &IrqOff, _: UserBytes, _: &Stack, _: UserBytes) -> bool {
-        true
+    fn pass(_: &IrqOff, _: UserBytes, context: &Stack, _: UserBytes) -> bool {
+        let Manners { fails, passes, .. } = &*context.ledger.1;
+        let number = passes.fetch_add(1, Ordering::Relaxed) + 1;
+        let one_in = fails.load(Ordering::Relaxed);
+        one_in == 0 || !number.is_multiple_of(one_in)
     }
 
     fn ring_doorbell(&self, hart: HartIndex) {

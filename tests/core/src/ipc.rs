@@ -2,16 +2,20 @@
 //! Messages between threads of imaginary harts: what the kernel's calls do around
 //! the policy of `core::channel::rendezvous`. Messages have lengths and no bytes.
 
-use std::cell::RefCell;
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+};
 
-use skimmer_abi::errno::Errno;
+use skimmer_abi::{errno::Errno, inspect::bump, trace::Event};
 use skimmer_core::{
     channel::{
-        Channel, ChannelFlags, ChannelId, Guest, MessageId, Outcome, Receipt, Waiters, Which,
+        Channel, ChannelFlags, ChannelId, Guest, MessageId, Outcome, Receipt, Wait, Waiters, Which,
         Woken,
         connection::{ConnectionId, Connections, Directory, Target},
         rendezvous::{
-            Answer, Boost, Carrier, Fault, Got, Obstacle, Progress, Sent, Transfer, Wake,
+            AT_ONCE, Answer, Boost, Carrier, Fault, Got, Message, Obstacle, Progress, Sent,
+            Transfer, Urgency, Wake,
         },
         table::ChannelTable,
     },
@@ -19,6 +23,8 @@ use skimmer_core::{
     hart::Hart,
     ids::{HartIndex, Priority, ThreadId},
     port::Full,
+    sched::{Blocked, Switch},
+    straight::Baggage,
     user::UserBytes,
     waiting::{Timeout, Unsettled, Visitor, Waiting},
 };
@@ -36,6 +42,10 @@ pub struct Ipc {
     pub waiters: &'static Waiters,
     connections: Connections<()>,
     directory: RefCell<Directory>,
+    /// What threads that were woken straight are to find.
+    handed: RefCell<HashMap<ThreadId, Outcome>>,
+    /// Messages and answers that went the short way.
+    pub straight: [Cell<u64>; 2],
 }
 
 /// What a message is about.
@@ -51,6 +61,33 @@ impl Call {
     const fn bytes(&self) -> UserBytes {
         UserBytes::new(0, self.length)
     }
+}
+
+/// An answer to a message.
+#[derive(Clone, Copy, Debug)]
+pub struct Given {
+    /// Which.
+    pub message: MessageId,
+    /// What its client finds.
+    pub status: i64,
+    /// Bytes that come with it.
+    pub length: usize,
+}
+
+impl Given {
+    const fn bytes(&self) -> UserBytes {
+        UserBytes::new(0, self.length)
+    }
+
+    const fn answer(&self) -> Answer {
+        Answer::Bytes(self.status, self.bytes())
+    }
+}
+
+/// What has become of an answer and a receive in one, if the server does not wait.
+enum Both {
+    Neither,
+    Failed(Errno),
 }
 
 enum Step<R> {
@@ -108,6 +145,69 @@ fn stopped<R>(hart: &mut Hart<Fake>, irq: &IrqOff, obstacle: Obstacle) -> Step<R
     }
 }
 
+/// What follows from a message that was received.
+fn take((hart, irq): (&mut Hart<Fake>, &IrqOff), id: ChannelId, receipt: &Receipt, it: Message) {
+    bump(&hart.inspect().handed);
+    hart.serve(irq, Some(id), it.urgency);
+    it.timed.iter().for_each(|wait| certain(hart.tell_received(irq, *wait)));
+    hart.note(irq, Event::MsgReceive, id.index(), receipt.id.to_register());
+}
+
+/// The current thread is blocked until there is a message.
+fn wait_for_message<'h>(
+    ipc: &'static Ipc,
+    (hart, irq): (&'h mut Hart<Fake>, &IrqOff),
+    wait: Wait,
+    urgency: Option<Urgency>,
+    call: &Call,
+) -> Blocked<'h, Fake> {
+    hart.serve(irq, Some(wait.channel), urgency);
+    let waiting = Waiting::new(&ipc.table, wait, None);
+    hart.wait_at_channel(irq, Which::Receive, waiting, call.timeout)
+}
+
+/// MsgSend the short way, if that can be.
+fn send_straight(
+    ipc: &'static Ipc,
+    (hart, irq): (&mut Hart<Fake>, &IrqOff),
+    id: ConnectionId,
+    call: &Call,
+) -> Option<Switch<Fake>> {
+    if call.timeout.is_some() {
+        return None;
+    }
+    let (table, bytes) = (&ipc.table, call.bytes());
+    let (target, sight) = ipc.connections.look(irq, id)?;
+    let coid = id.to_register();
+    let client = Baggage { table, owner: 0, tid: 0, coid, out: bytes, into: bytes };
+    let straight = table.with(irq, ipc.waiters, target.channel, |channel| {
+        sight.is_current().then(|| hart.send_straight(irq, channel, &client)).flatten()
+    });
+    let (passed, receipt) = straight.ok().flatten()?;
+    ipc.count_straight(0);
+    ipc.hand(hart.current(), Outcome::Received(receipt));
+    Some(passed.into_switch())
+}
+
+/// MsgReplyReceive the short way, if that can be.
+fn answer_straight(
+    ipc: &'static Ipc,
+    (hart, irq): (&mut Hart<Fake>, &IrqOff),
+    given: &Given,
+    id: ChannelId,
+    call: &Call,
+) -> Option<Switch<Fake>> {
+    let (table, out, into) = (&ipc.table, given.bytes(), call.bytes());
+    let server = Baggage { table, owner: 0, tid: 0, coid: 0, out, into };
+    let passed = table.with(irq, ipc.waiters, id, |channel| {
+        hart.answer_straight(irq, channel, given.message, &server)
+    });
+    let passed = passed.ok().flatten()?;
+    ipc.count_straight(1);
+    ipc.hand(hart.current(), Outcome::Answered(given.status));
+    Some(passed.into_switch())
+}
+
 fn is_condemned(hart: &Hart<Fake>) -> bool {
     hart.current_context().is_condemned()
 }
@@ -124,7 +224,37 @@ impl Ipc {
             waiters: Box::leak(Box::new(Waiters::new(harts).expect("memory"))),
             connections: Connections::new(),
             directory: RefCell::default(),
+            handed: RefCell::default(),
+            straight: Default::default(),
         }))
+    }
+
+    /// The connections.
+    #[must_use]
+    pub const fn connections(&self) -> &Connections<()> {
+        &self.connections
+    }
+
+    /// The thread that the hart goes over to was told nothing, and finds that.
+    fn hand(&self, thread: ThreadId, outcome: Outcome) {
+        let earlier = self.handed.borrow_mut().insert(thread, outcome);
+        assert!(earlier.is_none(), "{thread} was handed {earlier:?} and did not look");
+    }
+
+    fn count_straight(&self, way: usize) {
+        self.straight[way].set(self.straight[way].get() + 1);
+    }
+
+    /// Whom a wake has given the hart finds that, which is in its record, too.
+    fn follow(&self, handed: HandOver<Fake>, thread: ThreadId, outcome: Outcome) -> Switch<Fake> {
+        match handed {
+            HandOver::Straight(switch) => {
+                assert_eq!(self.waiters.outcome(thread), Some(outcome), "the record says so");
+                self.hand(thread, outcome);
+                switch
+            }
+            HandOver::Queued(switch) => switch,
+        }
     }
 
     /// A channel, and a connection to it.
@@ -183,7 +313,7 @@ impl Me {
     async fn client(
         &self,
         ipc: &'static Ipc,
-        id: ConnectionId,
+        (id, begins): (ConnectionId, bool),
         call: &Call,
         work: impl FnOnce(&mut Channel<'_>, &Guest, &mut Bearer<'_>) -> Result<Sent, Obstacle>,
     ) -> Option<Step<i64>> {
@@ -191,6 +321,9 @@ impl Me {
         self.attempt(|hart, irq| {
             if is_condemned(hart) {
                 return Ok(Step::Done(Err(Errno::EINTR)));
+            }
+            if begins && let Some(switch) = send_straight(ipc, (hart, irq), id, call) {
+                return Err(switch);
             }
             let Some(target) = ipc.connections.find(irq, id) else {
                 return Ok(Step::Done(Err(Errno::EBADF)));
@@ -203,20 +336,26 @@ impl Me {
                 work(channel, &guest, by)
             });
             let (wait, queue, server) = match sent.unwrap_or(Err(Obstacle::Failed(Errno::EBADF))) {
-                Ok(Sent::Received(wait, server, _)) => (wait, Which::Reply, Some(server)),
+                Ok(Sent::Received(wait, server, copied)) => {
+                    bump(&hart.inspect().handed);
+                    let receipt = Receipt { id: MessageId::of(wait), copied, sent: call.length };
+                    (wait, Which::Reply, Some((server, receipt)))
+                }
                 Ok(Sent::Queued(wait, boost)) => {
                     boost.iter().for_each(|boost| certain(hart.boost(irq, boost)));
                     (wait, Which::Send, None)
                 }
                 Err(obstacle) => return Ok(stopped(hart, irq, obstacle)),
             };
+            let message = MessageId::of(wait).to_register();
+            hart.note(irq, Event::MsgSend, wait.channel.index(), message);
             let waiting = Waiting::new(&ipc.table, wait, Some(id));
             let blocked = hart.wait_at_channel(irq, queue, waiting, call.timeout);
             Err(match server {
-                Some(server) => match blocked.hand_over(irq, &server) {
-                    // What a thread finds is in its record, too.
-                    HandOver::Straight(switch) | HandOver::Queued(switch) => switch,
-                },
+                Some((server, receipt)) => {
+                    let handed = blocked.hand_over(irq, &server);
+                    ipc.follow(handed, server.thread, Outcome::Received(receipt))
+                }
                 None => blocked.switch(irq),
             })
         })
@@ -225,6 +364,9 @@ impl Me {
 
     /// What became of the wait.
     fn outcome(&self, ipc: &'static Ipc) -> Outcome {
+        if let Some(outcome) = ipc.handed.borrow_mut().remove(&self.id()) {
+            return outcome;
+        }
         ipc.waiters.outcome(self.id()).expect("whoever ends a wait says why")
     }
 
@@ -241,12 +383,14 @@ impl Me {
         id: ConnectionId,
         call: Call,
     ) -> Result<i64, Errno> {
+        let mut begins = true;
         loop {
-            let step = self.client(ipc, id, &call, |channel, guest, by| channel.send(guest, by));
+            let who = (id, std::mem::take(&mut begins));
+            let step = self.client(ipc, who, &call, |channel, guest, by| channel.send(guest, by));
             let step = match step.await {
                 Some(Step::Long(transfer)) => {
                     let sent = async |transfer: &Transfer| {
-                        self.client(ipc, id, &call, |channel, guest, by| {
+                        self.client(ipc, (id, false), &call, |channel, guest, by| {
                             transfer.sent(channel, guest, by)
                         })
                         .await
@@ -358,15 +502,11 @@ impl Me {
             let got = ipc.with(hart, irq, id, |channel, by| work(channel, &guest, base, by));
             match got.unwrap_or(Err(Obstacle::Failed(Errno::ESRCH))) {
                 Ok(Got::Message(receipt, message)) => {
-                    hart.serve(irq, Some(id), message.urgency);
-                    message.timed.iter().for_each(|wait| certain(hart.tell_received(irq, *wait)));
+                    take((hart, irq), id, &receipt, message);
                     Ok(Step::Done(Ok(receipt)))
                 }
                 Ok(Got::Waiting(wait, urgency)) => {
-                    hart.serve(irq, Some(id), urgency);
-                    let waiting = Waiting::new(&ipc.table, wait, None);
-                    let blocked = hart.wait_at_channel(irq, Which::Receive, waiting, call.timeout);
-                    Err(blocked.switch(irq))
+                    Err(wait_for_message(ipc, (hart, irq), wait, urgency, call).switch(irq))
                 }
                 Err(obstacle) => Ok(stopped(hart, irq, obstacle)),
             }
@@ -427,8 +567,12 @@ impl Me {
         message: MessageId,
         status: i64,
     ) -> Result<(), Errno> {
+        self.answer(ipc, &Given { message, status, length: 0 }).await
+    }
+
+    async fn answer(&self, ipc: &'static Ipc, given: &Given) -> Result<(), Errno> {
+        let (message, answer) = (given.message, given.answer());
         let id = ipc.waiters.channel_of(message).ok_or(Errno::ESRCH)?;
-        let answer = Answer::Bytes(status, UserBytes::NONE);
         loop {
             let step = self
                 .section(|hart, irq| {
@@ -436,8 +580,52 @@ impl Me {
                         ipc.with(hart, irq, id, |channel, by| channel.answer(message, &answer, by));
                     match answered.unwrap_or(Err(Obstacle::Failed(Errno::ESRCH))) {
                         Ok((client, failed)) => {
+                            bump(&hart.inspect().answered);
                             certain(hart.wake(irq, &client));
+                            hart.note(irq, Event::MsgReply, id.index(), message.to_register());
                             Step::Done(failed.map_or(Ok(()), Err))
+                        }
+                        Err(obstacle) => stopped(hart, irq, obstacle),
+                    }
+                })
+                .await;
+            match step {
+                Step::Done(result) => return result,
+                Step::Space(hart) => self.wait_for_space(hart).await,
+                Step::Long(transfer) => return self.answer_long(ipc, given, transfer).await,
+                Step::Again => {}
+            }
+        }
+    }
+
+    /// The same for more than is copied at once.
+    async fn answer_long(
+        &self,
+        ipc: &'static Ipc,
+        given: &Given,
+        mut transfer: Transfer,
+    ) -> Result<(), Errno> {
+        let (own, channel) =
+            (Call { length: given.length, timeout: None }, transfer.peer().channel);
+        match self.carry(ipc, &own, &mut transfer).await {
+            Progress::Done => {}
+            Progress::Gone => return Err(Errno::ESRCH),
+            Progress::More | Progress::Failed(_) => {
+                self.give_up(ipc, &transfer).await;
+                return Err(Errno::EINTR);
+            }
+        }
+        loop {
+            let step = self
+                .section(|hart, irq| {
+                    let answered = ipc.with(hart, irq, channel, |channel, by| {
+                        transfer.answered(channel, given.status, by)
+                    });
+                    match answered.unwrap_or(Err(Obstacle::Failed(Errno::ESRCH))) {
+                        Ok(client) => {
+                            bump(&hart.inspect().answered);
+                            certain(hart.wake(irq, &client));
+                            Step::Done(Ok(()))
                         }
                         Err(obstacle) => stopped(hart, irq, obstacle),
                     }
@@ -449,6 +637,83 @@ impl Me {
                 Step::Again | Step::Long(_) => {}
             }
         }
+    }
+
+    /// Answers, and waits for a message.
+    ///
+    /// # Errors
+    /// As the kernel's call: 1 of the answer, 2 of the receive.
+    ///
+    /// # Panics
+    /// If it is given what a server is not.
+    pub async fn msg_reply_receive(
+        &self,
+        ipc: &'static Ipc,
+        given: Given,
+        id: ChannelId,
+        call: Call,
+    ) -> Result<Receipt, (Errno, u8)> {
+        if call.timeout.is_none() && given.length <= AT_ONCE {
+            match self.answer_and_wait(ipc, &given, id, &call).await {
+                Some(Both::Neither) => {}
+                Some(Both::Failed(error)) => return Err((error, 1)),
+                None => match self.outcome(ipc) {
+                    Outcome::Received(receipt) => return Ok(receipt),
+                    Outcome::Failed(error) => return Err((error, 2)),
+                    Outcome::Again => {
+                        return self.msg_receive(ipc, id, call).await.map_err(|error| (error, 2));
+                    }
+                    Outcome::Answered(_) => panic!("a server is answered nothing"),
+                },
+            }
+        }
+        self.answer(ipc, &given).await.map_err(|error| (error, 1))?;
+        self.msg_receive(ipc, id, call).await.map_err(|error| (error, 2))
+    }
+
+    /// Answers a message of the same channel and waits there for the next, if no client is
+    /// queued: the short way, or at least in one section.
+    async fn answer_and_wait(
+        &self,
+        ipc: &'static Ipc,
+        given: &Given,
+        id: ChannelId,
+        call: &Call,
+    ) -> Option<Both> {
+        let guest = self.caller(ipc, call, 0);
+        self.attempt(|hart, irq| {
+            if let Some(switch) = answer_straight(ipc, (hart, irq), given, id, call) {
+                return Err(switch);
+            }
+            let Visitor { priority, base, .. } = hart.visitor(ipc.waiters);
+            let guest = Guest { priority, ..guest };
+            let both = ipc.with(hart, irq, id, |channel, by| {
+                if !channel.is_empty(Which::Send) {
+                    return Ok(None);
+                }
+                let (client, failed) = channel.answer(given.message, &given.answer(), by)?;
+                assert!(failed.is_none(), "messages have no bytes here");
+                Ok(Some((client, channel.receive(&guest, base, by)?)))
+            });
+            let (client, got) = match both.unwrap_or(Ok(None)) {
+                Ok(Some(both)) => both,
+                Ok(None) => return Ok(Both::Neither),
+                Err(obstacle) => {
+                    let _ = stopped::<()>(hart, irq, obstacle);
+                    return Ok(Both::Neither);
+                }
+            };
+            bump(&hart.inspect().answered);
+            hart.note(irq, Event::MsgReply, id.index(), given.message.to_register());
+            let Got::Waiting(wait, urgency) = got else {
+                certain(hart.wake(irq, &client));
+                return Ok(Both::Failed(Errno::EINTR));
+            };
+            let blocked = wait_for_message(ipc, (hart, irq), wait, urgency, call);
+            let handed = blocked.hand_over(irq, &client);
+            Err(ipc.follow(handed, client.thread, Outcome::Answered(given.status)))
+        })
+        .await
     }
 
     /// Tells until there is space for it.

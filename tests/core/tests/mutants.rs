@@ -4,7 +4,8 @@
 //! says. What was seen is in MUTATIONS.md.
 //!
 //! Takes a build for each, so it runs when it is asked for:
-//! `cargo test -p skimmer-core-tests --test mutants -- --ignored --nocapture`
+//! `cargo test -p skimmer-core-tests --test mutants -- --ignored --nocapture`,
+//! with `MUTANTS_OF` only those of a file, or those that a test binary catches.
 
 use std::{
     fs,
@@ -41,6 +42,8 @@ const RUNQ: &str = "kernel/core/src/runq.rs";
 const SCHED: &str = "kernel/core/src/sched.rs";
 const SHARES: &str = "kernel/core/src/shares.rs";
 const STOCK: &str = "kernel/core/src/channel/stock.rs";
+const STRAIGHT: &str = "kernel/core/src/straight.rs";
+const STRAIGHT_AT: &str = "kernel/core/src/channel/straight.rs";
 const TABLE: &str = "kernel/core/src/table.rs";
 const WAITING: &str = "kernel/core/src/waiting.rs";
 
@@ -659,11 +662,9 @@ const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a part is copied whoever waits there now",
         file: RENDEZVOUS,
-        good: "match channel.waiting(self.peer) {",
-        bad: "let record = channel.owned.waiters.of(self.peer.thread);
-        match record.and_then(|record| {
-            channel.owned.get(record).map(|waiter| Peer::of(record, waiter.queue, waiter))
-        }) {",
+        good: "let node = channel.find(self.peer)?;",
+        bad: "let node = channel.owned.waiters.of(self.peer.thread)?;
+        channel.owned.get(node)?;",
         test: ("rendezvous", "cases::nothing_is_copied_after_the_wait_has_ended"),
         says: "rendezvous/cases.rs",
     },
@@ -682,6 +683,163 @@ const MUTANTS: &[Mutant] = &[
         bad: "Errno::ETIMEDOUT => 2,",
         test: ("waiting", "a_timeout_that_does_not_count_does_not_undo_a_detach"),
         says: "waiting.rs",
+    },
+    Mutant {
+        name: "the short way goes to who is not parked",
+        file: STRAIGHT,
+        good: "most < Some(me.priority)
+                && thread.is_parked_in(server.number)",
+        bad: "most < Some(me.priority)",
+        test: ("straight", "refused::what_a_message_finds_in_its_way_stays_as_it_was"),
+        says: "was not in the way",
+    },
+    Mutant {
+        name: "the short way passes an equal that is ready",
+        file: STRAIGHT,
+        good: "most < Some(thread.priority)",
+        bad: "most <= Some(thread.priority)",
+        test: ("straight", "refused::what_an_answer_finds_in_its_way_stays_as_it_was"),
+        says: "Equal was not in the way",
+    },
+    Mutant {
+        name: "the short way passes an equal that the server would wait behind",
+        file: STRAIGHT,
+        good: "most < Some(me.priority)",
+        bad: "most <= Some(me.priority)",
+        test: ("straight", "refused::what_a_message_finds_in_its_way_stays_as_it_was"),
+        says: "Equal was not in the way",
+    },
+    Mutant {
+        name: "the short way answers on a connection that is gone",
+        file: STRAIGHT,
+        good: "                && M::is_connected(irq, &thread.context, client.coid)
+",
+        bad: "",
+        test: ("straight", "refused::what_an_answer_finds_in_its_way_stays_as_it_was"),
+        says: "Detached was not in the way",
+    },
+    Mutant {
+        name: "the short way leaves a thread blocked that has stayed",
+        file: STRAIGHT,
+        good: "me.state = State::Running;
+        me.waiting = None;",
+        bad: "me.state = State::Running;",
+        test: ("straight", "refused::what_a_message_finds_in_its_way_stays_as_it_was"),
+        says: "NoFamily",
+    },
+    Mutant {
+        name: "the short way keeps a turn for itself",
+        file: STRAIGHT,
+        good: "            self.take_over_turn();
+",
+        bad: "",
+        test: ("straight", "it_is_what_the_usual_way_does"),
+        says: "usual",
+    },
+    Mutant {
+        name: "the short way forgets when a server was made urgent",
+        file: STRAIGHT,
+        good: "(me.serves, me.urgent_since) = (Some(channel.id()), since);",
+        bad: "me.serves = since.is_after(since).then_some(channel.id()).or(Some(channel.id()));",
+        test: ("straight", "it_is_what_the_usual_way_does"),
+        says: "usual",
+    },
+    Mutant {
+        name: "a server is as urgent as its last client after the short way",
+        file: STRAIGHT,
+        good: "            me.priority = me.base;
+",
+        bad: "",
+        test: ("straight", "it_is_what_the_usual_way_does"),
+        says: "usual",
+    },
+    Mutant {
+        name: "the short way leaves the heir of a family as it was",
+        file: STRAIGHT,
+        good: "self.shares.pass_by(family, thread);",
+        bad: "let _unheard = family;",
+        test: ("straight", "it_is_what_the_usual_way_does"),
+        says: "heir",
+    },
+    Mutant {
+        name: "the short way overlooks what was left of a turn",
+        file: SHARES,
+        good: "left.is_some() && !self.shares.has_left(family)",
+        bad: "{
+            let _unheard = self.shares.has_left(family);
+            left.is_some()
+        }",
+        test: ("straight", "refused::what_a_message_finds_in_its_way_stays_as_it_was"),
+        says: "Left was not in the way",
+    },
+    Mutant {
+        name: "a server is not as urgent as whom the short way brought",
+        file: STRAIGHT_AT,
+        good: "self.slot.server = Some((server, priority));",
+        bad: "let _unheard = (server, priority);",
+        test: ("straight", "it_is_what_the_usual_way_does"),
+        says: "usual",
+    },
+    Mutant {
+        name: "the short way keeps the record of a server",
+        file: STRAIGHT_AT,
+        good: "        self.owned.give_up(server);
+",
+        bad: "",
+        test: ("straight", "refused::with_nothing_in_the_way_it_goes"),
+        says: "",
+    },
+    Mutant {
+        name: "the short way makes a server of fixed priority urgent",
+        file: STRAIGHT_AT,
+        good: "self.is_empty(Which::Send) && !self.slot.flags.has(ChannelFlags::FIXED_PRIORITY)",
+        bad: "self.is_empty(Which::Send) && !self.slot.flags.has(ChannelFlags::NONE)",
+        test: ("straight", "refused::what_a_message_finds_in_its_way_stays_as_it_was"),
+        says: "Fixed was not in the way",
+    },
+    Mutant {
+        name: "the short way overtakes who is queued",
+        file: STRAIGHT_AT,
+        good: "self.is_empty(Which::Send) && !self",
+        bad: "!self",
+        test: ("straight", "refused::what_a_message_finds_in_its_way_stays_as_it_was"),
+        says: "Queued was not in the way",
+    },
+    Mutant {
+        name: "who is woken straight came into the queue long ago",
+        file: HANDOVER,
+        good: "        self.queued = turn;
+",
+        bad: "        let _unheard = turn;
+",
+        test: ("straight", "it_is_what_the_usual_way_does"),
+        says: "queued",
+    },
+    Mutant {
+        name: "a timeout is not heard of where a server is woken straight",
+        file: HANDOVER,
+        good: "if me.timeout.is_some() {",
+        bad: "if false {",
+        test: ("straight", "it_is_what_the_usual_way_does"),
+        says: "armed",
+    },
+    Mutant {
+        name: "who is to end is woken straight",
+        file: HANDOVER,
+        good: "            && self.link.queue().is_none()
+",
+        bad: "",
+        test: ("straight", "refused::what_a_message_finds_in_its_way_stays_as_it_was"),
+        says: "NewPriority was not in the way",
+    },
+    Mutant {
+        name: "who has a timeout is woken straight",
+        file: HANDOVER,
+        good: "            && self.timeout.is_none()
+",
+        bad: "",
+        test: ("straight", "refused::what_a_message_finds_in_its_way_stays_as_it_was"),
+        says: "Timed was not in the way",
     },
 ];
 
@@ -774,11 +932,13 @@ fn every_mutant_is_caught() {
     let copy = Path::new(env!("CARGO_TARGET_TMPDIR")).join("mutants");
     copy_workspace(&copy);
     let mut missed = Vec::new();
-    for mutant in MUTANTS {
+    let only = std::env::var("MUTANTS_OF").unwrap_or_default();
+    let mutants = || MUTANTS.iter().filter(|it| it.file.contains(&only) || it.test.0 == only);
+    for mutant in mutants() {
         let (passed, said) = run(&copy, mutant.test);
         assert!(passed, "{} fails without a mutant:\n{said}", mutant.test.1);
     }
-    for mutant in MUTANTS {
+    for mutant in mutants() {
         let file = copy.join(mutant.file);
         let source = fs::read_to_string(&file).expect("a source file");
         assert_eq!(source.matches(mutant.good).count(), 1, "{}: `{}`", mutant.name, mutant.good);

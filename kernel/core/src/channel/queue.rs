@@ -97,6 +97,22 @@ impl<N: Copy + Eq> PriorityQueue<N> {
         self.first
     }
 
+    /// All who stand in it, in order.
+    pub fn visit<L: Links<N>>(&self, links: &mut L, mut visit: impl FnMut(&mut L, N)) {
+        let mut next = self.first;
+        while let Some(lead) = next {
+            let mut node = lead;
+            loop {
+                visit(links, node);
+                node = Self::behind(links, node);
+                if node == lead {
+                    break;
+                }
+            }
+            next = links.link(lead).lower;
+        }
+    }
+
     /// Puts a node in, behind its equals. It stands in no queue.
     #[inline(always)]
     pub fn push(&mut self, links: &mut impl Links<N>, node: N, level: Priority) {
