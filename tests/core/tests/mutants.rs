@@ -725,7 +725,7 @@ const MUTANTS: &[Mutant] = &[
         me.waiting = None;",
         bad: "me.state = State::Running;",
         test: ("straight", "refused::what_a_message_finds_in_its_way_stays_as_it_was"),
-        says: "NoFamily",
+        says: "OtherFamily",
     },
     Mutant {
         name: "the short way keeps a turn for itself",

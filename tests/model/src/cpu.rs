@@ -21,6 +21,7 @@ use skimmer_core::{
     sched::Switch,
     thread::{NewThread, State, Why},
     thread_port::ThreadPort,
+    user::UserBytes,
 };
 use skimmer_sync::irq::IrqOff;
 

@@ -35,5 +35,6 @@ mod ring;
 mod rounds;
 mod segments;
 mod sites;
+mod straight;
 mod target;
 mod wake;
