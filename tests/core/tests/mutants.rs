@@ -786,7 +786,7 @@ const MUTANTS: &[Mutant] = &[
         good: "        self.owned.give_up(server);
 ",
         bad: "",
-        test: ("straight", "refused::with_nothing_in_the_way_it_goes"),
+        test: ("straight", "it_is_what_the_usual_way_does"),
         says: "",
     },
     Mutant {
