@@ -110,7 +110,9 @@ const STAGES: &str = "\
 `cargo xtask bench --profile NAME` shows it of any message: QEMU executes the same boot an instruction at a time
 and says each. One turn of the loop that was measured is counted, the third of three that are the same; it has
 as many instructions as the figure, or nothing is shown. An instruction belongs to the file of the innermost
-inlined function of the project there (`xtask/src/bench/stages.rs`).
+inlined function of the project there (`xtask/src/bench/stages.rs`). Two harts hear of doorbells at other places
+then: `roundtrip-cross-hart` is shown as it is an instruction at a time, an instruction or two less, and with all of
+firmware apart; the figure above has in it what firmware does on the hart that a doorbell interrupts.
 ";
 
 impl Table {
