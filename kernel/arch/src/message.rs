@@ -108,8 +108,11 @@ impl Parkable {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn skimmer_message(frame: &mut TrapFrame) -> NonNull<TrapFrame> {
+extern "C" fn skimmer_message(mut frame: NonNull<TrapFrame>) -> NonNull<TrapFrame> {
     off_times::message_entered();
+    // Not a reference for the whole call: it may never return, and the frame be another's.
+    // SAFETY: the calling thread's own frame, which nobody else looks at while it runs.
+    let frame = unsafe { frame.as_mut() };
     let program = stack::plain_program(frame);
     let call = &mut Call::new(frame);
     let Next(frame) = match program {

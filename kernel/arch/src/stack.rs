@@ -45,12 +45,15 @@ pub const STACK_SIZE: usize = 16 * 1024;
 /// Words that [`skimmer_switch`] keeps on the stack.
 const SAVED_WORDS: usize = 14;
 
+/// Their bytes.
+pub(crate) const SWITCH_FRAME: usize = SAVED_WORDS * size_of::<usize>();
+
 /// Where the user frame stands in a stack.
 const USER_FRAME: usize = STACK_SIZE - size_of::<TrapFrame>();
 
 /// Where the stack pointer of a parked thread points. The stack's alignment leaves these
 /// bits free.
-const PARKED_AT: usize = USER_FRAME - SAVED_WORDS * size_of::<usize>();
+const PARKED_AT: usize = USER_FRAME - SWITCH_FRAME;
 
 const CANARY_WORDS: usize = 4;
 const CANARY: u64 = 0x5afe_57ac_c0de_ca11;
@@ -448,6 +451,7 @@ pub(crate) fn park_and_enter(
     results: [u64; 3],
 ) -> NonNull<TrapFrame> {
     let (from, to) = switch.into_parts();
+    assert!(to.is_parked(), "who is not parked has something on its stack");
     to.enter_space(irq);
     resume(from, to, results)
 }

@@ -15,7 +15,7 @@
 .equ STACK_BITS, 14                 # STACK_SIZE of stack.rs; the next bit tells
                                     # a stack (0) from a guard (1)
 .equ FRAME, 320
-.equ SWITCH_FRAME, 112              # what skimmer_switch keeps
+.equ SWITCH_FRAME, {switch_frame}   # what skimmer_switch keeps
 .equ MSG_FIRST, {msg_first}         # MsgSend, MsgReceive, MsgReply and
 .equ MSG_CALLS, 4                   # MsgReplyReceive have numbers in a row
 .equ ROOM, FRAME + 2560             # a frame, the handlers, header and canary

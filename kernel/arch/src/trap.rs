@@ -12,20 +12,21 @@ use core::{
     cell::UnsafeCell,
 };
 
-use skimmer_abi::trace::Event;
+use skimmer_abi::{call::Call as Number, trace::Event};
 use skimmer_core::{hart::Hart, table::OutOfMemory};
 use skimmer_sync::irq::IrqOff;
 
 use crate::{
     cpu::{self, Riscv},
     csr, off_times, panic,
-    stack::{KernelStack, STACK_SIZE},
+    stack::{KernelStack, STACK_SIZE, SWITCH_FRAME},
     stack_memory, user, user_copy,
 };
 
 global_asm!(
     include_str!("trap.S"),
-    msg_first = const skimmer_abi::call::Call::MsgSend as u64,
+    msg_first = const Number::MsgSend as u64,
+    switch_frame = const SWITCH_FRAME,
     bug_sret_sie = const cfg!(feature = "bug-sret-sie") as u8,
     bug_sscratch = const cfg!(feature = "bug-sscratch") as u8,
 );
@@ -61,6 +62,11 @@ const _: () = assert!(size_of::<TrapFrame>() == 320);
 const _: () = assert!(core::mem::offset_of!(TrapFrame, sstatus) == 280);
 const _: () = assert!(core::mem::offset_of!(TrapFrame, kernel_tp) == 304);
 const _: () = assert!(STACK_SIZE == 1 << 14);
+const _: () = assert!(
+    Number::MsgReceive as u64 == Number::MsgSend as u64 + 1
+        && Number::MsgReply as u64 == Number::MsgSend as u64 + 2
+        && Number::MsgReplyReceive as u64 == Number::MsgSend as u64 + 3
+);
 
 /// `sstatus.SPP`: the trap came from S-mode.
 const SSTATUS_SPP: u64 = 1 << 8;
@@ -154,7 +160,11 @@ pub fn ignore_devices() {
 
 #[unsafe(no_mangle)]
 extern "C" fn skimmer_trap(frame: &mut TrapFrame) {
-    off_times::trap_entered();
+    // A fault in a masked section is part of that.
+    let were_open = frame.is_from_user() || frame.sstatus & SSTATUS_SPIE != 0;
+    if were_open {
+        off_times::trap_entered();
+    }
     if frame.scause & INTERRUPT != 0 {
         interrupt(frame);
     } else if frame.is_from_user() {
@@ -169,7 +179,9 @@ extern "C" fn skimmer_trap(frame: &mut TrapFrame) {
     if frame.is_from_user() {
         user::before_return(frame);
     }
-    off_times::trap_returns();
+    if were_open {
+        off_times::trap_returns();
+    }
 }
 
 /// A system call: what it means is the image's business.

@@ -149,6 +149,7 @@ impl<M: Machine> Thread<M> {
             && is_going_on
             && self.timeout.is_none()
             && self.link.queue().is_none()
+            && !self.is_condemned
             && M::is_parked(&self.context)
     }
 }

@@ -59,7 +59,7 @@ pub(super) fn all(measured: &Table, committed: Option<&Table>) -> Vec<String> {
 pub(super) fn bounds(measured: &Table) -> Vec<String> {
     let mut problems = Vec::new();
     for (name, most) in CEILINGS {
-        match instructions(measured, name) {
+        match measured.instructions(name) {
             None => problems.push(format!("{name} was not measured")),
             Some(0) => problems.push(format!("{name} costs nothing: the counter is dead")),
             Some(cost) if cost > *most => {
@@ -71,7 +71,7 @@ pub(super) fn bounds(measured: &Table) -> Vec<String> {
     for cost in measured.figures.iter().filter(|cost| ceiling(&cost.name).is_none()) {
         problems.push(format!("{} has no ceiling", cost.name));
     }
-    if let (Some(one), Some(eight)) = (instructions(measured, ONE), instructions(measured, EIGHT))
+    if let (Some(one), Some(eight)) = (measured.instructions(ONE), measured.instructions(EIGHT))
         && is_apart(eight, one, APART)
     {
         problems.push(format!("{EIGHT} costs {eight}, more than {APART} % from {one} on one hart"));
@@ -84,7 +84,7 @@ pub(super) fn against(measured: &Table, committed: &Table) -> Vec<String> {
     let mut problems = Vec::new();
     for cost in &measured.figures {
         let (name, new) = (&cost.name, cost.instructions);
-        match instructions(committed, name) {
+        match committed.instructions(name) {
             None => problems.push(format!("{name} is not in the committed table")),
             Some(old)
                 if measured.compiler == committed.compiler && is_apart(new, old, TOLERANCE) =>
@@ -98,10 +98,6 @@ pub(super) fn against(measured: &Table, committed: &Table) -> Vec<String> {
         }
     }
     problems
-}
-
-fn instructions(table: &Table, name: &str) -> Option<u64> {
-    table.figures.iter().find(|cost| cost.name == name).map(|cost| cost.instructions)
 }
 
 const fn is_apart(one: u64, other: u64, percent: u64) -> bool {
@@ -131,6 +127,7 @@ mod tests {
             qemu: String::new(),
             firmware: String::new(),
             figures: CEILINGS.iter().map(cost).collect(),
+            profile: Vec::new(),
         }
     }
 

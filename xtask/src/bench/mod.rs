@@ -6,8 +6,12 @@
 //! beside them (fences, satp writes, locks, doorbells, firmware's instructions)
 //! from a second one that counts it (feature `bench`) and is slower.
 
+mod beside;
 mod judge;
+mod profile;
+mod stages;
 mod table;
+mod turns;
 
 use std::path::Path;
 
@@ -87,7 +91,11 @@ struct Told {
 /// When it cannot be measured.
 pub fn bench(args: &BenchArgs) -> Result<bool> {
     let tools = setup::ensure(&args.setup.wishes())?;
-    let measured = measure(&tools, args.command_line())?;
+    if let Some(name) = &args.profile {
+        print!("{}", profile::markdown(name, &profile::of(&tools, name)?));
+        return Ok(true);
+    }
+    let mut measured = measure(&tools, args.command_line())?;
     print!("{}", measured.text());
     if let Some(file) = &args.json {
         write(file, &measured.list()?)?;
@@ -98,6 +106,10 @@ pub fn bench(args: &BenchArgs) -> Result<bool> {
     if args.update {
         let too_much = judge::bounds(&measured);
         ensure!(too_much.is_empty(), "not committed: {}", too_much.join("; "));
+        measured.profile = profile::of(&tools, profile::COMMITTED)?;
+        let (sum, due) =
+            (profile::sum(&measured.profile), measured.instructions(profile::COMMITTED));
+        ensure!(due == Some(sum), "not committed: the stages take {sum} instructions, not {due:?}");
         measured.commit()?;
     }
     let problems = judge::all(&measured, Table::committed()?.as_ref());
@@ -165,7 +177,7 @@ fn measure(tools: &Tools, command: String) -> Result<Table> {
         firmware = sbi;
     }
     let (compiler, qemu) = (tools.compiler.version(), tools.qemu_version.clone());
-    Ok(Table { command, compiler, qemu, firmware, figures })
+    Ok(Table { command, compiler, qemu, firmware, figures, profile: Vec::new() })
 }
 
 /// Makes one boot: its figures and its firmware.
@@ -229,6 +241,7 @@ pub fn against(records: &[Record], committed: &[Record]) -> Vec<String> {
         compiler: String::new(),
         qemu: String::new(),
         firmware: String::new(),
+        profile: Vec::new(),
         figures: told(records).into_iter().filter_map(uncounted).collect(),
     };
     judge::against(&table(records), &table(committed))
@@ -249,7 +262,7 @@ fn cost(told: &Told, counted: &Told) -> Result<Cost> {
     let each = |count: u64| (count as f64 / told.operations as f64 * 100.0).round() / 100.0;
     let own = told.instructions.checked_sub(counts.firmware);
     let own = own.with_context(|| format!("{name}: firmware took more than all"))?;
-    let rounded = |count: u64| (count + told.operations / 2) / told.operations;
+    let rounded = |count| rounded(count, told.operations);
     Ok(Cost {
         name: name.clone(),
         instructions: rounded(own),
@@ -261,6 +274,11 @@ fn cost(told: &Told, counted: &Told) -> Result<Cost> {
         lock_waits: each(counts.lock_waits),
         doorbells: each(counts.doorbells),
     })
+}
+
+/// What each of that many operations takes.
+const fn rounded(count: u64, operations: u64) -> u64 {
+    (count + operations / 2) / operations
 }
 
 #[cfg(test)]

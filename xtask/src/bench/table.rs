@@ -6,7 +6,8 @@ use std::fmt::Write as _;
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
-use super::judge::ceiling;
+use super::stages::Part;
+use super::{beside, judge::ceiling, profile};
 use crate::workspace::root;
 
 /// The committed table, for machines and for people.
@@ -41,6 +42,10 @@ pub(super) struct Table {
     pub(super) qemu: String,
     pub(super) firmware: String,
     pub(super) figures: Vec<Cost>,
+    /// Where the instructions of [`profile::COMMITTED`] go; only what is committed
+    /// has it.
+    #[serde(default)]
+    pub(super) profile: Vec<Part>,
 }
 
 /// What stands above the table.
@@ -92,6 +97,24 @@ const NOTES: &str = "\
   most), so that a lock is seldom found taken: contention of harts that really run at once is not in it.
 ";
 
+/// What stands above our figures beside others.
+const BESIDE: &str = "\
+## Beside seL4
+
+";
+
+/// What stands above the table of stages.
+const STAGES: &str = "\
+## Where the instructions go
+
+`cargo xtask bench --profile NAME` shows it of any message: QEMU executes the same boot an instruction at a time
+and says each. One turn of the loop that was measured is counted, the third of three that are the same; it has
+as many instructions as the figure, or nothing is shown. An instruction belongs to the file of the innermost
+inlined function of the project there (`xtask/src/bench/stages.rs`). Two harts hear of doorbells at other places
+then: `roundtrip-cross-hart` is shown as it is an instruction at a time, an instruction or two less, and with all of
+firmware apart; the figure above has in it what firmware does on the hart that a doorbell interrupts.
+";
+
 impl Table {
     /// The committed one; none if there is none yet.
     pub(super) fn committed() -> Result<Option<Self>> {
@@ -103,8 +126,14 @@ impl Table {
         Ok(Some(serde_json::from_str(&text).with_context(|| format!("{JSON} makes no sense"))?))
     }
 
-    /// Writes both files.
+    /// The instructions of that figure.
+    pub(super) fn instructions(&self, name: &str) -> Option<u64> {
+        self.figures.iter().find(|cost| cost.name == name).map(|cost| cost.instructions)
+    }
+
+    /// Writes both files, and what README has of them.
     pub(super) fn commit(&self) -> Result<()> {
+        beside::commit(self)?;
         let text = serde_json::to_string_pretty(self)? + "\n";
         super::write(&root().join(JSON), &text)?;
         super::write(&root().join(MARKDOWN), &self.markdown())
@@ -159,7 +188,15 @@ impl Table {
         for row in self.rows() {
             let _ = writeln!(text, "| {} |", row.join(" | "));
         }
-        text + "\n" + NOTES
+        let _ = write!(text, "\n{NOTES}\n{BESIDE}{}\n{}", beside::HOW, beside::markdown(self));
+        if !self.profile.is_empty() {
+            let _ = write!(
+                text,
+                "\n{STAGES}\n{}",
+                profile::markdown(profile::COMMITTED, &self.profile)
+            );
+        }
+        text
     }
 }
 

@@ -75,7 +75,7 @@ pub enum Command {
     ///
     /// Boots the program `bench` on a clock of instructions, each boot twice:
     /// the figures must be the same. The last line says `N figures: all within
-    /// bounds` or what is not.
+    /// bounds` or what is not. --profile shows where those of one message go.
     Bench(BenchArgs),
     /// Fuzzes the readers of untrusted bytes, guided by coverage.
     ///

@@ -24,9 +24,13 @@ pub struct BenchArgs {
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
     /// Take the figures as those to hold others against (docs/costs.json and
-    /// docs/costs.md). Ceilings are not moved by it.
+    /// docs/costs.md, and README's). Ceilings are not moved by it.
     #[arg(long)]
     pub update: bool,
+    /// Measure nothing but this message (roundtrip-0, send-64k, …), and show where its
+    /// instructions go, stage by stage. Each is seen: the sum is the figure.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["json", "report", "update"])]
+    pub profile: Option<String>,
 }
 
 impl BenchArgs {

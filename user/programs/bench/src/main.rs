@@ -3,8 +3,9 @@
 //! done `n` times and `2n` times, and the difference is told: what comes before
 //! and after the operations cancels out.
 //!
-//! Without arguments: what one hart does. `harts`: channels on all harts.
-//! The other arguments are those of its own children.
+//! `one`: what one hart does; with `only=NAME` just that of its messages, for
+//! `cargo xtask bench --profile`. `two`: a message between two harts. `harts`:
+//! channels on all harts. The other arguments are those of its own children.
 #![no_std]
 #![no_main]
 #![deny(unsafe_code)]
@@ -42,11 +43,18 @@ fn main(args: Args) -> Result<()> {
             report(&Report { verified, ..Report::default() })
         }
         Some("harts") => all_harts(),
-        _ => one_hart(),
+        _ => one_hart(args.value("only")),
     }
 }
 
-fn one_hart() -> Result<()> {
+fn one_hart(only: Option<&str>) -> Result<()> {
+    let calls = if only.is_none() { calls()? } else { 0 };
+    let verified = calls + messages::one_hart(only)?;
+    report(&Report { verified, ..Report::default() })
+}
+
+/// Measures all but messages. How many figures were told.
+fn calls() -> Result<u64> {
     let told = [
         tell("null-call", 1_000, 1, 2, |n| timed(|| measure::nulls(n))),
         tell("channel-create-destroy", 1_000, 1, 5, |n| timed(|| measure::channels(n))),
@@ -57,10 +65,9 @@ fn one_hart() -> Result<()> {
         tell("switch-same-space", 500, 2, 4, switches),
         tell("switch-other-space", 500, 2, 3, switches_of_space),
     ];
-    let mut verified = told.len() as u64;
+    let count = told.len() as u64;
     told.into_iter().collect::<Result<()>>()?;
-    verified += messages::one_hart()?;
-    report(&Report { verified, ..Report::default() })
+    Ok(count)
 }
 
 /// Measures `run`, which does something so many times and says what it took, of

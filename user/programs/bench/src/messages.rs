@@ -46,10 +46,12 @@ const WAYS: &[Way] = &[
 
 const LARGEST: usize = 1 << 20;
 
-/// Measures all that happens on one hart. How many figures were told.
-pub(crate) fn one_hart() -> Result<u64> {
-    WAYS.iter().try_for_each(|way| measure(way, 1))?;
-    Ok(WAYS.len() as u64)
+/// Measures all that happens on one hart, or only what has that name. How many
+/// figures were told.
+pub(crate) fn one_hart(only: Option<&str>) -> Result<u64> {
+    let asked = || WAYS.iter().filter(|way| only.is_none_or(|name| name == way.name));
+    asked().try_for_each(|way| measure(way, 1))?;
+    Ok(asked().count() as u64)
 }
 
 /// Two harts, a process on each. The counter goes on by `step` for an instruction of

@@ -139,11 +139,10 @@ impl Receiver {
                     return Ok(None);
                 }
                 let (client, failed) = channel.answer(id, &Answer::Bytes(status, from), by)?;
-                let got = if failed.is_none() {
-                    Some(channel.receive(&self.guest, base, by)?)
-                } else {
-                    None
-                };
+                let got = failed.is_none().then(|| match channel.receive(&self.guest, base, by) {
+                    Ok(Got::Waiting(wait, urgency)) => (wait, urgency),
+                    _ => unreachable!("nobody is queued, and who runs waits nowhere"),
+                });
                 Ok(Some((client, failed, got)))
             },
         );
@@ -160,7 +159,7 @@ impl Receiver {
         bump(&hart.inspect().answered);
         hart.note(irq, Event::MsgReply, self.channel.index(), id.to_register());
         match (failed, got) {
-            (None, Some(Got::Waiting(wait, urgency))) => {
+            (None, Some((wait, urgency))) => {
                 let blocked = self.wait(hart, irq, wait, urgency);
                 Both::Waits(Turn::of(blocked.hand_over(irq, &client), || answered(Ok(status))))
             }

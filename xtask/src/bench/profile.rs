@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `cargo xtask bench --profile NAME`: where each instruction of a message goes.
+//!
+//! The machine that measured it is booted once more, an instruction at a time, and
+//! QEMU says each. What is shown is one turn of the loop that was measured: its
+//! instructions are as many as were measured, or nothing is shown; of two harts, as
+//! many as are measured an instruction at a time.
+
+use std::fmt::Write as _;
+use std::io::{BufReader, Read as _};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, ensure};
+
+use super::stages::{self, FIRMWARE, Part};
+use super::{CASES, Case, Told, What, one, rounded, turns};
+use crate::boot::Boot;
+use crate::build::{self, Profile as Build};
+use crate::claim::Claim;
+use crate::cli::BootArgs;
+use crate::process::Group;
+use crate::programs;
+use crate::qemu;
+use crate::schedule::Schedule;
+use crate::setup::Tools;
+use crate::symbols::Symbols;
+use crate::workspace::target_dir;
+
+/// The figure whose table is committed.
+pub(super) const COMMITTED: &str = "roundtrip-0";
+
+/// The program's argument that has messages on one hart measured, and on two.
+const ONE_HART: &str = "one";
+const TWO_HARTS: &str = "two";
+
+/// The figure that two harts make.
+const CROSS_HART: &str = "roundtrip-cross-hart";
+
+/// What a message of that name costs, by stage.
+///
+/// # Errors
+/// When there is no such message, it cannot be booted, or no turn of its loop takes
+/// as many instructions as were measured.
+pub(super) fn of(tools: &Tools, name: &str) -> Result<Vec<Part>> {
+    let is_message = ["roundtrip-", "send-"].iter().any(|begins| name.starts_with(begins));
+    ensure!(is_message, "`{name}` is no message: a profile is of a roundtrip-… or a send-…");
+    let argument = if name == CROSS_HART { TWO_HARTS } else { ONE_HART };
+    let is_it = |case: &&Case| matches!(case.what, What::Program(it) if it == argument);
+    let case = CASES.iter().find(is_it).context("nothing measures it")?;
+    let claim = Claim::wait(&target_dir().join("bench"))?;
+    claim.clear()?;
+    let dir = claim.dir();
+    let kernel = build::kernel(&tools.compiler, &Build::default())?.keep_copy(dir)?;
+    let package = dir.join(programs::PACKAGE);
+    std::fs::copy(programs::package(&tools.compiler)?.path, &package)?;
+    let (told, _) = one(case, tools, &kernel, &package, &dir.join("plain"))?;
+    let due = measured(&told, name)?;
+    // The others would only take their time.
+    let args = BootArgs::of_words(&format!("{} only={name}", case.words()), tools)?;
+    let place = dir.join("slow");
+    let mut boot = Boot::of(&args, tools, &kernel.elf, &place);
+    boot.machine.initrd = Some(package);
+    boot.machine.extra.extend(Schedule::OneInsn.arguments(boot.machine.version, false));
+    let mut slow = super::told(&boot.passed()?.records);
+    // What is left of a division is no turn's, but a tick's or the like.
+    slow.iter_mut().for_each(|it| it.instructions -= it.instructions % it.operations.max(1));
+    let cost = measured(&slow, name)?;
+    check(case, name, due, cost)?;
+    let turn = executed(boot, cost).with_context(|| format!("a turn of {name}"))?;
+    Ok(stages::group(&turn, &Symbols::load(&kernel.elf)?))
+}
+
+/// Whether it costs the same an instruction at a time. Harts hear of each other's
+/// doorbells between what QEMU executes at once, which are other places then.
+fn check(case: &Case, name: &str, due: usize, cost: usize) -> Result<()> {
+    if case.harts > 1 && due.abs_diff(cost) * 100 <= due {
+        println!(
+            "{name}, firmware's instructions among it: {cost} an instruction at a time, which is \
+             shown here; {due} as it is measured, where doorbells are heard later"
+        );
+        return Ok(());
+    }
+    ensure!(due == cost, "{name} takes {due} instructions, but {cost} an instruction at a time");
+    Ok(())
+}
+
+/// What it costs, firmware's instructions among it.
+fn measured(told: &[Told], name: &str) -> Result<usize> {
+    let known = || told.iter().map(|it| it.name.as_str()).collect::<Vec<_>>().join(", ");
+    let it = told.iter().find(|it| it.name == name);
+    let it = it.with_context(|| format!("`{name}` is none of {}", known()))?;
+    Ok(usize::try_from(rounded(it.instructions, it.operations))?)
+}
+
+/// The instructions of one turn of the loop.
+fn executed(mut boot: Boot<'_>, cost: usize) -> Result<Vec<u64>> {
+    // Without a file, it says them on its standard error.
+    boot.machine.extra.extend(["-d", "exec,nochain"].map(ToOwned::to_owned));
+    let sockets = tempfile::Builder::new().prefix("skimmer-").tempdir()?;
+    let (machine, arguments) = (&boot.machine, boot.bootargs());
+    let mut command = Command::new(&machine.qemu);
+    command.args(qemu::arguments(machine, boot.elf, &arguments, sockets.path(), None, &[]));
+    let mut group = Group::start(&command)?;
+    let console = group.child().stdout.take().context("no console")?;
+    let log = group.child().stderr.take().context("QEMU says nothing")?;
+    // Nobody looks at it, but it must not fill up. It ends with the emulator.
+    std::thread::spawn(move || BufReader::new(console).bytes().for_each(drop));
+    turns::find(BufReader::with_capacity(1 << 20, log), cost, stages::is_program)
+}
+
+/// All but firmware's.
+pub(super) fn sum(parts: &[Part]) -> u64 {
+    let own = parts.iter().filter(|part| part.stage != FIRMWARE);
+    own.map(|part| part.instructions).sum()
+}
+
+/// The table, for a terminal and for docs.
+pub(super) fn markdown(name: &str, parts: &[Part]) -> String {
+    let mut text = format!("| stage of {name} | instructions |\n|---|---:|\n");
+    for Part { stage, instructions } in parts {
+        let _ = writeln!(text, "| {stage} | {instructions} |");
+    }
+    let apart =
+        if parts.iter().any(|part| part.stage == FIRMWARE) { ", firmware apart" } else { "" };
+    let _ = writeln!(text, "| all{apart} | {} |", sum(parts));
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn firmware_is_shown_and_not_counted() {
+        let part = |stage: &str, instructions| Part { stage: stage.to_owned(), instructions };
+        let own = [part("a", 3), part("b", 4)];
+        let text = markdown("x", &own);
+        assert!(text.ends_with("| a | 3 |\n| b | 4 |\n| all | 7 |\n"), "{text}");
+        let with = [part("a", 3), part(FIRMWARE, 4)];
+        assert_eq!(sum(&with), 3);
+        assert!(markdown("x", &with).ends_with("| firmware | 4 |\n| all, firmware apart | 3 |\n"));
+    }
+
+    #[test]
+    fn one_hart_costs_the_same_and_two_nearly() {
+        let case = |harts| CASES.iter().find(|case| case.harts == harts).expect("there");
+        assert!(check(case(1), "x", 1_000, 1_000).is_ok());
+        assert!(check(case(1), "x", 1_000, 999).is_err());
+        assert!(check(case(2), "x", 1_000, 990).is_ok());
+        assert!(check(case(2), "x", 1_000, 989).is_err());
+    }
+
+    #[test]
+    fn the_cost_has_firmware_in_it_and_unknown_names_are_told() {
+        let told = |name: &str| Told {
+            name: name.to_owned(),
+            operations: 10,
+            instructions: 1_006,
+            counts: None,
+        };
+        let all = [told("roundtrip-0"), told("send-1m")];
+        assert_eq!(measured(&all, "send-1m").expect("known"), 101);
+        let error = measured(&all, "send-2m").expect_err("unknown");
+        assert!(error.to_string().contains("none of roundtrip-0, send-1m"), "{error}");
+    }
+}
