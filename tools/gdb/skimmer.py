@@ -29,10 +29,11 @@ HART_BITS = 12
 SAVED_RA = 0
 SAVED_S0 = 8
 # And of channels (kernel/sync/src/segments.rs, kernel/core/src/channel/id.rs and
-# queue.rs: the last of all nodes is none; abi/src/channel.rs).
+# abi/src/channel.rs), and of links (kernel/core/src/list.rs).
 FIRST = 32
 PLACE_BITS = 30
 NONE = (1 << 32) - 1
+NOWHERE = (1 << 16) - 1
 FLAGS = {
     "FIXED_PRIORITY": 0x1,
     "UNBLOCK": 0x2,
@@ -189,6 +190,13 @@ def fat(value):
     return elements(number(start), number(member(value, "length")), start.type.target())
 
 
+def boxed_array(value):
+    """The elements of an array in a box."""
+    array = value.type.target()
+    low, high = array.range()
+    return elements(number(value), high - low + 1, array.target())
+
+
 def text(value):
     """A &str."""
     start, length = number(member(value, "data_ptr")), number(member(value, "length"))
@@ -210,33 +218,6 @@ def memory(address, length):
 def word(address):
     """One word of the guest."""
     return struct.unpack("<Q", memory(address, 8))[0]
-
-
-class Tagged:
-    """Options with a tag of their own, decoded out of bytes read at once."""
-
-    FORMATS = {1: "<B", 2: "<H", 4: "<I", 8: "<Q"}
-
-    def __init__(self, kind):
-        """Takes the places of tag and value from the type."""
-        tags = [f for f in kind.fields() if f.artificial or not f.name]
-        some = [f for f in kind.fields() if f.name == "Some"]
-        if len(tags) != 1 or len(some) != 1:
-            raise Unexpected(f"{kind} is no Option with a tag")
-        inside = some[0].type.fields()[0]
-        self.kind = kind
-        self.tag = (tags[0].bitpos // 8, self.FORMATS[tags[0].type.sizeof])
-        place = (some[0].bitpos + inside.bitpos) // 8
-        self.value = (place, self.FORMATS[inside.type.sizeof])
-
-    def read(self, data, offset):
-        """The number inside the Option at that place in `data`, or None."""
-        place, form = self.tag
-        (tag,) = struct.unpack_from(form, data, offset + place)
-        if tag > 1:
-            raise Unexpected(f"{tag} is no tag of {self.kind}")
-        place, form = self.value
-        return struct.unpack_from(form, data, offset + place)[0] if tag else None
 
 
 def offset_of(kind, name):
@@ -385,9 +366,10 @@ class Thread:
         self.priority = number(member(value, "priority"))
         self.state, self.why = thread_state(member(value, "state"))
         link = member(value, "link")
-        self.before = optional(member(link, "before"))
-        self.behind = optional(member(link, "behind"))
-        self.queue = optional(member(link, "queue"))
+        self.before = somebody(number(member(link, "before")))
+        self.behind = somebody(number(member(link, "behind")))
+        queue = number(member(link, "queue"))
+        self.queue = None if queue == NOWHERE else queue
         self.header = number(member(value, "context", "header"))
 
     def __str__(self):
@@ -485,8 +467,8 @@ class Hart:
             raise Unexpected(f"hart {self.index} has no state")
         self.is_open = bool(number(member(cell, "open")))
         self.value = peel_to(member(cell, "value"), HART)
-        current = member(self.value, "current", "slot")
-        self.current = (number(current["index"]), number(current["generation"]))
+        current = thread_word(member(self.value, "current"))
+        self.current = (current & (1 << SLOT_BITS) - 1, current >> SLOT_BITS + HART_BITS)
         self.inspect = member(self.value, "inspect").dereference()
         self.cpu = find_cpu(known, self)
         self._threads = None
@@ -549,7 +531,8 @@ def read_threads(hart):
     """The occupied slots of a hart's table, with their threads."""
     index = 0
     for segment in vec(member(hart.value, "threads", "segments")):
-        for slot in vec(segment):
+        slots = boxed_array(segment)
+        for slot in slots:
             thread = option(member(slot, "object"))
             if thread is not None:
                 generation = number(member(slot, "generation"))
@@ -581,17 +564,21 @@ class Lists:
         self.size, self.count = kind.sizeof, count
         self.data = memory(address, count * self.size)
         self.number_at, _ = offset_of(kind, "number")
-        self.first_at, tagged = offset_of(kind, "first")
+        self.first_at, _ = offset_of(kind, "first")
         self.last_at, _ = offset_of(kind, "last")
-        self.tagged = Tagged(tagged)
 
     def __iter__(self):
         """Number, first and last of each."""
         for place in range(0, self.count * self.size, self.size):
             (own,) = struct.unpack_from("<H", self.data, place + self.number_at)
-            first = self.tagged.read(self.data, place + self.first_at)
-            last = self.tagged.read(self.data, place + self.last_at)
-            yield own, first, last
+            (first,) = struct.unpack_from("<I", self.data, place + self.first_at)
+            (last,) = struct.unpack_from("<I", self.data, place + self.last_at)
+            yield own, somebody(first), somebody(last)
+
+
+def somebody(slot):
+    """A slot in a link or a list; None where it names nobody."""
+    return None if slot == NONE else slot
 
 
 def run_lists(hart):
@@ -725,6 +712,16 @@ class Segments:
             first, size = first + size, size * 2
         return None
 
+    def index_of(self, address):
+        """The index of the element that is there, or None."""
+        first, size = 0, FIRST
+        for start in self.starts:
+            place, rest = divmod(address - start, self.kind.sizeof)
+            if start and 0 <= place < size and rest == 0:
+                return first + place
+            first, size = first + size, size * 2
+        return None
+
 
 class Process:
     """A process, or the room for one."""
@@ -781,7 +778,8 @@ class Channel:
         if server is not None:
             self.server = (thread_word(server["__0"]), number(server["__1"]))
         queues = member(slot, "queues", "__0")
-        self.firsts = [number(member(queues[n], "first")) for n in range(len(QUEUES))]
+        # Addresses of records.
+        self.firsts = [option(member(queues[n], "first")) for n in range(len(QUEUES))]
 
     def __str__(self):
         """As people know it."""
@@ -797,8 +795,8 @@ class Channel:
 class Waiter:
     """A thread's record, by which it stands in a queue of a channel."""
 
-    def __init__(self, node, record):
-        """Reads it."""
+    def __init__(self, node, record, node_of):
+        """Reads it. `node_of` says which thread's record lies at an address."""
         cell = member(record, "waiter")
         self.node, self.lock = node, number(member(cell, "owner"))
         value = peel_to(member(cell, "value"), "skimmer_core::channel::waiter::Waiter")
@@ -812,15 +810,14 @@ class Waiter:
         self.leads = bool(number(member(link, "leads")))
         names = ("before", "behind", "higher", "lower")
         self.before, self.behind, self.higher, self.lower = (
-            number(member(link, name)) for name in names
+            node_of(option(member(link, name))) for name in names
         )
-        guest = member(value, "guest")
-        self.thread = thread_word(member(guest, "thread"))
+        self.thread = thread_word(member(value, "thread"))
         names = ("priority", "owner", "tid", "coid", "timeouts")
         self.priority, self.owner, self.tid, self.coid, self.timeouts = (
-            number(member(guest, name)) for name in names
+            number(member(value, name)) for name in names
         )
-        self.out, self.into = (number(member(guest, n, "length")) for n in ("out", "into"))
+        self.out, self.into = (number(member(value, n, "length")) for n in ("out", "into"))
 
     def message(self):
         """What the server calls its message."""
@@ -882,7 +879,17 @@ class Programs:
         """The record of the thread of that home and slot, if there is one."""
         home, slot = node >> SLOT_BITS, node & ((1 << SLOT_BITS) - 1)
         record = self.waiters[home].at(slot) if home < len(self.waiters) else None
-        return None if record is None else Waiter(node, record)
+        return None if record is None else Waiter(node, record, self.node_of)
+
+    def node_of(self, address):
+        """Home and slot of the thread whose record is there; NONE where none is named."""
+        if not address:
+            return NONE
+        for home, records in enumerate(self.waiters):
+            slot = records.index_of(address)
+            if slot is not None:
+                return home << SLOT_BITS | slot
+        raise Unexpected(f"a link leads to {address:#x}, where no record is")
 
     def process_of(self, owner):
         """The process of that room, in words."""
@@ -934,9 +941,7 @@ def channel_word(value):
 
 def thread_word(value):
     """A ThreadId in one word, as records carry it."""
-    slot = member(value, "slot")
-    index, generation = number(member(slot, "index")), number(member(slot, "generation"))
-    return generation << 32 | number(member(value, "home")) << SLOT_BITS | index
+    return number(value)
 
 
 def read_queues(programs, channel):
@@ -949,7 +954,8 @@ def read_queues(programs, channel):
     for which, first in zip(QUEUES, channel.firsts):
         queues[which] = []
         try:
-            queues[which] += walk_levels(programs, channel, which, first, seen, find)
+            lead = programs.node_of(first)
+            queues[which] += walk_levels(programs, channel, which, lead, seen, find)
             for waiter in queues[which]:
                 check_waiter(programs, channel, waiter, find)
         except TROUBLE as error:

@@ -401,9 +401,8 @@ fn flood(stopped: &Stopped<'_>) -> Result<String> {
 const CORRUPT: &str = r#"
 import struct
 def put(address, kind, number):
-    tagged = Tagged(kind)
-    for (place, form), value in ((tagged.tag, 1), (tagged.value, number)):
-        gdb.selected_inferior().write_memory(address + place, struct.pack(form, value))
+    form = {2: "<H", 4: "<I"}[kind.sizeof]
+    gdb.selected_inferior().write_memory(address, struct.pack(form, number))
 with looking():
     hart = read_harts()[-1]
     thread = hart.threads()[1]

@@ -162,11 +162,10 @@ fn trace(stopped: &Stopped<'_>, sent: &Row<'_>, received: &Row<'_>) -> Result<()
     Ok(())
 }
 
-/// Where a client begins to send, the server is found waiting sooner or later.
+/// Where a call of messages begins, the server is found waiting sooner or later.
 fn server_waits(stopped: &Stopped<'_>) -> Result<String> {
     for _ in 0..TRIES {
-        let said =
-            stopped.stop_at("skimmer::process::messages::send::send", &["sk-chan", "sk-thread"])?;
+        let said = stopped.stop_at("skimmer_message", &["sk-chan", "sk-thread"])?;
         ensure!(!said.contains("Traceback"), "{said}");
         if !said.contains("blocked: 0 send, 1 receive, 0 reply, 0 copying") {
             continue;
@@ -223,14 +222,15 @@ with looking():
         member(channel.process.value, "image", "value"), "skimmer::process::Image"
     )
     rows = [
-        ("first", first, "<I", 0xFFFFF),
+        ("first", first, "<Q", 0xFFFFF),
         ("owner", place(cell, "owner"), "<Q", 0),
-        ("cycle", place(other, "link", "behind"), "<I", waiter.node),
-        ("behind", place(value, "link", "behind"), "<I", 0xFFFFF),
+        ("cycle", place(other, "link", "behind"), "<Q", int(record.address)),
+        ("behind", place(value, "link", "behind"), "<Q", 0xFFFFF),
         ("level", place(value, "link", "level"), "<B", 77),
         ("queue", place(value, "queue"), "<B", 99),
-        ("thread", place(value, "guest", "thread", "slot", "generation"), "<I", 99),
-        ("process", place(value, "guest", "owner"), "<Q", 99),
+        # The half that is the generation.
+        ("thread", place(value, "thread") + 4, "<I", 99),
+        ("process", place(value, "owner"), "<Q", 99),
         ("number", place(value, "number"), "<Q", 99),
         ("flags", place(slot, "flags"), "<I", 0x80000001),
         ("slots", place(room, "slots"), "<I", 0xFFFFFFF0),
@@ -253,11 +253,11 @@ print("mended: " + gdb.execute("sk-chan", to_string=True).strip().splitlines()[-
 const NAMED: &[(&str, &str)] = &[
     ("event", " program: ETIMEDOUT"),
     ("event", " program: error 9999"),
-    ("first", "queue leads to 0.1048575, where no record is"),
+    ("first", "a link leads to 0xfffff, where no record is"),
     ("first", "but is not found there"),
     ("owner", "which is nobody's"),
     ("cycle", "Reply queue is CYCLIC: it leads to "),
-    ("behind", "queue leads to 0.1048575, where no record is"),
+    ("behind", "a link leads to 0xfffff, where no record is"),
     ("level", "stands at 77"),
     ("queue", "which says queue 99"),
     ("thread", "does not exist"),
