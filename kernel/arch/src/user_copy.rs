@@ -88,11 +88,20 @@ pub fn write_words<const N: usize>(to: UserAddr, words: [u64; N]) -> Result<(), 
 
 /// Copies from the memory of the program that runs to that of another, whose thread
 /// is blocked and stays so meanwhile. At most [`AT_ONCE`] bytes; as many as both have.
+/// Up to [`SHORT`] the other's space is loaded for a moment, and no table is walked.
 ///
 /// # Errors
 /// Whose memory was bad; a part may have been copied.
 pub fn give(irq: &IrqOff, from: UserBytes, other: &UserSpace, to: UserBytes) -> Result<(), Fault> {
     let bytes = judge_both(from, to)?;
+    if bytes == 0 {
+        return Ok(());
+    }
+    if bytes <= SHORT {
+        pass(irq, from, other, to)?;
+        stack::enter_own_space(irq);
+        return Ok(());
+    }
     if !is_in_one_page(to.start, bytes) {
         return by_pages(from.start, to.start, bytes, |from, to| give(irq, from, other, to));
     }
@@ -110,6 +119,9 @@ pub fn give(irq: &IrqOff, from: UserBytes, other: &UserSpace, to: UserBytes) -> 
 /// As [`give`].
 pub fn fetch(irq: &IrqOff, other: &UserSpace, from: UserBytes, to: UserBytes) -> Result<(), Fault> {
     let bytes = judge_both(to, from)?;
+    if bytes <= SHORT {
+        return fetch_short(irq, other, from.start, to.start, bytes);
+    }
     if !is_in_one_page(from.start, bytes) {
         return by_pages(to.start, from.start, bytes, |to, from| fetch(irq, other, from, to));
     }
@@ -119,6 +131,25 @@ pub fn fetch(irq: &IrqOff, other: &UserSpace, from: UserBytes, to: UserBytes) ->
         copy(target.wrapping_add(done), page.cast_const().wrapping_add(done), left)
     })
     .map_err(|_| Fault::Own)
+}
+
+fn fetch_short(
+    irq: &IrqOff,
+    other: &UserSpace,
+    from: UserAddr,
+    to: UserAddr,
+    bytes: usize,
+) -> Result<(), Fault> {
+    if bytes == 0 {
+        return Ok(());
+    }
+    let mut buffer = [0; SHORT];
+    let buffer = &mut buffer[..bytes];
+    other.load(irq);
+    let fetched = read(buffer, from);
+    stack::enter_own_space(irq);
+    fetched.map_err(|_| Fault::Peer)?;
+    write(to, buffer).map_err(|_| Fault::Own)
 }
 
 /// The most bytes that [`pass`] copies.
@@ -205,7 +236,7 @@ fn judge_both(own: UserBytes, peer: UserBytes) -> Result<usize, Fault> {
     Err(if own.start.get() > last { Fault::Own } else { Fault::Peer })
 }
 
-/// Whether there are any, and all in one page.
+/// Whether all of them are in one page. There are some.
 #[inline]
 fn is_in_one_page(start: UserAddr, bytes: usize) -> bool {
     bytes.wrapping_sub(1) < FRAME_SIZE - start.get() % FRAME_SIZE
