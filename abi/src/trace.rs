@@ -144,15 +144,24 @@ impl Ring {
     /// masked: the count is a load and a store.
     #[inline]
     pub fn write(&self, record: Record) {
-        let count = self.count.load(Ordering::Relaxed);
-        #[expect(clippy::cast_possible_truncation, reason = "taken modulo the ring's length")]
-        let Some(Slot(words)) = self.slots.get(count as usize & (RECORDS - 1)) else { return };
-        words[0].store(record.time, Ordering::Relaxed);
-        words[1].store(record.thread, Ordering::Relaxed);
-        let packed = (record.event as u64) << 56 | record.a as u64;
-        words[2].store(packed, Ordering::Relaxed);
-        words[3].store(record.b, Ordering::Relaxed);
-        self.count.store(count.wrapping_add(1), Ordering::Relaxed);
+        self.write_all([record]);
+    }
+
+    /// Writes several, one behind the other.
+    #[inline(always)]
+    pub fn write_all<const N: usize>(&self, records: [Record; N]) {
+        let mut count = self.count.load(Ordering::Relaxed);
+        for record in records {
+            #[expect(clippy::cast_possible_truncation, reason = "taken modulo the ring's length")]
+            let Some(Slot(words)) = self.slots.get(count as usize & (RECORDS - 1)) else { return };
+            words[0].store(record.time, Ordering::Relaxed);
+            words[1].store(record.thread, Ordering::Relaxed);
+            let packed = (record.event as u64) << 56 | record.a as u64;
+            words[2].store(packed, Ordering::Relaxed);
+            words[3].store(record.b, Ordering::Relaxed);
+            count = count.wrapping_add(1);
+        }
+        self.count.store(count, Ordering::Relaxed);
     }
 
     /// Records written since boot.

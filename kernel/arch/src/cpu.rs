@@ -53,11 +53,6 @@ impl Machine for Riscv {
     }
 
     #[inline(always)]
-    fn is_connected(irq: &IrqOff, context: &KernelStack, coid: u64) -> bool {
-        context.saved().is_connected(irq, coid)
-    }
-
-    #[inline(always)]
     fn pass(irq: &IrqOff, from: UserBytes, context: &KernelStack, to: UserBytes) -> bool {
         let Some(space) = context.saved().space() else { return false };
         let bytes = from.length.min(to.length);

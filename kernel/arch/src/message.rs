@@ -11,10 +11,10 @@
 //! What takes longer goes on in the same call with interrupts open, and may be blocked
 //! with what it has on its stack.
 
-use core::{arch::asm, ptr::NonNull};
+use core::{any::Any, ptr::NonNull};
 
 use skimmer_abi::call::Call as Number;
-use skimmer_core::{hart::Hart, sched::Switch, straight::Passed};
+use skimmer_core::{hart::Hart, sched::Switch, straight::Passed, waiting::Timeout};
 use skimmer_sync::irq::IrqOff;
 
 use crate::{
@@ -24,12 +24,29 @@ use crate::{
     user::{self, Call},
 };
 
-// Defined by the image; the other end of the wiring.
-unsafe extern "Rust" {
-    /// A call of messages, of which something is special. Interrupts are open.
-    safe fn skimmer_message_slow(call: &mut Call<'_>);
-    /// A thread that was parked has been woken. Interrupts are open.
-    safe fn skimmer_message_woken(call: &mut Call<'_>);
+unsafe extern "C" {
+    // It does not return. Its type does not say so: what leads to a call that does not is
+    // compiled as what hardly ever happens, and this is what happens most.
+    fn skimmer_message_leave(frame: NonNull<TrapFrame>);
+}
+
+/// What owns threads that run programs: calls of messages come to it, with the thread's
+/// name.
+pub trait Owns: Any + Send + Sync {
+    /// MsgSend the short way. It returns where that cannot be, and nothing has been done.
+    fn send_straight(&'static self, name: u64, call: &Call<'_>, entry: Parkable);
+
+    /// The same of MsgReplyReceive.
+    fn answer_straight(&'static self, name: u64, call: &Call<'_>, entry: Parkable);
+
+    /// Any call of messages, from where its thread can be parked; there is no timeout.
+    fn message(&'static self, name: u64, call: &mut Call<'_>, entry: Parkable) -> Next;
+
+    /// Such a call of a thread that has set a timeout, or is to end. Interrupts are open.
+    fn message_slow(&'static self, name: u64, timeout: Option<Timeout>, call: &mut Call<'_>);
+
+    /// A thread that was parked in such a call has been woken. Interrupts are open.
+    fn message_woken(&'static self, name: u64, call: &mut Call<'_>);
 }
 
 /// Where the hart goes on: at the frame of the thread that made the call, or of another
@@ -93,17 +110,15 @@ impl Parkable {
         Next(stack::park_and_enter(&self.irq, switch, results))
     }
 
-    /// The same for who has gone over to that thread's memory.
+    /// The same for who has gone over to that thread's memory. It does not return.
     #[inline(always)]
-    pub fn straight(self, passed: Passed<Riscv>, results: [u64; 3]) -> ! {
+    pub fn straight(self, passed: Passed<Riscv>, results: [u64; 3]) {
         let frame = stack::park_and_resume(passed.into_switch(), results);
         off_times::message_returns();
         // SAFETY: the caller is parked, so what is on this stack is not needed again. The frame
         // is that of a thread which goes on in U-mode, whose space is loaded; interrupts are
         // masked.
-        unsafe {
-            asm!("mv sp, {}", "j skimmer_message_return", in(reg) frame.as_ptr(), options(noreturn))
-        }
+        unsafe { skimmer_message_leave(frame) }
     }
 }
 
@@ -113,24 +128,34 @@ extern "C" fn skimmer_message(mut frame: NonNull<TrapFrame>) -> NonNull<TrapFram
     // Not a reference for the whole call: it may never return, and the frame be another's.
     // SAFETY: the calling thread's own frame, which nobody else looks at while it runs.
     let frame = unsafe { frame.as_mut() };
-    let program = stack::plain_program(frame);
-    let call = &mut Call::new(frame);
-    let Next(frame) = match program {
-        Some((owner, name)) => {
-            let entry = Parkable::new();
-            let number = call.number();
-            if number == Number::MsgSend as u64 {
-                owner.message_send(name, call, entry)
-            } else if number == Number::MsgReplyReceive as u64 {
-                owner.message_reply_receive(name, call, entry)
-            } else {
-                owner.message_other(name, call, entry)
-            }
+    let (owner, name, is_plain) = stack::caller(frame);
+    if is_plain {
+        let call = &Call::new(frame);
+        let number = call.number();
+        if number == Number::MsgSend as u64 {
+            owner.send_straight(name, call, Parkable::new());
+        } else if number == Number::MsgReplyReceive as u64 {
+            owner.answer_straight(name, call, Parkable::new());
         }
-        None => Parkable::new().leave(call, skimmer_message_slow),
-    };
+    }
+    let Next(frame) = begin(frame);
     off_times::message_returns();
     frame
+}
+
+/// The call goes the usual way. What was known of the caller is looked up again: else the
+/// short way would have to keep it.
+#[inline(never)]
+fn begin(frame: &mut TrapFrame) -> Next {
+    let (owner, name, is_plain) = stack::caller(frame);
+    let (call, entry) = (&mut Call::new(frame), Parkable::new());
+    if is_plain {
+        owner.message(name, call, entry)
+    } else {
+        // Whatever this call is, a timeout was for it.
+        let timeout = stack::take_timeout();
+        entry.leave(call, |call| owner.message_slow(name, timeout, call))
+    }
 }
 
 #[unsafe(no_mangle)]
@@ -138,7 +163,8 @@ extern "C" fn skimmer_message_resumed(frame: &mut TrapFrame) {
     // As of any thread that begins: out of the section in which it was switched to.
     cpu::set_critical_depth(0);
     stack::unpark(frame);
-    user::with_interrupts_open(|| skimmer_message_woken(&mut Call::new(frame)));
+    let (owner, name, _) = stack::caller(frame);
+    user::with_interrupts_open(|| owner.message_woken(name, &mut Call::new(frame)));
     user::before_return(frame);
     off_times::message_returns();
 }

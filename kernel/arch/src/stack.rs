@@ -10,7 +10,6 @@
 
 use alloc::boxed::Box;
 use core::{
-    any::Any,
     arch::global_asm,
     cell::{Cell, UnsafeCell},
     ptr::NonNull,
@@ -23,11 +22,11 @@ use skimmer_sync::irq::IrqOff;
 use crate::{
     cpu::{self, Riscv},
     fp,
-    message::{Next, Parkable},
+    message::Owns,
     paging::{self, UserSpace},
     stack_memory,
     trap::TrapFrame,
-    user::{self, Call},
+    user,
 };
 
 global_asm!(include_str!("switch.S"));
@@ -64,27 +63,6 @@ pub type Entry = Box<dyn FnOnce() + Send>;
 /// Whom a thread belongs to: whatever the image says.
 pub type Owner = &'static dyn Owns;
 
-/// What owns threads that run programs. Calls of messages come with the thread's name,
-/// interrupts masked, from threads that have no timeout set.
-pub trait Owns: Any + Send + Sync {
-    /// MsgSend.
-    fn message_send(&'static self, name: u64, call: &mut Call<'_>, entry: Parkable) -> Next;
-
-    /// MsgReplyReceive.
-    fn message_reply_receive(
-        &'static self,
-        name: u64,
-        call: &mut Call<'_>,
-        entry: Parkable,
-    ) -> Next;
-
-    /// MsgReceive and MsgReply.
-    fn message_other(&'static self, name: u64, call: &mut Call<'_>, entry: Parkable) -> Next;
-
-    /// Whether a connection of the program is there.
-    fn is_connected(&'static self, irq: &IrqOff, coid: u64) -> bool;
-}
-
 /// What a thread needs that runs a program.
 #[derive(Clone, Copy)]
 pub struct Program {
@@ -119,7 +97,6 @@ struct Header {
     is_condemned: AtomicBool,
     /// The timeout of the thread's next call.
     timeout: Cell<Option<Timeout>>,
-    has_timeout: Cell<bool>,
     /// Whether `fp` holds the thread's floating-point registers.
     is_fp_parked: Cell<bool>,
     /// The thread is blocked in a call of messages, and has nothing on its stack.
@@ -202,7 +179,6 @@ impl KernelStack {
             space: Cell::new(program.map_or(core::ptr::null(), |it| core::ptr::from_ref(it.space))),
             is_condemned: AtomicBool::new(false),
             timeout: Cell::new(None),
-            has_timeout: Cell::new(false),
             is_fp_parked: Cell::new(false),
             is_parked: Cell::new(false),
             fp: UnsafeCell::new(fp::Registers::zero()),
@@ -298,12 +274,6 @@ impl Saved {
     pub(crate) fn space(&self) -> Option<&'static UserSpace> {
         // SAFETY: null, or a space that lives for ever (`Program::space`).
         unsafe { self.header().space.get().as_ref() }
-    }
-
-    /// Whether a connection of this thread's program is there.
-    #[inline]
-    pub(crate) fn is_connected(&self, irq: &IrqOff, coid: u64) -> bool {
-        self.header().program.as_ref().is_some_and(|it| it.owner.is_connected(irq, coid))
     }
 
     /// Changes to the address space that this thread is about to run in.
@@ -516,16 +486,17 @@ pub fn own_program() -> Option<(Owner, u64)> {
     header.program.as_ref().map(|program| (program.owner, program.name))
 }
 
-/// Whose that frame's thread is, and its name, if there is nothing special about its next
-/// call: it has no timeout and is not to end.
-#[inline]
-pub(crate) fn plain_program(frame: &TrapFrame) -> Option<(Owner, u64)> {
+/// Whose that frame's thread is, by what name, and whether its next call is plain: it has no
+/// timeout and is not to end.
+#[inline(always)]
+pub(crate) fn caller(frame: &TrapFrame) -> (Owner, u64, bool) {
     // SAFETY: the frame of the running thread, which is on its own stack.
     let header = unsafe { header_of(core::ptr::from_ref(frame).addr()) };
-    if header.is_condemned.load(Ordering::Relaxed) || header.has_timeout.get() {
-        return None;
+    let is_special = header.is_condemned.load(Ordering::Relaxed) || header.timeout.get().is_some();
+    match &header.program {
+        Some(program) => (program.owner, program.name, !is_special),
+        None => unreachable!("only programs make system calls"),
     }
-    header.program.as_ref().map(|program| (program.owner, program.name))
 }
 
 /// The calling thread's program ends: from now on the thread is the kernel's,
@@ -555,14 +526,13 @@ pub(crate) fn enter_own_space_anew(irq: &IrqOff) {
 pub fn take_timeout() -> Option<Timeout> {
     // SAFETY: the stack that the caller runs on.
     let header = unsafe { header_of(crate::csr::stack_pointer()) };
-    if header.has_timeout.replace(false) { header.timeout.take() } else { None }
+    header.timeout.take()
 }
 
 /// Sets the timeout of the calling thread's next call.
 pub fn set_timeout(timeout: Option<Timeout>) {
     // SAFETY: the stack that the caller runs on.
     let header = unsafe { header_of(crate::csr::stack_pointer()) };
-    header.has_timeout.set(timeout.is_some());
     header.timeout.set(timeout);
 }
 

@@ -140,6 +140,8 @@ from_message:
     addi    s0, sp, FRAME - 16
     addi    sp, sp, -SWITCH_FRAME   # where parking puts what a switch loads
     call    skimmer_message
+.globl skimmer_message_leave
+skimmer_message_leave:
     mv      sp, a0
 
 .globl skimmer_message_return

@@ -3,8 +3,8 @@
 //! it to whom it has just woken, if that is who would run next anyway.
 //!
 //! That is so where the woken thread is more urgent than all that are ready, no time
-//! slice is running, and the one that blocks has no timeout. Then the run queue would be entered and left again, and
-//! nothing else in it would have changed; so it is not touched.
+//! slice is running, and the one that blocks has no timeout. Then the run queue would be
+//! entered and left again, and nothing else in it would have changed; so it is not touched.
 
 use skimmer_abi::{
     inspect::bump,
@@ -18,10 +18,12 @@ use crate::{
         rendezvous::{Moment, Urgency, Wake},
     },
     hart::Hart,
-    ids::Priority,
+    ids::{Priority, ThreadId},
     machine::Machine,
     sched::{Blocked, Switch},
+    shares::Family,
     thread::{State, Thread, Why},
+    waiting::Waiting,
 };
 
 /// How a thread was woken by another that has blocked.
@@ -73,15 +75,25 @@ impl<M: Machine> Hart<M> {
         (thread.priority, thread.urgent_since) = (priority, since);
         thread.run(turn);
         let (to, family) = (M::saved(&thread.context), thread.family);
-        self.shares.pass_by(family, wake.thread);
         if is_other {
             self.note(irq, Event::Boost, u32::from(priority.level()), wake.thread.to_word());
         }
         self.note(irq, Event::Switch, Reason::Handed as u32, wake.thread.to_word());
-        self.current = wake.thread;
-        self.preempt_wanted = false;
-        bump(&self.inspect.switches);
+        self.arrive(wake.thread, family);
         Some(Switch::new(from, to))
+    }
+
+    /// That thread, which has just been woken, is the current one: with what is left of a
+    /// time slice, if one is running.
+    #[inline(always)]
+    pub(crate) fn arrive(&mut self, thread: ThreadId, family: Option<Family>) {
+        self.shares.pass_by(family, thread);
+        self.current = thread;
+        self.preempt_wanted = false;
+        if self.slice_end.is_some() {
+            self.take_over_turn();
+        }
+        bump(&self.inspect.switches);
     }
 }
 
@@ -140,16 +152,35 @@ impl<M: Machine> Thread<M> {
         self.queued = turn;
     }
 
+    /// It is blocked in that wait, and rests.
+    #[inline(always)]
+    pub(crate) fn block_at_channel(&mut self, waiting: Waiting) {
+        self.rests_in = waiting.wait.number;
+        self.waiting = Some(waiting);
+        self.state = State::Blocked(Why::Channel);
+    }
+
+    /// Something is to be done to it before its wait is over, or because of that.
+    #[inline]
+    pub(crate) const fn disturb(&mut self) {
+        self.rests_in = 0;
+    }
+
     /// Whether it is parked in that wait, and nothing else is to be done to it: it has
     /// no timeout, and is not to end.
     #[inline(always)]
     pub(crate) fn is_parked_in(&self, number: u64) -> bool {
+        let is_it = self.rests_in == number && M::is_parked(&self.context);
+        debug_assert!(!is_it || self.rests(number), "who rests is blocked, and nothing is due");
+        is_it
+    }
+
+    fn rests(&self, number: u64) -> bool {
         let is_going_on = self.waiting.as_ref().is_some_and(|it| it.goes_on(number));
         self.state == State::Blocked(Why::Channel)
             && is_going_on
             && self.timeout.is_none()
             && self.link.queue().is_none()
             && !self.is_condemned
-            && M::is_parked(&self.context)
     }
 }

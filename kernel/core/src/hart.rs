@@ -198,9 +198,22 @@ impl<M: Machine> Hart<M> {
         self.trace.write(Record { time, thread, event: event as u8, a, b });
     }
 
+    /// Writes two at once.
+    #[inline(always)]
+    pub(crate) fn note_both(&self, _: &IrqOff, notes: [(Event, u32, u64); 2]) {
+        let (time, thread) = (self.machine.now(), self.current.to_word());
+        self.trace.write_all(notes.map(|(event, a, b)| Record {
+            time,
+            thread,
+            event: event as u8,
+            a,
+            b,
+        }));
+    }
+
     #[inline(always)]
     pub(crate) fn current_thread(&mut self) -> &mut Thread<M> {
-        match self.threads.get_mut(self.current.slot()) {
+        match self.threads.at_mut(self.current.slot().index()) {
             Some(thread) => thread,
             None => unreachable!("the current thread is in its hart's table"),
         }

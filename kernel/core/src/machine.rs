@@ -35,9 +35,6 @@ pub trait Machine: 'static {
         false
     }
 
-    /// Whether a connection of the program is there whose thread has that context.
-    fn is_connected(irq: &IrqOff, context: &Self::Context, coid: u64) -> bool;
-
     /// Copies as much as both have, of the calling thread's bytes to the memory of the
     /// program whose thread has that context and is about to run, and goes over to that
     /// memory. False if it cannot: then it has not, but a part may have been copied.

@@ -18,17 +18,16 @@ use skimmer_sync::irq::IrqOff;
 
 use crate::{
     channel::{
-        Channel, MessageId, Receipt, Record, Wait,
+        Channel, MessageId, Receipt, Record, Which,
         connection::ConnectionId,
         rendezvous::{at_once, is_answered_at_once},
+        straight::Stand,
         table::ChannelTable,
     },
     hart::Hart,
     ids::{Priority, SlotId, ThreadId},
     machine::Machine,
     sched::Switch,
-    shares::Family,
-    thread::{State, Why},
     user::UserBytes,
     waiting::Waiting,
 };
@@ -64,13 +63,12 @@ impl<M: Machine> Passed<M> {
     }
 }
 
-/// The thread that blocks.
+/// The thread that will block.
 struct Leaving<M: Machine> {
-    thread: ThreadId,
+    id: ThreadId,
     priority: Priority,
     base: Priority,
     record: &'static Record,
-    wait: Wait,
     saved: M::Saved,
 }
 
@@ -89,37 +87,33 @@ impl<M: Machine> Hart<M> {
         if copied > at_once(client.out, server.into) {
             return None;
         }
-        let connection = Some(ConnectionId::from_register(client.coid));
-        let me = self.set_out(channel, client, connection)?;
+        let me = self.leaving()?;
         let (most, turn) = (self.most_urgent_rival(irq, slot, false), self.shares.turn());
-        let thread = self.threads.get_mut(slot).filter(|thread| {
-            most < Some(me.priority)
-                && thread.is_parked_in(server.number)
-                && M::pass(irq, client.out, &thread.context, server.into)
-        });
-        let Some(thread) = thread else {
-            self.stay(channel, &me);
+        let thread = self.threads.at_mut(slot.index())?;
+        let is_next = most < Some(me.priority) && thread.is_parked_in(server.number);
+        if !is_next || !M::pass(irq, client.out, &thread.context, server.into) {
             return None;
-        };
+        }
+        let stand = Stand { queue: Which::Reply, priority: me.priority, received: copied };
+        let wait = channel.stand(me.record, me.id, client, &stand);
+        let since = channel.handed_straight((node, server.thread), me.priority);
         let old = core::mem::replace(&mut thread.priority, me.priority);
-        thread.urgent_since = channel.handed_straight(
-            (node, server.thread),
-            (me.record, me.priority),
-            client,
-            copied,
-        );
+        thread.urgent_since = since;
         thread.run(turn);
         let (to, family) = (M::saved(&thread.context), thread.family);
+        let connection = Some(ConnectionId::from_register(client.coid));
+        self.current_thread().block_at_channel(Waiting::new(client.table, wait, connection));
         bump(&self.inspect.handed);
-        let id = MessageId::of(me.wait);
-        self.note(irq, Event::MsgSend, me.wait.channel.index(), id.to_register());
-        self.note_boost(irq, server.thread, old, me.priority);
-        self.arrive(irq, server.thread, family);
+        let id = MessageId::of(wait);
+        let sent = (Event::MsgSend, wait.channel.index(), id);
+        self.note_straight(irq, sent, (server.thread, old, me.priority), server.thread);
+        self.arrive(server.thread, family);
         let receipt = Receipt { id, copied, sent: client.out.length };
         Some((Passed(Switch::new(me.saved, to)), receipt))
     }
 
-    /// MsgReplyReceive, at one channel. The client finds the status.
+    /// MsgReplyReceive, at one channel. The client finds the status. `is_connected` says
+    /// whether that connection of that owner is there.
     #[inline(always)]
     pub fn answer_straight(
         &mut self,
@@ -127,63 +121,48 @@ impl<M: Machine> Hart<M> {
         channel: &mut Channel<'_>,
         message: MessageId,
         server: &Baggage,
+        is_connected: impl FnOnce(&IrqOff, u64, u64) -> bool,
     ) -> Option<Passed<M>> {
         let (node, client) = channel.lone_client(message)?;
         let slot = self.own(client.thread)?;
-        if !is_answered_at_once(server.out, client.into) {
+        if !is_answered_at_once(server.out, client.into)
+            || !is_connected(irq, client.owner, client.coid)
+        {
             return None;
         }
-        let me = self.set_out(channel, server, None)?;
+        let me = self.leaving()?;
         let (most, turn) = (self.most_urgent_rival(irq, slot, true), self.shares.turn());
-        let thread = self.threads.get_mut(slot).filter(|thread| {
-            most < Some(thread.priority)
-                && thread.is_parked_in(client.number)
-                && M::is_connected(irq, &thread.context, client.coid)
-                && M::pass(irq, server.out, &thread.context, client.into)
-        });
-        let Some(thread) = thread else {
-            self.stay(channel, &me);
+        let thread = self.threads.at_mut(slot.index())?;
+        let is_next = most < Some(thread.priority) && thread.is_parked_in(client.number);
+        if !is_next || !M::pass(irq, server.out, &thread.context, client.into) {
             return None;
-        };
+        }
         thread.run(turn);
         let (to, family) = (M::saved(&thread.context), thread.family);
-        let since = channel.answered_straight(node, (me.record, me.thread, me.base), server);
-        if let Some(me) = self.threads.get_mut(me.thread.slot()) {
-            (me.serves, me.urgent_since) = (Some(channel.id()), since);
-            me.priority = me.base;
-        }
+        channel.answered_straight(node);
+        // Who waits for a message does so on its own account.
+        let stand = Stand { queue: Which::Receive, priority: me.base, received: 0 };
+        let wait = channel.stand(me.record, me.id, server, &stand);
+        let since = channel.serve_straight(me.id, me.base);
+        let leaving = self.current_thread();
+        (leaving.serves, leaving.urgent_since) = (Some(wait.channel), since);
+        leaving.priority = me.base;
+        leaving.block_at_channel(Waiting::new(server.table, wait, None));
         bump(&self.inspect.answered);
-        self.note(irq, Event::MsgReply, me.wait.channel.index(), message.to_register());
-        self.note_boost(irq, me.thread, me.priority, me.base);
-        self.arrive(irq, client.thread, family);
+        let answered = (Event::MsgReply, wait.channel.index(), message);
+        self.note_straight(irq, answered, (me.id, me.priority, me.base), client.thread);
+        self.arrive(client.thread, family);
         Some(Passed(Switch::new(me.saved, to)))
     }
 
-    /// The current thread is about to block at that channel; none if it has not been at one
+    /// The current thread, which is about to block; none if it has not been at a channel
     /// yet.
     #[inline(always)]
-    fn set_out(
-        &mut self,
-        channel: &mut Channel<'_>,
-        baggage: &Baggage,
-        connection: Option<ConnectionId>,
-    ) -> Option<Leaving<M>> {
-        let thread = self.current;
+    fn leaving(&mut self) -> Option<Leaving<M>> {
+        let id = self.current;
         let me = self.current_thread();
         let (priority, base, record) = (me.priority, me.base, me.record?);
-        let wait = channel.come_straight(record, thread)?;
-        me.state = State::Blocked(Why::Channel);
-        me.waiting = Some(Waiting::new(baggage.table, wait, connection));
-        Some(Leaving { thread, priority, base, record, wait, saved: M::saved(&me.context) })
-    }
-
-    /// It does not.
-    #[cold]
-    fn stay(&mut self, channel: &mut Channel<'_>, leaving: &Leaving<M>) {
-        channel.go_back(leaving.record);
-        let me = self.current_thread();
-        me.state = State::Running;
-        me.waiting = None;
+        Some(Leaving { id, priority, base, record, saved: M::saved(&me.context) })
     }
 
     /// The priority above which the thread in that slot must be to run next, as urgent as
@@ -224,23 +203,23 @@ impl<M: Machine> Hart<M> {
             && family.is_some_and(|family| self.leaves_turn_to(family))
     }
 
+    /// What has become of a message, who is as urgent as that instead of as before, and
+    /// to whom the hart goes.
     #[inline(always)]
-    fn note_boost(&self, irq: &IrqOff, thread: ThreadId, old: Priority, new: Priority) {
-        if old != new {
-            self.note(irq, Event::Boost, u32::from(new.level()), thread.to_word());
+    fn note_straight(
+        &self,
+        irq: &IrqOff,
+        (event, channel, message): (Event, u32, MessageId),
+        (server, old, new): (ThreadId, Priority, Priority),
+        to: ThreadId,
+    ) {
+        let message = (event, channel, message.to_register());
+        let switch = (Event::Switch, Reason::Handed as u32, to.to_word());
+        if old == new {
+            return self.note_both(irq, [message, switch]);
         }
-    }
-
-    /// That thread is the current one.
-    #[inline(always)]
-    fn arrive(&mut self, irq: &IrqOff, thread: ThreadId, family: Option<Family>) {
-        self.shares.pass_by(family, thread);
-        self.note(irq, Event::Switch, Reason::Handed as u32, thread.to_word());
-        self.current = thread;
-        self.preempt_wanted = false;
-        if self.slice_end.is_some() {
-            self.take_over_turn();
-        }
-        bump(&self.inspect.switches);
+        let boost = (Event::Boost, u32::from(new.level()), server.to_word());
+        self.note_both(irq, [message, boost]);
+        self.note(irq, switch.0, switch.1, switch.2);
     }
 }

@@ -174,6 +174,7 @@ impl<T> Table<T> {
     }
 
     /// The object in that slot, whatever its generation.
+    #[inline(always)]
     pub fn at_mut(&mut self, index: u32) -> Option<&mut T> {
         self.slot_mut(index)?.object.as_mut()
     }

@@ -156,8 +156,10 @@ impl<M: Machine> Hart<M> {
         timeout: Option<Timeout>,
     ) -> Blocked<'_, M> {
         let me = self.current_thread();
-        me.waiting = Some(waiting);
-        me.state = State::Blocked(Why::Channel);
+        me.block_at_channel(waiting);
+        if timeout.is_some() || me.is_condemned {
+            me.disturb();
+        }
         if let Some(timeout) = timeout {
             self.begin_clock(queue, timeout);
         }
@@ -377,6 +379,9 @@ impl<M: Machine> Hart<M> {
     }
 
     fn unsettle(&mut self, irq: &IrqOff, id: ThreadId) {
+        if let Some(thread) = self.live_thread(id) {
+            thread.disturb();
+        }
         self.unsettled.push_back(&mut self.threads, id.slot().index());
         self.wake_service(irq);
     }

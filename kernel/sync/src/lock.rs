@@ -145,6 +145,12 @@ impl Held<'_> {
     pub(crate) const fn lock(&self) -> NonZeroUsize {
         self.lock
     }
+
+    /// The same proof, for who is to have it by value; this one is lent meanwhile.
+    #[inline]
+    pub const fn again(&mut self) -> Held<'_> {
+        Held { lock: self.lock, _guard: PhantomData }
+    }
 }
 
 impl<T> Deref for Guard<'_, T> {

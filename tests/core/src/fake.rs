@@ -282,11 +282,6 @@ impl Machine for Fake {
         context.is_condemned.store(true, Ordering::Relaxed);
     }
 
-    fn is_connected(irq: &IrqOff, context: &Stack, coid: u64) -> bool {
-        let connections = context.ledger.1.connections.lock().expect("no panic before");
-        connections.is_none_or(|it| it.is_current(irq, ConnectionId::from_register(coid)))
-    }
-
     /// Messages have no bytes here.
     fn pass(_: &IrqOff, _: UserBytes, context: &Stack, _: UserBytes) -> bool {
         let Manners { fails, passes, .. } = &*context.ledger.1;

@@ -32,8 +32,14 @@ impl Nodes {
 }
 
 impl Links<Node> for Nodes {
+    type Again<'a> = &'a mut Self;
+
     fn link(&mut self, node: Node) -> &mut Link<Node> {
         &mut self.links[node as usize]
+    }
+
+    fn again(&mut self) -> &mut Self {
+        self
     }
 }
 
@@ -134,9 +140,15 @@ proptest! {
 struct Counted(Nodes, u32);
 
 impl Links<Node> for Counted {
+    type Again<'a> = &'a mut Self;
+
     fn link(&mut self, node: Node) -> &mut Link<Node> {
         self.1 += 1;
         self.0.link(node)
+    }
+
+    fn again(&mut self) -> &mut Self {
+        self
     }
 }
 

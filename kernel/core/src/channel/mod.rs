@@ -31,7 +31,7 @@ pub mod queue;
 pub mod rendezvous;
 mod slot;
 mod stock;
-mod straight;
+pub(crate) mod straight;
 pub mod table;
 mod waiter;
 

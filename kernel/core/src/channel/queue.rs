@@ -55,8 +55,32 @@ impl<N> Default for Link<N> {
 /// Where the links of the nodes are, and what names a node: a number, or a reference. They
 /// are the queue's, under its lock.
 pub trait Links<N> {
+    /// The same links, lent by value: what is handed to an outlined step as a reference
+    /// would have to lie in memory on the usual way, too.
+    type Again<'a>: Links<N>
+    where
+        Self: 'a;
+
     /// The link of that node.
     fn link(&mut self, node: N) -> &mut Link<N>;
+
+    /// Lends itself.
+    fn again(&mut self) -> Self::Again<'_>;
+}
+
+impl<N, L: Links<N>> Links<N> for &mut L {
+    type Again<'a>
+        = L::Again<'a>
+    where
+        Self: 'a;
+
+    fn link(&mut self, node: N) -> &mut Link<N> {
+        (**self).link(node)
+    }
+
+    fn again(&mut self) -> Self::Again<'_> {
+        (**self).again()
+    }
 }
 
 /// The queue.
@@ -121,13 +145,14 @@ impl<N: Copy + Eq> PriorityQueue<N> {
             Some(first) if links.link(first).level == level => {
                 Self::insert(links, node, level, first);
             }
-            Some(_) => self.push_among(links, node, level),
+            Some(_) => self.push_among(links.again(), node, level),
         }
     }
 
     /// The same where others stand at another level.
     #[inline(never)]
-    fn push_among(&mut self, links: &mut impl Links<N>, node: N, level: Priority) {
+    fn push_among(&mut self, mut links: impl Links<N>, node: N, level: Priority) {
+        let links = &mut links;
         let (higher, at) = self.neighbours(links, level);
         match at {
             Some(lead) if links.link(lead).level == level => {
@@ -238,13 +263,14 @@ impl<N: Copy + Eq> PriorityQueue<N> {
         if is_alone && self.first == Some(node) {
             self.first = None;
         } else {
-            self.remove_among(links, node);
+            self.remove_among(links.again(), node);
         }
     }
 
     /// The same where others stand.
     #[inline(never)]
-    fn remove_among(&mut self, links: &mut impl Links<N>, node: N) {
+    fn remove_among(&mut self, mut links: impl Links<N>, node: N) {
+        let links = &mut links;
         let Link { leads, before, behind, higher, lower, .. } = *links.link(node);
         let heir = behind.filter(|behind| *behind != node);
         if let (Some(last), Some(next)) = (before, heir) {

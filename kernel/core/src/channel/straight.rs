@@ -7,7 +7,7 @@ use crate::{
         ChannelFlags, MessageId,
         rendezvous::Moment,
         slot::Channel,
-        waiter::{Node, Record, Wait, Waiter, Which},
+        waiter::{Node, Wait, Waiter, Which},
     },
     ids::{Priority, ThreadId},
     straight::Baggage,
@@ -25,8 +25,17 @@ pub(crate) struct Server {
 pub(crate) struct Client {
     pub(crate) thread: ThreadId,
     pub(crate) number: u64,
+    pub(crate) owner: u64,
     pub(crate) coid: u64,
     pub(crate) into: UserBytes,
+}
+
+/// How a thread comes to stand in a queue.
+pub(crate) struct Stand {
+    pub(crate) queue: Which,
+    pub(crate) priority: Priority,
+    /// Bytes of its message that the server has.
+    pub(crate) received: usize,
 }
 
 impl Channel<'_> {
@@ -53,23 +62,41 @@ impl Channel<'_> {
         if !self.is_plain() {
             return None;
         }
-        let (node, client) = self.client(message)?;
-        let &Waiter { thread, number, coid, into, .. } = client;
-        Some((node, Client { thread, number, coid, into }))
+        let (node, client) = match self.oldest(message) {
+            Some(oldest) => oldest,
+            None => self.client(message)?,
+        };
+        let &Waiter { thread, number, owner, coid, into, .. } = client;
+        Some((node, Client { thread, number, owner, coid, into }))
     }
 
-    /// Makes the caller's record this channel's. Its wait, which is in no queue yet.
+    /// As [`Self::client`], if it is the first: then it need not be looked up.
     #[inline(always)]
-    pub(crate) fn come_straight(&mut self, record: Node, thread: ThreadId) -> Option<Wait> {
-        let channel = self.id;
-        let number = self.owned.claim_for(record, channel, thread)?;
-        Some(Wait { channel, thread, number })
+    fn oldest(&mut self, message: MessageId) -> Option<(Node, &Waiter)> {
+        let node = self.slot.queues.of(Which::Reply).first()?;
+        let client = &*self.owned.waiter(node);
+        let is_it = message.place() == client.thread.place() && message.is_of(client.number);
+        is_it.then_some((node, client))
     }
 
-    /// Makes it nobody's again.
-    #[cold]
-    pub(crate) fn go_back(&mut self, record: Node) {
-        self.owned.give_up(record);
+    /// Puts the caller, who runs and so waits nowhere, into a queue. Its wait.
+    #[inline(always)]
+    pub(crate) fn stand(
+        &mut self,
+        record: Node,
+        thread: ThreadId,
+        baggage: &Baggage,
+        stand: &Stand,
+    ) -> Wait {
+        let arrival = self.slot.next_event();
+        let Some(waiter) = self.owned.claim(record, self.id) else {
+            unreachable!("who runs waits nowhere")
+        };
+        waiter.set_out(thread, baggage, stand, arrival);
+        let (channel, number) = (self.id, waiter.number);
+        let level = stand.queue.level(stand.priority);
+        self.slot.queues.of(stand.queue).push(&mut self.owned, record, level);
+        Wait { channel, thread, number }
     }
 
     /// The client's message is in the server's memory: as [`Channel::send`]. When the
@@ -78,48 +105,24 @@ impl Channel<'_> {
     pub(crate) fn handed_straight(
         &mut self,
         (server, thread): (Node, ThreadId),
-        (record, priority): (&'static Record, Priority),
-        client: &Baggage,
-        copied: usize,
+        priority: Priority,
     ) -> Moment {
-        self.stand(record, Which::Reply, priority, client, copied);
         self.slot.queues.of(Which::Receive).remove(&mut self.owned, server);
         self.owned.give_up(server);
         self.serve_straight(thread, priority)
     }
 
-    /// The answer is in the client's memory, and the server waits: as [`Channel::answer`]
-    /// and [`Channel::receive`]. When the server was made as urgent as that.
+    /// The answer is in the client's memory: as [`Channel::answer`].
     #[inline(always)]
-    pub(crate) fn answered_straight(
-        &mut self,
-        client: Node,
-        (record, thread, base): (&'static Record, ThreadId, Priority),
-        server: &Baggage,
-    ) -> Moment {
+    pub(crate) fn answered_straight(&mut self, client: Node) {
         self.slot.queues.of(Which::Reply).remove(&mut self.owned, client);
         self.owned.give_up(client);
-        self.stand(record, Which::Receive, base, server, 0);
-        self.serve_straight(thread, base)
     }
 
+    /// The server is that urgent, from then on.
     #[inline(always)]
-    fn serve_straight(&mut self, server: ThreadId, priority: Priority) -> Moment {
+    pub(crate) fn serve_straight(&mut self, server: ThreadId, priority: Priority) -> Moment {
         self.slot.server = Some((server, priority));
         Moment::new(self.slot.next_event())
-    }
-
-    #[inline(always)]
-    fn stand(
-        &mut self,
-        record: Node,
-        queue: Which,
-        priority: Priority,
-        baggage: &Baggage,
-        received: usize,
-    ) {
-        let arrival = self.slot.next_event();
-        self.owned.waiter(record).arrive(queue, priority, baggage, (received, arrival));
-        self.slot.queues.of(queue).push(&mut self.owned, record, queue.level(priority));
     }
 }

@@ -28,6 +28,7 @@ use crate::{
         id::{ChannelId, MessageId},
         outcome::{Outcome, OutcomeCell},
         queue::{Link, Links},
+        straight::Stand,
     },
     ids::{HartIndex, Priority, SlotId, ThreadId},
     straight::Baggage,
@@ -182,32 +183,32 @@ impl Waiter {
 
     /// The number of a new wait.
     #[inline]
-    const fn next_number(&mut self) -> u64 {
+    const fn next_number(&mut self) {
         self.number += 1;
         if MessageId::is_nameless(self.number) {
             self.number += 1;
         }
-        self.number
     }
 
-    /// Takes in all of a new wait that has its number: as [`Self::come`], for who goes the
-    /// short way.
+    /// Takes in all of a new wait: as [`Self::come`], for who goes the short way.
     #[inline(always)]
-    pub(crate) const fn arrive(
+    pub(crate) const fn set_out(
         &mut self,
-        queue: Which,
-        priority: Priority,
+        thread: ThreadId,
         baggage: &Baggage,
-        (received, arrival): (usize, u64),
+        stand: &Stand,
+        arrival: u64,
     ) {
+        self.thread = thread;
         self.owner = baggage.owner;
         self.tid = baggage.tid;
         self.coid = baggage.coid;
         self.out = baggage.out;
         self.into = baggage.into;
         self.timeouts = 0;
-        (self.queue, self.priority) = (queue, priority);
-        (self.received, self.arrival) = (received, arrival);
+        (self.queue, self.priority) = (stand.queue, stand.priority);
+        (self.received, self.arrival) = (stand.received, arrival);
+        self.next_number();
     }
 
     /// Who it came as, at the priority that it has now.
@@ -380,19 +381,6 @@ impl Owned<'_> {
         node.waiter.open(&mut self.held)
     }
 
-    /// The same for who goes the short way: a new wait of that thread, and its number.
-    #[inline(always)]
-    pub(crate) fn claim_for(
-        &mut self,
-        node: Node,
-        channel: ChannelId,
-        thread: ThreadId,
-    ) -> Option<u64> {
-        let waiter = self.claim(node, channel)?;
-        waiter.thread = thread;
-        Some(waiter.next_number())
-    }
-
     /// Makes the record nobody's. The thread knows what became of its wait.
     #[inline]
     pub(crate) fn give_up(&mut self, node: Node) {
@@ -408,8 +396,18 @@ impl Owned<'_> {
 }
 
 impl Links<Node> for Owned<'_> {
+    type Again<'a>
+        = Owned<'a>
+    where
+        Self: 'a;
+
     #[inline]
     fn link(&mut self, node: Node) -> &mut Link<Node> {
         &mut self.waiter(node).link
+    }
+
+    #[inline]
+    fn again(&mut self) -> Owned<'_> {
+        Owned { waiters: self.waiters, held: self.held.again() }
     }
 }

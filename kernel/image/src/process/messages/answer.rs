@@ -22,7 +22,7 @@ use skimmer_core::{
 use skimmer_sync::irq::IrqOff;
 
 use super::{
-    Bearer, Step, bytes, certain,
+    Bearer, Step, anyhow, bytes, certain, is_connected,
     copying::Copying,
     done, fair, judged, note,
     receive::{Both, Receiver, told},
@@ -95,19 +95,10 @@ pub(super) fn next(received: Result<Receipt, Errno>) -> [u64; 3] {
 /// MsgReplyReceive, from where the thread can be parked.
 #[inline]
 pub(super) fn begin_both(
-    process: &'static Process,
-    name: u64,
+    who: (&'static Process, Tid),
     call: &mut Call<'_>,
     entry: Parkable,
 ) -> Next {
-    if let Some((passed, status)) = straight(process, name, call, &entry) {
-        entry.straight(passed, answered(Ok(status)))
-    }
-    begin_both_anyhow((process, Tid::from_word(name)), call, entry)
-}
-
-#[inline(never)]
-fn begin_both_anyhow(who: (&'static Process, Tid), call: &mut Call<'_>, entry: Parkable) -> Next {
     let [id, status, from, length, channel, into, room] = call.arguments();
     let receiver = bytes(into, room)
         .and_then(judged)
@@ -133,7 +124,15 @@ fn begin_both_anyhow(who: (&'static Process, Tid), call: &mut Call<'_>, entry: P
 
 /// MsgReplyReceive the short way, if that can be.
 #[inline(always)]
-fn straight(
+pub(super) fn straight(process: &'static Process, tid: u64, call: &Call<'_>, entry: Parkable) {
+    match pass(process, tid, call, &entry) {
+        Some((passed, status)) => entry.straight(passed, answered(Ok(status))),
+        None => anyhow(),
+    }
+}
+
+#[inline(always)]
+fn pass(
     process: &'static Process,
     tid: u64,
     call: &Call<'_>,
@@ -153,7 +152,7 @@ fn straight(
             waiters(),
             channel,
             || None,
-            |channel| hart.answer_straight(irq, channel, id, &server),
+            |channel| hart.answer_straight(irq, channel, id, &server, is_connected),
         )
     })?;
     Some((passed, status.cast_signed()))

@@ -23,8 +23,7 @@ use skimmer_abi::{
 use skimmer_arch::{
     cpu::{Riscv, look},
     irq::masked,
-    message::{Next, Parkable},
-    stack::{self, Owns},
+    message::{Next, Owns, Parkable},
     user::Call,
     user_copy,
 };
@@ -42,11 +41,12 @@ use skimmer_core::{
     process::Tid,
     sched::Switch,
     user::{UserAddr, UserBytes},
+    waiting::Timeout,
 };
 use skimmer_sync::irq::IrqOff;
 
 use self::copying::Copying;
-use super::{Process, caller, channels::waiters, rooms};
+use super::{Process, channels::waiters, rooms};
 use crate::{lwkt, smp};
 
 pub(crate) use self::settle::settle;
@@ -67,75 +67,50 @@ pub(super) fn perform(
 }
 
 impl Owns for Process {
-    fn message_send(&'static self, name: u64, call: &mut Call<'_>, entry: Parkable) -> Next {
-        send::begin(self, name, call, entry)
+    fn send_straight(&'static self, name: u64, call: &Call<'_>, entry: Parkable) {
+        send::straight(self, name, call, entry);
     }
 
-    fn message_reply_receive(
-        &'static self,
-        name: u64,
-        call: &mut Call<'_>,
-        entry: Parkable,
-    ) -> Next {
-        answer::begin_both(self, name, call, entry)
+    fn answer_straight(&'static self, name: u64, call: &Call<'_>, entry: Parkable) {
+        answer::straight(self, name, call, entry);
     }
 
-    fn message_other(&'static self, name: u64, call: &mut Call<'_>, entry: Parkable) -> Next {
-        if call.number() == Name::MsgReceive as u64 {
-            receive::begin((self, Tid::from_word(name)), call, entry)
-        } else {
-            answer::begin(self, call, entry)
+    fn message(&'static self, name: u64, call: &mut Call<'_>, entry: Parkable) -> Next {
+        let who = (self, Tid::from_word(name));
+        match Name::from_number(call.number()) {
+            Some(Name::MsgSend) => send::begin(who, call, entry),
+            Some(Name::MsgReplyReceive) => answer::begin_both(who, call, entry),
+            Some(Name::MsgReceive) => receive::begin(who, call, entry),
+            _ => answer::begin(self, call, entry),
         }
     }
 
-    #[inline]
-    fn is_connected(&'static self, irq: &IrqOff, coid: u64) -> bool {
-        self.connections.is_current(irq, ConnectionId::from_register(coid))
-    }
-}
-
-/// Such a call of a thread that has set a timeout, or is to end.
-#[expect(unsafe_code, reason = "arch calls it by this name")]
-#[unsafe(no_mangle)]
-extern "Rust" fn skimmer_message_slow(call: &mut Call<'_>) {
-    // Whatever this call is, a timeout was for it.
-    let (who, timeout) = (caller(), stack::take_timeout());
-    match Name::from_number(call.number()) {
-        Some(Name::MsgSend) => send::send(who, timeout, call),
-        Some(Name::MsgReplyReceive) => answer::reply_receive(who, timeout, call),
-        Some(Name::MsgReceive) => receive::receive_and_tell(who, timeout, call),
-        _ => answer::reply_and_tell(who.0, call),
-    }
-}
-
-/// A thread that was parked in such a call has been woken.
-#[expect(unsafe_code, reason = "arch calls it by this name")]
-#[unsafe(no_mangle)]
-extern "Rust" fn skimmer_message_woken(call: &mut Call<'_>) {
-    match look(Hart::woken) {
-        Some(Outcome::Answered(status)) => call.finish_with(send::answered(Ok(status))),
-        Some(Outcome::Received(receipt)) => call.finish_with(receive::told(&receipt)),
-        outcome => go_on(outcome, call),
-    }
-}
-
-/// The same where it has failed, or is to look again.
-#[cold]
-fn go_on(outcome: Option<Outcome>, call: &mut Call<'_>) {
-    let Some(outcome) = outcome else { nobody_said() };
-    let results = match (Name::from_number(call.number()), outcome) {
-        (Some(Name::MsgSend), Outcome::Again) => return send::send(caller(), None, call),
-        (Some(Name::MsgReceive), Outcome::Again) => {
-            return receive::receive_and_tell(caller(), None, call);
+    fn message_slow(&'static self, name: u64, timeout: Option<Timeout>, call: &mut Call<'_>) {
+        let who = (self, Tid::from_word(name));
+        match Name::from_number(call.number()) {
+            Some(Name::MsgSend) => send::send(who, timeout, call),
+            Some(Name::MsgReplyReceive) => answer::reply_receive(who, timeout, call),
+            Some(Name::MsgReceive) => receive::receive_and_tell(who, timeout, call),
+            _ => answer::reply_and_tell(self, call),
         }
-        (_, Outcome::Again) => return answer::receive_next(caller(), None, call),
-        (_, Outcome::Answered(status)) => send::answered(Ok(status)),
-        (_, Outcome::Received(receipt)) => receive::told(&receipt),
-        (Some(Name::MsgSend), Outcome::Failed(error)) => send::answered(Err(error)),
-        (Some(Name::MsgReceive), Outcome::Failed(error)) => receive::found(Err(error)),
-        (_, Outcome::Failed(error)) => answer::next(Err(error)),
-    };
-    call.finish_with(results);
+    }
+
+    fn message_woken(&'static self, name: u64, call: &mut Call<'_>) {
+        let who = (self, Tid::from_word(name));
+        let results = match (Name::from_number(call.number()), woken()) {
+            (_, Outcome::Answered(status)) => send::answered(Ok(status)),
+            (_, Outcome::Received(receipt)) => receive::told(&receipt),
+            (Some(Name::MsgSend), Outcome::Failed(error)) => send::answered(Err(error)),
+            (Some(Name::MsgReceive), Outcome::Failed(error)) => receive::found(Err(error)),
+            (_, Outcome::Failed(error)) => answer::next(Err(error)),
+            (Some(Name::MsgSend), Outcome::Again) => return send::send(who, None, call),
+            (Some(Name::MsgReceive), Outcome::Again) => {
+                return receive::receive_and_tell(who, None, call);
+            }
+            (_, Outcome::Again) => return answer::receive_next(who, None, call),
+        };
+        call.finish_with(results);
+    }
 }
 
 /// Who has the hart when a masked section is over.
@@ -182,6 +157,12 @@ impl Turn {
     }
 }
 
+/// The short way cannot be gone. That all that leads here is called cold keeps what the short
+/// way needs most in registers.
+#[cold]
+#[inline(never)]
+const fn anyhow() {}
+
 /// The call is over.
 fn done(entry: Parkable, call: &mut Call<'_>, results: [u64; 3]) -> Next {
     call.finish_with(results);
@@ -227,9 +208,14 @@ impl Carrier for Bearer<'_> {
 
     #[inline]
     fn is_connected(&mut self, owner: u64, coid: u64) -> bool {
-        let id = ConnectionId::from_register(coid);
-        rooms::at(owner).connections.is_current(self.irq, id)
+        is_connected(self.irq, owner, coid)
     }
+}
+
+/// Whether that connection of that process is there.
+#[inline(always)]
+fn is_connected(irq: &IrqOff, owner: u64, coid: u64) -> bool {
+    rooms::at(owner).connections.is_current(irq, ConnectionId::from_register(coid))
 }
 
 /// What was promised to have space.
@@ -262,16 +248,12 @@ pub(super) fn wake(wake: &Wake) {
     lwkt::tell(|hart, irq| hart.wake(irq, wake));
 }
 
-/// What became of the wait of the calling thread.
-fn outcome(me: ThreadId) -> Outcome {
-    match waiters().outcome(me) {
+/// What became of the wait of the calling thread, which has been woken.
+fn woken() -> Outcome {
+    match look(Hart::woken) {
         Some(outcome) => outcome,
-        None => nobody_said(),
+        None => unreachable!("whoever ends a wait says why"),
     }
-}
-
-fn nobody_said() -> ! {
-    unreachable!("whoever ends a wait says why")
 }
 
 /// What stands in the way of a call.

@@ -23,8 +23,8 @@ use skimmer_core::{
 use skimmer_sync::irq::IrqOff;
 
 use super::{
-    Bearer, Section, Step, Turn, bytes, certain, copying::Copying, done, info, judged, outcome,
-    send::answered, stopped,
+    Bearer, Section, Step, Turn, bytes, certain, copying::Copying, done, info, judged,
+    send::answered, stopped, woken,
 };
 use crate::{
     lwkt,
@@ -217,11 +217,8 @@ impl Receiver {
             }
             match step {
                 Step::Done(result) => return result,
-                Step::Woken => match outcome(self.guest.thread) {
-                    Outcome::Received(receipt) => {
-                        note_received(&receipt);
-                        return Ok(receipt);
-                    }
+                Step::Woken => match woken() {
+                    Outcome::Received(receipt) => return Ok(receipt),
                     Outcome::Failed(error) => return Err(error),
                     Outcome::Again => {}
                     Outcome::Answered(_) => unreachable!("a server is answered nothing"),
@@ -232,13 +229,6 @@ impl Receiver {
             step = self.at_channel(|channel, guest, base, by| channel.receive(guest, base, by));
         }
     }
-}
-
-/// Of a thread that was told by another that it has a message.
-pub(super) fn note_received(receipt: &Receipt) {
-    let channel = waiters().channel_of(receipt.id).map_or(0, ChannelId::index);
-    let id = receipt.id.to_register();
-    enter(|hart, irq| (hart.note(irq, Event::MsgReceive, channel, id), None));
 }
 
 /// MsgReceive.

@@ -25,8 +25,8 @@ use skimmer_core::{
 use skimmer_sync::irq::IrqOff;
 
 use super::{
-    Bearer, Section, Step, Turn, bytes, certain, copying::Copying, done, fair, judged, note,
-    outcome, receive::told, stopped,
+    Bearer, Section, Step, Turn, anyhow, bytes, certain, copying::Copying, done, fair, judged, note,
+    receive::told, stopped, woken,
 };
 use crate::{
     lwkt,
@@ -165,7 +165,7 @@ impl Sender {
             }
             match step {
                 Step::Done(result) => return result,
-                Step::Woken => match outcome(self.guest.thread) {
+                Step::Woken => match woken() {
                     Outcome::Answered(status) => return Ok(status),
                     Outcome::Failed(error) => return Err(error),
                     Outcome::Again => {}
@@ -193,19 +193,6 @@ pub(super) fn send(
 /// MsgSend, from where the thread can be parked.
 #[inline]
 pub(super) fn begin(
-    process: &'static Process,
-    name: u64,
-    call: &mut Call<'_>,
-    entry: Parkable,
-) -> Next {
-    if let Some((passed, receipt)) = straight(process, name, call, &entry) {
-        entry.straight(passed, told(&receipt))
-    }
-    begin_anyhow((process, Tid::from_word(name)), call, entry)
-}
-
-#[inline(never)]
-fn begin_anyhow(
     (process, me): (&'static Process, Tid),
     call: &mut Call<'_>,
     entry: Parkable,
@@ -225,7 +212,15 @@ fn begin_anyhow(
 
 /// MsgSend the short way, if that can be.
 #[inline(always)]
-fn straight(
+pub(super) fn straight(process: &'static Process, tid: u64, call: &Call<'_>, entry: Parkable) {
+    match pass(process, tid, call, &entry) {
+        Some((passed, receipt)) => entry.straight(passed, told(&receipt)),
+        None => anyhow(),
+    }
+}
+
+#[inline(always)]
+fn pass(
     process: &'static Process,
     tid: u64,
     call: &Call<'_>,
