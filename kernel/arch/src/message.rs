@@ -34,10 +34,10 @@ unsafe extern "C" {
 /// name.
 pub trait Owns: Any + Send + Sync {
     /// MsgSend the short way. It returns where that cannot be, and nothing has been done.
-    fn send_straight(&'static self, name: u64, call: &Call<'_>, entry: Parkable);
+    fn send_straight(&'static self, name: u64, call: Call<'_>, entry: Parkable);
 
     /// The same of MsgReplyReceive.
-    fn answer_straight(&'static self, name: u64, call: &Call<'_>, entry: Parkable);
+    fn answer_straight(&'static self, name: u64, call: Call<'_>, entry: Parkable);
 
     /// Any call of messages, from where its thread can be parked; there is no timeout.
     fn message(&'static self, name: u64, call: &mut Call<'_>, entry: Parkable) -> Next;
@@ -130,7 +130,7 @@ extern "C" fn skimmer_message(mut frame: NonNull<TrapFrame>) -> NonNull<TrapFram
     let frame = unsafe { frame.as_mut() };
     let (owner, name, is_plain) = stack::caller(frame);
     if is_plain {
-        let call = &Call::new(frame);
+        let call = Call::new(frame);
         let number = call.number();
         if number == Number::MsgSend as u64 {
             owner.send_straight(name, call, Parkable::new());

@@ -17,7 +17,7 @@
 //! that way: all of it is of a turn for which somebody waited.
 
 use alloc::vec::Vec;
-use core::fmt;
+use core::{fmt, num::NonZeroU64};
 
 use skimmer_sync::{footprint, irq::IrqOff};
 
@@ -32,18 +32,35 @@ use crate::{
 /// Processes that share their time: the kernel's name for the first of them. A
 /// hart may meet the next of that slot while the last thread of one before is
 /// ending: then it counts for a moment as two that take turns in one place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Family(SlotId);
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Family(NonZeroU64);
 
 impl Family {
     /// The family of the process of that name.
+    ///
+    /// # Panics
+    /// When that is no process's name.
     #[must_use]
     pub const fn of(first: SlotId) -> Self {
-        Self(first)
+        match NonZeroU64::new(first.to_word()) {
+            Some(word) => Self(word),
+            None => panic!("a family is called after a process"),
+        }
+    }
+
+    #[inline(always)]
+    const fn index(self) -> usize {
+        self.0.get() as usize & (SlotId::MAX as usize - 1)
     }
 
     const fn segment(self) -> usize {
-        self.0.index() as usize / SEGMENT
+        self.index() / SEGMENT
+    }
+}
+
+impl fmt::Debug for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Family({:?})", SlotId::from_word(self.0.get()))
     }
 }
 
@@ -52,7 +69,9 @@ impl Family {
 pub const MOST: u32 = 256;
 
 /// What a hart knows of a family.
+// So large that its place is found by a shift.
 #[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
 struct Share {
     family: Option<Family>,
     /// The hart's turn with which the round began.
@@ -176,8 +195,9 @@ impl Shares {
 
     /// What is known of a family; it is there from when a thread of it got its
     /// home.
+    #[inline(always)]
     fn of(&mut self, family: Family) -> Option<&mut Share> {
-        let index = family.0.index() as usize;
+        let index = family.index();
         let share = self.segments.get_mut(index / SEGMENT)?.get_mut(index % SEGMENT)?;
         if share.family != Some(family) {
             *share = Share { family: Some(family), began: self.turn, ..NOBODY };
@@ -192,7 +212,7 @@ impl Shares {
 
     /// A thread of that family is woken, and runs at once: nobody waits, so what was left
     /// for it is of no use.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn pass_by(&mut self, family: Option<Family>, id: ThreadId) {
         if let Some(family) = family {
             let _unused = self.inherit(family, id);
@@ -201,6 +221,7 @@ impl Shares {
 
     /// A thread of that family is woken. What was left for it; none if it is to
     /// wait like anybody.
+    #[inline(always)]
     fn inherit(&mut self, family: Family, id: ThreadId) -> Option<u64> {
         let share = self.of(family)?;
         let left = core::mem::take(&mut share.left);

@@ -111,6 +111,17 @@ impl<T> LockedCell<T> {
         self.owner.compare_exchange(NOBODY, lock, claimed, failed).is_ok()
     }
 
+    /// The same, with what is inside.
+    #[inline]
+    #[must_use]
+    pub fn take_in<'h>(&'h self, held: &'h mut Held<'_>) -> Option<&'h mut T> {
+        if !self.claim(held) {
+            return None;
+        }
+        // SAFETY: as in `open`: it is the lock's now.
+        Some(unsafe { &mut *self.value.with_mut(|value| value) })
+    }
+
     /// What is inside, if the cell is the lock's.
     #[inline]
     pub fn open<'h>(&'h self, held: &'h mut Held<'_>) -> Option<&'h mut T> {

@@ -40,26 +40,38 @@ struct Place {
 }
 
 impl Place {
-    // Every step is worth one segment; a count of leading zeros would take more
-    // instructions than the few steps of a table of usual size.
     #[inline]
     const fn of(index: u32) -> Option<Self> {
-        let mut place = Self { segment: 0, offset: index as usize };
-        // Most tables have no second.
-        if place.offset < FIRST {
-            return Some(place);
-        }
-        if place.offset >= END {
+        let index = index as usize;
+        if index >= END {
             return None;
         }
-        let mut size = FIRST;
-        while place.offset >= size {
-            place.offset -= size;
-            place.segment += 1;
-            size <<= 1;
-        }
-        Some(place)
+        // Segments begin at all indices of which this is a power of two.
+        let segment = log2(index / FIRST + 1);
+        Some(Self { segment, offset: index - (size(segment) - FIRST) })
     }
+}
+
+/// Of numbers below 2^32, rounded down. By a table: the machine has no instruction for it,
+/// and what stands for one takes 30.
+#[inline]
+const fn log2(number: usize) -> usize {
+    const OF_BYTES: [u8; 256] = {
+        let mut table = [0; 256];
+        let mut byte = 2;
+        while byte < table.len() {
+            table[byte] = table[byte / 2] + 1;
+            byte += 1;
+        }
+        table
+    };
+    let shift = match number {
+        0..0x100 => 0,
+        0x100..0x1_0000 => 8,
+        0x1_0000..0x100_0000 => 16,
+        _ => 24,
+    };
+    shift + OF_BYTES[number >> shift & 0xff] as usize
 }
 
 /// Elements of that segment, counted from 0: what a table grows by at a time.
@@ -102,7 +114,20 @@ impl<T> Segments<T> {
     #[inline]
     #[must_use]
     pub fn get(&self, index: u32) -> Option<&T> {
-        let place = Place::of(index)?;
+        // Most tables have no second segment.
+        if (index as usize) < FIRST {
+            return self.at(Place { segment: 0, offset: index as usize });
+        }
+        self.get_beyond(index)
+    }
+
+    #[cold]
+    fn get_beyond(&self, index: u32) -> Option<&T> {
+        self.at(Place::of(index)?)
+    }
+
+    #[inline(always)]
+    fn at(&self, place: Place) -> Option<&T> {
         let segment = self.directory[place.segment].load(Site::SegmentGet.ordering());
         let first = NonNull::new(segment)?;
         // SAFETY: the directory's pointers are to segments of their size, and

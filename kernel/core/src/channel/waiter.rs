@@ -374,11 +374,9 @@ impl Owned<'_> {
     /// somewhere already.
     #[inline]
     pub(crate) fn claim(&mut self, node: Node, channel: ChannelId) -> Option<&mut Waiter> {
-        if !node.waiter.claim(&mut self.held) {
-            return None;
-        }
+        let waiter = node.waiter.take_in(&mut self.held)?;
         node.channel.store(channel.to_register(), Ordering::Relaxed);
-        node.waiter.open(&mut self.held)
+        Some(waiter)
     }
 
     /// Makes the record nobody's. The thread knows what became of its wait.

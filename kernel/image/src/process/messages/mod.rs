@@ -67,12 +67,12 @@ pub(super) fn perform(
 }
 
 impl Owns for Process {
-    fn send_straight(&'static self, name: u64, call: &Call<'_>, entry: Parkable) {
-        send::straight(self, name, call, entry);
+    fn send_straight(&'static self, name: u64, call: Call<'_>, entry: Parkable) {
+        send::straight(self, name, &call, entry);
     }
 
-    fn answer_straight(&'static self, name: u64, call: &Call<'_>, entry: Parkable) {
-        answer::straight(self, name, call, entry);
+    fn answer_straight(&'static self, name: u64, call: Call<'_>, entry: Parkable) {
+        answer::straight(self, name, &call, entry);
     }
 
     fn message(&'static self, name: u64, call: &mut Call<'_>, entry: Parkable) -> Next {
