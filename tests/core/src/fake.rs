@@ -11,12 +11,7 @@ use std::{
     },
 };
 
-use skimmer_core::{
-    channel::connection::{ConnectionId, Connections},
-    ids::HartIndex,
-    machine::Machine,
-    user::UserBytes,
-};
+use skimmer_core::{ids::HartIndex, machine::Machine, user::UserBytes};
 use skimmer_sync::irq::IrqOff;
 
 /// Which stack: never used twice in a world.
@@ -42,7 +37,6 @@ struct Manners {
     /// Of so many passes one fails; none if that is 0.
     fails: AtomicU64,
     passes: AtomicU64,
-    connections: Mutex<Option<&'static Connections<()>>>,
 }
 
 /// Counts stacks made and freed.
@@ -79,14 +73,6 @@ impl Ledger {
     #[must_use]
     pub fn passes(&self) -> u64 {
         self.1.passes.load(Ordering::Relaxed)
-    }
-
-    /// From now on threads send on these.
-    ///
-    /// # Panics
-    /// Never, unless a panic is under way.
-    pub fn connect(&self, connections: &'static Connections<()>) {
-        *self.1.connections.lock().expect("no panic while connecting") = Some(connections);
     }
 
     /// How many stacks have not been freed.

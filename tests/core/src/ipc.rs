@@ -129,7 +129,7 @@ impl Carrier for Bearer<'_> {
     }
 
     fn is_connected(&mut self, _: u64, coid: u64) -> bool {
-        self.ipc.connections.is_current(self.irq, ConnectionId::from_register(coid))
+        self.ipc.is_connected(self.irq, coid)
     }
 }
 
@@ -200,7 +200,8 @@ fn answer_straight(
     let (table, out, into) = (&ipc.table, given.bytes(), call.bytes());
     let server = Baggage { table, owner: 0, tid: 0, coid: 0, out, into };
     let passed = table.with(irq, ipc.waiters, id, |channel| {
-        hart.answer_straight(irq, channel, given.message, &server)
+        let is_connected = |irq: &_, _, coid| ipc.is_connected(irq, coid);
+        hart.answer_straight(irq, channel, given.message, &server, is_connected)
     });
     let passed = passed.ok().flatten()?;
     ipc.count_straight(1);
@@ -227,6 +228,12 @@ impl Ipc {
             handed: RefCell::default(),
             straight: Default::default(),
         }))
+    }
+
+    /// Whether that connection is there.
+    #[must_use]
+    pub fn is_connected(&self, irq: &IrqOff, coid: u64) -> bool {
+        self.connections.is_current(irq, ConnectionId::from_register(coid))
     }
 
     /// The connections.

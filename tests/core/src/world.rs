@@ -86,7 +86,6 @@ impl World {
     pub fn ipc(&self) -> &'static Ipc {
         let ipc = Ipc::new(self.harts());
         self.cpus.iter().for_each(|cpu| cpu.set_ipc(ipc));
-        self.ledger.connect(ipc.connections());
         ipc
     }
 

@@ -687,8 +687,7 @@ const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "the short way goes to who is not parked",
         file: STRAIGHT,
-        good: "most < Some(me.priority)
-                && thread.is_parked_in(server.number)",
+        good: "most < Some(me.priority) && thread.is_parked_in(server.number)",
         bad: "most < Some(me.priority)",
         test: ("straight", "refused::what_a_message_finds_in_its_way_stays_as_it_was"),
         says: "was not in the way",
@@ -712,24 +711,44 @@ const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "the short way answers on a connection that is gone",
         file: STRAIGHT,
-        good: "                && M::is_connected(irq, &thread.context, client.coid)
-",
-        bad: "",
+        good: "!is_connected(irq, client.owner, client.coid)",
+        bad: "!{
+                let _unheard = is_connected(irq, client.owner, client.coid);
+                true
+            }",
         test: ("straight", "refused::what_an_answer_finds_in_its_way_stays_as_it_was"),
         says: "Detached was not in the way",
     },
     Mutant {
-        name: "the short way leaves a thread blocked that has stayed",
-        file: STRAIGHT,
-        good: "me.state = State::Running;
-        me.waiting = None;",
-        bad: "me.state = State::Running;",
-        test: ("straight", "refused::what_a_message_finds_in_its_way_stays_as_it_was"),
-        says: "OtherFamily",
+        name: "who is to end rests",
+        file: SCHED,
+        good: "            thread.disturb();
+",
+        bad: "",
+        test: ("straight", "it_is_what_the_usual_way_does"),
+        says: "who rests is blocked",
+    },
+    Mutant {
+        name: "who has a timeout rests",
+        file: WAITING,
+        good: "timeout.is_some() || me.is_condemned",
+        bad: "me.is_condemned",
+        test: ("straight", "it_is_what_the_usual_way_does"),
+        says: "who rests is blocked",
+    },
+    Mutant {
+        name: "who is about to be told something rests",
+        file: WAITING,
+        good: "            thread.disturb();
+",
+        bad: "            let _unheard = thread;
+",
+        test: ("straight", "it_is_what_the_usual_way_does"),
+        says: "who rests is blocked",
     },
     Mutant {
         name: "the short way keeps a turn for itself",
-        file: STRAIGHT,
+        file: HANDOVER,
         good: "            self.take_over_turn();
 ",
         bad: "",
@@ -739,15 +758,15 @@ const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "the short way forgets when a server was made urgent",
         file: STRAIGHT,
-        good: "(me.serves, me.urgent_since) = (Some(channel.id()), since);",
-        bad: "me.serves = since.is_after(since).then_some(channel.id()).or(Some(channel.id()));",
+        good: "(leaving.serves, leaving.urgent_since) = (Some(wait.channel), since);",
+        bad: "leaving.serves = since.is_after(since).then_some(wait.channel).or(Some(wait.channel));",
         test: ("straight", "it_is_what_the_usual_way_does"),
         says: "usual",
     },
     Mutant {
         name: "a server is as urgent as its last client after the short way",
         file: STRAIGHT,
-        good: "            me.priority = me.base;
+        good: "        leaving.priority = me.base;
 ",
         bad: "",
         test: ("straight", "it_is_what_the_usual_way_does"),
@@ -755,7 +774,7 @@ const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "the short way leaves the heir of a family as it was",
-        file: STRAIGHT,
+        file: HANDOVER,
         good: "self.shares.pass_by(family, thread);",
         bad: "let _unheard = family;",
         test: ("straight", "it_is_what_the_usual_way_does"),

@@ -43,10 +43,6 @@ impl Machine for Parked {
         true
     }
 
-    fn is_connected(_: &IrqOff, _: &u8, _: u64) -> bool {
-        true
-    }
-
     fn pass(_: &IrqOff, _: UserBytes, _: &u8, _: UserBytes) -> bool {
         true
     }
@@ -187,7 +183,7 @@ impl Home {
         assert_eq!(hart.current(), server);
         let answered = Here(0).masked(|irq| {
             let answered = table.with(irq, waiters, id, |channel| {
-                hart.answer_straight(irq, channel, message, &baggage)
+                hart.answer_straight(irq, channel, message, &baggage, |_, _, _| true)
             });
             answered.ok().flatten().map(|passed| passed.into_switch()).is_some()
         });

@@ -265,7 +265,8 @@ impl Channel<'_> {
         by: &mut impl Carrier,
     ) -> Result<Got, Obstacle> {
         let Some(client) = self.peer(Which::Send) else {
-            let wait = self.put_at(Which::Receive, server, base, 0).map_err(Obstacle::Failed)?;
+            let wait = self.put_at(Which::Receive, server, base, 0);
+            let wait = wait.ok_or(Obstacle::Failed(Errno::EBUSY))?;
             return Ok(Got::Waiting(wait, self.serves(server.thread, base)));
         };
         by.can_wake(client.thread).map_err(Obstacle::Full)?;
@@ -388,7 +389,8 @@ impl Channel<'_> {
     /// answer, the server is to be woken.
     #[inline]
     fn hand_over(&mut self, client: &Guest, server: &Peer, copied: usize) -> Result<Sent, Errno> {
-        let wait = self.put_at(Which::Reply, client, client.priority, copied)?;
+        let wait =
+            self.put_at(Which::Reply, client, client.priority, copied).ok_or(Errno::EBUSY)?;
         let id = MessageId::of(wait);
         let receipt = Receipt { id, copied, sent: client.out.length };
         let urgency = self.inherit(server.thread, client.priority);

@@ -163,11 +163,11 @@ impl Channel<'_> {
     /// As [`Self::push`].
     #[inline]
     pub fn put(&mut self, which: Which, guest: &Guest) -> Result<Wait, Errno> {
-        self.put_at(which, guest, guest.priority, 0)
+        self.put_at(which, guest, guest.priority, 0).ok_or(Errno::EBUSY)
     }
 
     /// The same at another priority than its own; a client of whose message so many bytes
-    /// were received.
+    /// were received. None if the thread waits somewhere already, or has no record.
     #[inline]
     pub(crate) fn put_at(
         &mut self,
@@ -175,15 +175,15 @@ impl Channel<'_> {
         guest: &Guest,
         priority: Priority,
         received: usize,
-    ) -> Result<Wait, Errno> {
-        let node = guest.record.ok_or(Errno::EBUSY)?;
-        let waiter = self.owned.claim(node, self.id).ok_or(Errno::EBUSY)?;
+    ) -> Option<Wait> {
+        let node = guest.record?;
+        let waiter = self.owned.claim(node, self.id)?;
         waiter.come(guest);
         (waiter.priority, waiter.queue, waiter.received) = (priority, which, received);
         waiter.arrival = self.slot.next_event();
         let number = waiter.number;
         self.slot.queues.of(which).push(&mut self.owned, node, which.level(priority));
-        Ok(Wait { channel: self.id, thread: guest.thread, number })
+        Some(Wait { channel: self.id, thread: guest.thread, number })
     }
 
     /// Takes the oldest of the most urgent out of that queue.

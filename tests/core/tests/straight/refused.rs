@@ -325,7 +325,8 @@ fn try_answer(bench: &Bench, hart: &mut Hart<Fake>, irq: &IrqOff, message: Messa
         assert!(ipc.detach(coid));
     }
     let went = table.with(irq, ipc.waiters, channel, |channel| {
-        hart.answer_straight(irq, channel, message, &server).is_some()
+        let is_connected = |irq: &_, _, coid| ipc.is_connected(irq, coid);
+        hart.answer_straight(irq, channel, message, &server, is_connected).is_some()
     });
     went.unwrap()
 }

@@ -22,9 +22,9 @@ use skimmer_core::{
 use skimmer_sync::irq::IrqOff;
 
 use super::{
-    Bearer, Step, anyhow, bytes, certain, is_connected,
+    Bearer, Step, anyhow, bytes, certain,
     copying::Copying,
-    done, fair, judged, note,
+    done, fair, is_connected, judged, note,
     receive::{Both, Receiver, told},
     send::answered,
     stopped,

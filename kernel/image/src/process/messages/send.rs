@@ -25,8 +25,8 @@ use skimmer_core::{
 use skimmer_sync::irq::IrqOff;
 
 use super::{
-    Bearer, Section, Step, Turn, anyhow, bytes, certain, copying::Copying, done, fair, judged, note,
-    receive::told, stopped, woken,
+    Bearer, Section, Step, Turn, anyhow, bytes, certain, copying::Copying, done, fair, judged,
+    note, receive::told, stopped, woken,
 };
 use crate::{
     lwkt,
