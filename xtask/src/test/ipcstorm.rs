@@ -75,19 +75,20 @@ fn whole(records: &[Record]) -> Result<String> {
     Ok(format!("round trips: {}", told.words()))
 }
 
-/// Round trips of `msgstorm` from one look to the next, at the least, where reads leave it
-/// room: 150 to 300 in 50 ms. It was 0 to 56 when they took all of their hart.
-const ROOM: u64 = 100;
+/// Round trips of `msgstorm` for each read, at the least, where reads leave it room: there
+/// are about ten. There was hardly one when reads took all of their hart.
+const ROOM: u64 = 2;
 
-/// Whether reads leave their hart to others, too, where no drive is slower than the harts.
+/// Whether reads leave their hart to others where no drive is slower than the harts.
 fn roomy(records: &[Record]) -> Result<String> {
-    let ended = records.iter().find_map(|record| match record {
+    let told = records.iter().find_map(|record| match record {
         Record::End(outcome) => outcome.beside,
         _ => None,
     });
-    let Beside { least_storm, least_reads, .. } = ended.context("nothing was told of others")?;
-    ensure!(least_storm >= ROOM, "{least_storm} round trips of msgstorm between two looks");
-    Ok(format!("{least_storm} round trips of msgstorm and {least_reads} reads between two looks"))
+    let Beside { least_storm, least_reads, .. } = told.context("nothing was told of others")?;
+    let said = format!("{least_storm} round trips of msgstorm, {least_reads} reads between looks");
+    ensure!(least_storm >= ROOM * least_reads, "{said}");
+    Ok(said)
 }
 
 /// Whether calls have ended in more than one way, and some well.
