@@ -24,6 +24,7 @@ pub mod histogram;
 pub mod ids;
 pub mod interrupt;
 pub mod list;
+pub mod looks;
 pub mod machine;
 mod mail;
 pub mod memory;

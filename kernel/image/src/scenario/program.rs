@@ -12,7 +12,7 @@ use skimmer_abi::{
     record::{Exchanged, Programs, Record},
 };
 use skimmer_arch::{console, println, shortage};
-use skimmer_core::{cmdline::CommandLine, ids::Priority};
+use skimmer_core::{cmdline::CommandLine, ids::Priority, looks::Moment};
 
 use super::{Report, announce, failed, pace::Pace};
 use crate::{
@@ -27,15 +27,6 @@ const PRIORITY: u8 = 100;
 
 pub(super) fn run(line: &CommandLine<'_>) -> Report {
     run_while(line, None, |_| false)
-}
-
-/// When somebody looks at what goes on beside a program.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Moment {
-    /// While it runs, at each beat.
-    Meanwhile,
-    /// It has ended well.
-    Ended,
 }
 
 /// Runs it, and after each end that was good once more while `again` says so, which is

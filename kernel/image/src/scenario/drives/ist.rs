@@ -41,6 +41,11 @@ const VISITS: u64 = 100;
 /// One that comes later was lost.
 pub(super) const GRACE: u64 = 10;
 
+/// Of a second: the shortest rest of a thread that leaves its hart to others, and the
+/// longest, for where the host takes a hart away its thread seems to work for long.
+const SHORTEST_REST: u64 = 100;
+const LONGEST_REST: u64 = 20;
+
 /// What a thread does with one of its drives.
 pub(super) trait Work: Send + 'static {
     /// The source of the drive's interrupts.
@@ -123,9 +128,11 @@ impl Reading {
         let tallies: &'static [Once<Tally>] =
             Box::leak(threads.iter().map(|_| Once::new()).collect());
         let collector = lwkt::current();
+        let count = threads.len() as u64;
         for ((source, served), place) in threads.into_iter().zip(tallies) {
             let tally = required(Tally::new());
-            let ist = Ist { source, served, shared, shown: 0, next_visit: 0, tally };
+            let share = Share::of(count);
+            let ist = Ist { source, served, shared, share, shown: 0, next_visit: 0, tally };
             let thread = spawn(service, "nvme-ist", PRIORITY, move || {
                 let _ = place.set(Box::new(ist.run()));
                 let _ = lwkt::call(collector, lwkt::message([0; 8]));
@@ -194,10 +201,48 @@ impl<W: Work> Served<W> {
     }
 }
 
+/// What a thread that reads on beside others may take of its hart: with all that do so
+/// there, half of it. It is more urgent than the others, who would never run where drives
+/// are done before what was read last is verified. (They are where harts take turns:
+/// little guest time goes by while a drive works.)
+struct Share {
+    /// Ticks that are to be left for each tick of work.
+    rests: u64,
+    /// When it began to work.
+    since: u64,
+    /// Ticks that are still to be left.
+    due: u64,
+}
+
+impl Share {
+    /// Of one of so many threads.
+    fn of(threads: u64) -> Self {
+        Self { rests: 2 * threads - 1, since: time::now(), due: 0 }
+    }
+
+    /// Work is done: leaves the hart, if much is due. Says since when it does not work.
+    fn rest(&mut self, goes_on: bool) -> u64 {
+        let now = time::now();
+        let due = self.due + now.saturating_sub(self.since) * self.rests;
+        self.due = due.min(time::ticks_per_second() / LONGEST_REST);
+        if goes_on && self.due >= time::ticks_per_second() / SHORTEST_REST {
+            lwkt::sleep_until(now + self.due);
+        }
+        now
+    }
+
+    /// Work goes on, after none since then.
+    fn resume(&mut self, rested: u64) {
+        self.since = time::now();
+        self.due = self.due.saturating_sub(self.since.saturating_sub(rested));
+    }
+}
+
 struct Ist<W> {
     source: u32,
     served: Vec<Served<W>>,
     shared: &'static Shared,
+    share: Share,
     /// Reads that `shared` knows of.
     shown: u64,
     /// When it is looked at the drives next.
@@ -233,7 +278,10 @@ impl<W: Work> Ist<W> {
             if !self.served.iter().any(|served| served.work.is_busy()) {
                 return;
             }
-            match interrupt.wait(Some(time::now() + time::ticks_per_second() / LOOKS)) {
+            let rested = self.share.rest(goes_on);
+            let came = interrupt.wait(Some(time::now() + time::ticks_per_second() / LOOKS));
+            self.share.resume(rested);
+            match came {
                 Ok(()) => self.hear(),
                 Err(Errno::ETIMEDOUT) => {}
                 Err(_) => return,
