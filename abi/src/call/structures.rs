@@ -234,6 +234,19 @@ impl Counts {
             firmware: self.firmware.wrapping_sub(before.firmware),
         }
     }
+
+    /// How much more it is than `other`; nothing where it is less.
+    #[must_use]
+    pub const fn more_than(&self, other: &Self) -> Self {
+        Self {
+            fences: self.fences.saturating_sub(other.fences),
+            satp_writes: self.satp_writes.saturating_sub(other.satp_writes),
+            locks: self.locks.saturating_sub(other.locks),
+            lock_waits: self.lock_waits.saturating_sub(other.lock_waits),
+            doorbells: self.doorbells.saturating_sub(other.doorbells),
+            firmware: self.firmware.saturating_sub(other.firmware),
+        }
+    }
 }
 
 /// The longest name of a figure, in bytes.

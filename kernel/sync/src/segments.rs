@@ -8,11 +8,7 @@
 //! looking up does not, and finds a segment whole or not at all.
 
 use alloc::{boxed::Box, vec::Vec};
-use core::{
-    fmt,
-    ptr::{self, NonNull},
-    sync::atomic::Ordering,
-};
+use core::{fmt, ptr, sync::atomic::Ordering};
 
 use crate::{footprint, order::Site, shim::AtomicPtr};
 
@@ -32,46 +28,47 @@ const END: usize = FIRST * ((1 << SEGMENTS) - 1);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutOfMemory;
 
-/// Where an element lies.
-#[derive(Clone, Copy)]
-struct Place {
-    segment: usize,
-    offset: usize,
-}
-
-impl Place {
-    #[inline]
-    const fn of(index: u32) -> Option<Self> {
-        let index = index as usize;
-        if index >= END {
-            return None;
-        }
-        // Segments begin at all indices of which this is a power of two.
-        let segment = log2(index / FIRST + 1);
-        Some(Self { segment, offset: index - (size(segment) - FIRST) })
-    }
-}
-
-/// Of numbers below 2^32, rounded down. By a table: the machine has no instruction for it,
-/// and what stands for one takes 30.
+/// The segment of the element of that index. Each but the first begins at a power of two
+/// of pieces as large as the first, counted from 1.
 #[inline]
-const fn log2(number: usize) -> usize {
-    const OF_BYTES: [u8; 256] = {
-        let mut table = [0; 256];
-        let mut byte = 2;
-        while byte < table.len() {
-            table[byte] = table[byte / 2] + 1;
-            byte += 1;
-        }
-        table
-    };
-    let shift = match number {
-        0..0x100 => 0,
-        0x100..0x1_0000 => 8,
-        0x1_0000..0x100_0000 => 16,
-        _ => 24,
-    };
-    shift + OF_BYTES[number >> shift & 0xff] as usize
+const fn segment_of(index: u32) -> Option<usize> {
+    let index = index as usize;
+    // Most tables have no second.
+    if index < FIRST {
+        return Some(0);
+    }
+    if index >= END {
+        return None;
+    }
+    Some(log2(index / FIRST + 1))
+}
+
+/// The index of its first element.
+const fn start(segment: usize) -> usize {
+    size(segment) - FIRST
+}
+
+/// The highest bit of numbers below 256. To count leading zeros takes dozens of instructions
+/// on a machine that has none for it.
+const LOG2: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut number = 2;
+    while number < table.len() {
+        table[number] = table[number / 2] + 1;
+        number += 1;
+    }
+    table
+};
+
+/// The highest bit of a number. That of a segment of a table of usual size is in a byte.
+#[inline]
+const fn log2(mut number: usize) -> usize {
+    let mut bits = 0;
+    while number >= LOG2.len() {
+        number >>= u8::BITS;
+        bits += u8::BITS as usize;
+    }
+    bits + LOG2[number] as usize
 }
 
 /// Elements of that segment, counted from 0: what a table grows by at a time.
@@ -80,7 +77,8 @@ pub const fn size(segment: usize) -> usize {
     FIRST << segment
 }
 
-/// The table.
+/// The table. The directory says of each segment where the element of index 0 were if
+/// the segment reached down to it: so any of its elements is found by its own index.
 pub struct Segments<T> {
     directory: [AtomicPtr<T>; SEGMENTS],
 }
@@ -114,28 +112,16 @@ impl<T> Segments<T> {
     #[inline]
     #[must_use]
     pub fn get(&self, index: u32) -> Option<&T> {
-        // Most tables have no second segment.
-        if (index as usize) < FIRST {
-            return self.at(Place { segment: 0, offset: index as usize });
+        let segment = segment_of(index)?;
+        let origin = self.directory[segment].load(Site::SegmentGet.ordering());
+        if origin.is_null() {
+            return None;
         }
-        self.get_beyond(index)
-    }
-
-    #[cold]
-    fn get_beyond(&self, index: u32) -> Option<&T> {
-        self.at(Place::of(index)?)
-    }
-
-    #[inline(always)]
-    fn at(&self, place: Place) -> Option<&T> {
-        let segment = self.directory[place.segment].load(Site::SegmentGet.ordering());
-        let first = NonNull::new(segment)?;
-        // SAFETY: the directory's pointers are to segments of their size, and
-        // `Place` has an offset below that.
-        let element = unsafe { first.add(place.offset) };
-        // SAFETY: the acquiring load pairs with the exchange in `ensure`, so
-        // the segment is seen as it was made; it is freed with the table only.
-        Some(unsafe { element.as_ref() })
+        let element = origin.wrapping_add(index as usize);
+        // SAFETY: the segment has that index, so this is in its memory. The acquiring load
+        // pairs with the exchange in `ensure`, so the segment is seen as it was made; it is
+        // freed with the table only.
+        Some(unsafe { &*element })
     }
 
     /// Bytes of the heap that the table takes.
@@ -153,28 +139,28 @@ impl<T> Segments<T> {
     /// # Errors
     /// When memory is out.
     pub fn ensure(&self, index: u32, make: impl FnMut(u32) -> T) -> Result<(), OutOfMemory> {
-        let place = Place::of(index).ok_or(OutOfMemory)?;
+        let number = segment_of(index).ok_or(OutOfMemory)?;
+        let slot = &self.directory[number];
         // Not looked into: it may be about to be taken out.
-        if !self.directory[place.segment].load(Ordering::Relaxed).is_null() {
+        if !slot.load(Ordering::Relaxed).is_null() {
             return Ok(());
         }
-        let start = index as usize - place.offset;
+        let start = start(number);
         let mut elements = Vec::new();
-        elements.try_reserve_exact(size(place.segment)).map_err(|_| OutOfMemory)?;
-        let indices = (start..start + size(place.segment)).filter_map(|at| u32::try_from(at).ok());
+        elements.try_reserve_exact(size(number)).map_err(|_| OutOfMemory)?;
+        let indices = (start..start + size(number)).filter_map(|at| u32::try_from(at).ok());
         elements.extend(indices.map(make));
-        if elements.len() != size(place.segment) {
-            return Err(OutOfMemory);
-        }
         let segment = Box::into_raw(elements.into_boxed_slice());
+        let origin = segment.cast::<T>().wrapping_sub(start);
         let (set, lost) = (Site::SegmentSet.ordering(), Ordering::Relaxed);
-        let slot = &self.directory[place.segment];
-        if slot.compare_exchange(ptr::null_mut(), segment.cast(), set, lost).is_err() {
-            // Another hart was faster.
+        let is_whole = segment.len() == size(number) && !origin.is_null();
+        let is_set = is_whole && slot.compare_exchange(ptr::null_mut(), origin, set, lost).is_ok();
+        if !is_set {
+            // Another hart was faster, or it cannot be.
             // SAFETY: from `Box::into_raw`, and not published.
             drop(unsafe { Box::from_raw(segment) });
         }
-        Ok(())
+        if is_whole { Ok(()) } else { Err(OutOfMemory) }
     }
 }
 
@@ -199,10 +185,11 @@ impl<T> Segments<T> {
 impl<T> Drop for Segments<T> {
     fn drop(&mut self) {
         for (number, segment) in self.directory.iter().enumerate() {
-            let first = segment.load(Site::SegmentGet.ordering());
-            if first.is_null() {
+            let origin = segment.load(Site::SegmentGet.ordering());
+            if origin.is_null() {
                 continue;
             }
+            let first = origin.wrapping_add(start(number));
             let segment = ptr::slice_from_raw_parts_mut(first, size(number));
             // SAFETY: `ensure` got it from a box of this size, and nobody has
             // a way to it any more.
@@ -216,19 +203,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_index_has_a_place_of_its_own() {
-        let mut next = Place { segment: 0, offset: 0 };
+    fn every_index_is_in_the_segment_that_has_it() {
+        let mut number = 0;
         for index in 0..100_000 {
-            let place = Place::of(index).unwrap();
-            assert_eq!((place.segment, place.offset), (next.segment, next.offset));
-            next.offset += 1;
-            if next.offset == size(next.segment) {
-                next = Place { segment: next.segment + 1, offset: 0 };
+            if index as usize == start(number + 1) {
+                number += 1;
             }
+            assert_eq!(segment_of(index), Some(number));
         }
         let last = u32::try_from(END - 1).unwrap();
-        let place = Place::of(last).unwrap();
-        assert_eq!((place.segment, place.offset), (SEGMENTS - 1, size(SEGMENTS - 1) - 1));
-        assert!(Place::of(last + 1).is_none() && Place::of(u32::MAX).is_none());
+        assert_eq!(segment_of(last), Some(SEGMENTS - 1));
+        assert_eq!(start(SEGMENTS - 1) + size(SEGMENTS - 1), END);
+        assert!(segment_of(last + 1).is_none() && segment_of(u32::MAX).is_none());
     }
 }

@@ -1,19 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What stands beside our figures of messages: what they are to be, and seL4's. And
-//! the table of them in README, which is written with the others.
+//! the tables in README, which are written with the others.
 
 use std::fmt::Write as _;
 
 use anyhow::{Context as _, Result};
 
-use super::table::Table;
+use super::{scaling, table::Table};
 use crate::workspace::root;
 
 const README: &str = "README.md";
 
-/// What is around the table in README.
-const BEGIN: &str = "<!-- costs: written by `cargo xtask bench --update` -->\n";
-const END: &str = "<!-- costs: end -->\n";
+/// What is around a table in README.
+const COSTS: [&str; 2] = [
+    "<!-- costs: written by `cargo xtask bench --update` -->\n", //
+    "<!-- costs: end -->\n",
+];
+const SCALING: [&str; 2] =
+    ["<!-- scaling: written by `cargo xtask bench --update` -->\n", "<!-- scaling: end -->\n"];
 
 /// A message.
 struct Row {
@@ -66,14 +70,21 @@ pub(super) fn markdown(measured: &Table) -> String {
 pub(super) fn commit(measured: &Table) -> Result<()> {
     let path = root().join(README);
     let text = std::fs::read_to_string(&path).context("cannot read README.md")?;
-    super::write(&path, &with(&text, &markdown(measured))?)
+    super::write(&path, &with_all(&text, measured)?)
 }
 
-/// The text with that table in the place of the one that it has.
-fn with(text: &str, table: &str) -> Result<String> {
-    let (before, rest) = text.split_once(BEGIN).context("README.md has no place for costs")?;
-    let (_, after) = rest.split_once(END).context("the costs in README.md do not end")?;
-    Ok(format!("{before}{BEGIN}{table}{END}{after}"))
+/// README with both tables.
+fn with_all(text: &str, measured: &Table) -> Result<String> {
+    let text = with(text, COSTS, &markdown(measured))?;
+    with(&text, SCALING, &scaling::markdown(measured))
+}
+
+/// The text with that table in the place of the one that it has there.
+fn with(text: &str, [begin, end]: [&str; 2], table: &str) -> Result<String> {
+    let name = begin.trim();
+    let (before, rest) = text.split_once(begin).with_context(|| format!("no {name} in README"))?;
+    let (_, after) = rest.split_once(end).with_context(|| format!("no end of {name} in README"))?;
+    Ok(format!("{before}{begin}{table}{end}{after}"))
 }
 
 #[cfg(test)]
@@ -84,14 +95,17 @@ mod tests {
     fn readme_has_the_committed_figures() {
         let committed = Table::committed().expect("readable").expect("there");
         let readme = std::fs::read_to_string(root().join(README)).expect("there");
-        let due = with(&readme, &markdown(&committed)).expect("a place");
+        let due = with_all(&readme, &committed).expect("a place");
         assert!(readme == due, "README.md is not docs/costs.json: `cargo xtask bench --update`");
     }
 
     #[test]
     fn a_table_takes_the_place_of_another() {
-        let text = format!("a\n{BEGIN}old\n{END}b\n");
-        assert_eq!(with(&text, "new\n").expect("a place"), format!("a\n{BEGIN}new\n{END}b\n"));
-        assert!(with("a\n", "new\n").is_err());
+        let [begin, end] = SCALING;
+        let text = format!("a\n{begin}old\n{end}b\n");
+        let due = format!("a\n{begin}new\n{end}b\n");
+        assert_eq!(with(&text, SCALING, "new\n").expect("a place"), due);
+        assert!(with("a\n", SCALING, "new\n").is_err());
+        assert!(with(begin, SCALING, "new\n").is_err());
     }
 }

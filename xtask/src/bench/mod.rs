@@ -9,6 +9,7 @@
 mod beside;
 mod judge;
 mod profile;
+mod scaling;
 mod stages;
 mod table;
 mod turns;
@@ -70,11 +71,23 @@ const CASES: &[Case] = &[
     Case { name: "1-hart", what: What::Program("one"), harts: 1, schedule: Schedule::Rr(0) },
     Case { name: "2-harts", what: What::Program("two"), harts: 2, schedule: Schedule::Rr(7) },
     Case { name: "8-harts", what: What::Program("harts"), harts: 8, schedule: Schedule::Rr(7) },
+    Case { name: "crowd", what: What::Program("crowd"), harts: 1, schedule: Schedule::Rr(0) },
+    // A hart that sleeps between two that have a pair (user/programs/bench/src/pairs.rs).
+    pairs("1-pair", "pairs count=1", 1),
+    pairs("2-pairs", "pairs count=2", 2),
+    pairs("4-pairs", "pairs count=4", 4),
+    pairs("8-pairs", "pairs count=8", 8),
+    pairs("16-pairs", "pairs count=16", 16),
     // An instruction is a nanosecond of the alarm clock.
     Case { name: "idle", what: What::Interrupts("load=idle"), harts: 1, schedule: Schedule::Rr(0) },
     Case { name: "busy", what: What::Interrupts("load=busy"), harts: 1, schedule: Schedule::Rr(0) },
     Case { name: "drive", what: What::Reads, harts: 1, schedule: Schedule::Rr(0) },
 ];
+
+const fn pairs(name: &'static str, argument: &'static str, count: u32) -> Case {
+    let what = What::Program(argument);
+    Case { name, what, harts: 2 * count - 1, schedule: Schedule::Rr(7) }
+}
 
 /// A figure as the guest told it.
 #[derive(Clone, Debug, PartialEq, Eq)]

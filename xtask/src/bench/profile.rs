@@ -29,12 +29,15 @@ use crate::workspace::target_dir;
 /// The figure whose table is committed.
 pub(super) const COMMITTED: &str = "roundtrip-0";
 
-/// The program's argument that has messages on one hart measured, and on two.
-const ONE_HART: &str = "one";
-const TWO_HARTS: &str = "two";
-
-/// The figure that two harts make.
-const CROSS_HART: &str = "roundtrip-cross-hart";
+/// Which argument of the program has messages measured whose names begin like that.
+const ARGUMENTS: &[(&str, &str)] = &[
+    ("roundtrip-cross-hart", "two"),
+    ("roundtrip-", "one"),
+    ("send-", "one"),
+    ("blocked-", "crowd"),
+    ("present-", "crowd"),
+    ("pairs-1", "pairs count=1"),
+];
 
 /// What a message of that name costs, by stage.
 ///
@@ -42,11 +45,7 @@ const CROSS_HART: &str = "roundtrip-cross-hart";
 /// When there is no such message, it cannot be booted, or no turn of its loop takes
 /// as many instructions as were measured.
 pub(super) fn of(tools: &Tools, name: &str) -> Result<Vec<Part>> {
-    let is_message = ["roundtrip-", "send-"].iter().any(|begins| name.starts_with(begins));
-    ensure!(is_message, "`{name}` is no message: a profile is of a roundtrip-… or a send-…");
-    let argument = if name == CROSS_HART { TWO_HARTS } else { ONE_HART };
-    let is_it = |case: &&Case| matches!(case.what, What::Program(it) if it == argument);
-    let case = CASES.iter().find(is_it).context("nothing measures it")?;
+    let case = case_of(name)?;
     let claim = Claim::wait(&target_dir().join("bench"))?;
     claim.clear()?;
     let dir = claim.dir();
@@ -68,6 +67,18 @@ pub(super) fn of(tools: &Tools, name: &str) -> Result<Vec<Part>> {
     check(case, name, due, cost)?;
     let turn = executed(boot, cost).with_context(|| format!("a turn of {name}"))?;
     Ok(stages::group(&turn, &Symbols::load(&kernel.elf)?))
+}
+
+/// The boot that measures it.
+fn case_of(name: &str) -> Result<&'static Case> {
+    let fits = |begins: &str| name == begins || begins.ends_with('-') && name.starts_with(begins);
+    let argument = ARGUMENTS.iter().find(|(begins, _)| fits(begins));
+    let known = || ARGUMENTS.iter().map(|(begins, _)| *begins).collect::<Vec<_>>().join(", ");
+    let (_, argument) = argument.with_context(|| {
+        format!("`{name}` is no message that there is a profile of: {}", known())
+    })?;
+    let is_it = |case: &&Case| matches!(case.what, What::Program(it) if it == *argument);
+    CASES.iter().find(is_it).context("nothing measures it")
 }
 
 /// Whether it costs the same an instruction at a time. Harts hear of each other's
@@ -139,6 +150,22 @@ mod tests {
         let with = [part("a", 3), part(FIRMWARE, 4)];
         assert_eq!(sum(&with), 3);
         assert!(markdown("x", &with).ends_with("| firmware | 4 |\n| all, firmware apart | 3 |\n"));
+    }
+
+    #[test]
+    fn the_boot_of_a_message_is_found() {
+        for (name, case) in [
+            ("roundtrip-0", "1-hart"),
+            ("send-1m", "1-hart"),
+            ("roundtrip-cross-hart", "2-harts"),
+            ("blocked-10", "crowd"),
+            ("pairs-1", "1-pair"),
+        ] {
+            assert_eq!(case_of(name).expect("there").name, case, "{name}");
+        }
+        // Which hart is at it changes in the middle of a turn.
+        assert!(case_of("pairs-16").is_err());
+        assert!(case_of("null-call").is_err());
     }
 
     #[test]

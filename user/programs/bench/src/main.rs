@@ -4,15 +4,18 @@
 //! and after the operations cancels out.
 //!
 //! `one`: what one hart does; with `only=NAME` just that of its messages, for
-//! `cargo xtask bench --profile`. `two`: a message between two harts. `harts`:
-//! channels on all harts. The other arguments are those of its own children.
+//! `cargo xtask bench --profile`. `crowd`: messages in a crowd; `only` as before.
+//! `two`: a message between two harts. `pairs`: messages of `count=N` pairs on
+//! as many harts. `harts`: channels on all harts. The other arguments are those of its own children.
 #![no_std]
 #![no_main]
 #![deny(unsafe_code)]
 
 extern crate alloc;
 
+mod crowd;
 mod messages;
+mod pairs;
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -38,9 +41,13 @@ fn main(args: Args) -> Result<()> {
             Err(Errno::EFAULT)
         }
         Some("serve") => messages::serve(args),
-        Some("two") => {
-            let verified = messages::two_harts()?;
-            report(&Report { verified, ..Report::default() })
+        Some("pair") => pairs::pair(args),
+        Some("blocked") => crowd::blocked_clients(args),
+        Some("crowd") => tell_that(crowd::all(args.value("only"))?),
+        Some("two") => tell_that(messages::two_harts()?),
+        Some("pairs") => {
+            let pairs = args.number("count", 1).map_err(|_| Errno::EINVAL)?;
+            tell_that(pairs::all(pairs)?)
         }
         Some("harts") => all_harts(),
         _ => one_hart(args.value("only")),
@@ -49,7 +56,11 @@ fn main(args: Args) -> Result<()> {
 
 fn one_hart(only: Option<&str>) -> Result<()> {
     let calls = if only.is_none() { calls()? } else { 0 };
-    let verified = calls + messages::one_hart(only)?;
+    tell_that(calls + messages::one_hart(only)?)
+}
+
+/// Tells that so many figures were told.
+fn tell_that(verified: u64) -> Result<()> {
     report(&Report { verified, ..Report::default() })
 }
 
@@ -94,8 +105,9 @@ fn tell_in_steps(
     };
     let (first, second) = (sample(n)?, sample(2 * n)?);
     let instructions = ((second.0 - first.0) / step).saturating_sub(n * around);
-    let counts = since(first.1, second.1)
-        .map(|counts| Counts { firmware: counts.firmware / step, ..counts });
+    // Harts that start and end together do not do it twice in the same way.
+    let counts = first.1.zip(second.1).map(|(first, second)| second.more_than(&first));
+    let counts = counts.map(|counts| Counts { firmware: counts.firmware / step, ..counts });
     measure::figure(name, n * parts, instructions, counts)
 }
 
@@ -200,7 +212,7 @@ fn all_harts() -> Result<()> {
     let took = covered(&mut spans) / step;
     let name = "channel-create-destroy-8-harts";
     measure::figure(name, operations, took.saturating_sub(AROUND * operations), counts)?;
-    report(&Report { verified: 1, ..Report::default() })
+    tell_that(1)
 }
 
 /// Steps of the counter that an instruction takes.
