@@ -4,16 +4,13 @@
 
 use std::fmt::Write as _;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 use super::table::Table;
-use crate::workspace::root;
+use crate::readme::Place;
 
-const README: &str = "README.md";
-
-/// What is around the table in README.
-const BEGIN: &str = "<!-- costs: written by `cargo xtask bench --update` -->\n";
-const END: &str = "<!-- costs: end -->\n";
+/// Where the table is in README.
+const PLACE: Place = Place { name: "costs", command: "cargo xtask bench --update" };
 
 /// A message.
 struct Row {
@@ -64,16 +61,7 @@ pub(super) fn markdown(measured: &Table) -> String {
 /// # Errors
 /// When it has no place for them.
 pub(super) fn commit(measured: &Table) -> Result<()> {
-    let path = root().join(README);
-    let text = std::fs::read_to_string(&path).context("cannot read README.md")?;
-    super::write(&path, &with(&text, &markdown(measured))?)
-}
-
-/// The text with that table in the place of the one that it has.
-fn with(text: &str, table: &str) -> Result<String> {
-    let (before, rest) = text.split_once(BEGIN).context("README.md has no place for costs")?;
-    let (_, after) = rest.split_once(END).context("the costs in README.md do not end")?;
-    Ok(format!("{before}{BEGIN}{table}{END}{after}"))
+    PLACE.write(&markdown(measured))
 }
 
 #[cfg(test)]
@@ -83,15 +71,8 @@ mod tests {
     #[test]
     fn readme_has_the_committed_figures() {
         let committed = Table::committed().expect("readable").expect("there");
-        let readme = std::fs::read_to_string(root().join(README)).expect("there");
-        let due = with(&readme, &markdown(&committed)).expect("a place");
+        let readme = PLACE.read().expect("a place");
+        let due = markdown(&committed);
         assert!(readme == due, "README.md is not docs/costs.json: `cargo xtask bench --update`");
-    }
-
-    #[test]
-    fn a_table_takes_the_place_of_another() {
-        let text = format!("a\n{BEGIN}old\n{END}b\n");
-        assert_eq!(with(&text, "new\n").expect("a place"), format!("a\n{BEGIN}new\n{END}b\n"));
-        assert!(with("a\n", "new\n").is_err());
     }
 }

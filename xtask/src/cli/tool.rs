@@ -43,6 +43,17 @@ impl BenchArgs {
     }
 }
 
+/// Options of `size`.
+#[derive(Debug, Args)]
+pub struct SizeArgs {
+    /// What set-up must know.
+    #[command(flatten)]
+    pub setup: SetupArgs,
+    /// Write the table into README.md.
+    #[arg(long)]
+    pub update: bool,
+}
+
 /// Options of `image`.
 #[derive(Debug, Args)]
 pub struct ImageArgs {
