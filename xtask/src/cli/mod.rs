@@ -29,7 +29,7 @@ pub use boots::{MutantsArgs, RunArgs, SoakArgs, TraceArgs};
 pub use build::BuildArgs;
 pub use disk::DiskArgs;
 pub use machine::{MachineArgs, usual_cpu};
-pub use tool::{BenchArgs, ImageArgs, LintArgs, SetupArgs, SizeArgs, TestArgs};
+pub use tool::{BenchArgs, ImageArgs, LintArgs, MilestonesArgs, SetupArgs, SizeArgs, TestArgs};
 pub use workload::WorkloadArgs;
 
 /// Skimmer's host tool: builds the kernel, boots it in QEMU, and says whether
@@ -87,6 +87,11 @@ pub enum Command {
     /// Rust's libraries is its caller's. What is made for several types counts each
     /// time.
     Size(SizeArgs),
+    /// Shows the reference's milestones beside our soaks.
+    ///
+    /// Numbers are those of the reports in docs/evidence, of the soak of the
+    /// milestone's scenario on the usual machine that has the most boots.
+    Milestones(MilestonesArgs),
     /// Fuzzes the readers of untrusted bytes, guided by coverage.
     ///
     /// Begins with the committed seeds. What a target accepts is held against
@@ -134,6 +139,7 @@ pub fn dispatch(cli: Cli) -> Result<bool> {
         Command::Trace(args) => crate::trace::command::trace(&args),
         Command::Bench(args) => bench::bench(&args),
         Command::Size(args) => crate::size::size(&args),
+        Command::Milestones(args) => crate::milestones::milestones(&args),
         Command::Fuzz(args) => fuzz::fuzz(&args),
         Command::NewProgram { name } => programs::command::new_program(&name),
         Command::Package(args) => programs::command::package(&args.wishes()),

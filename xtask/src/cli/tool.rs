@@ -54,6 +54,14 @@ pub struct SizeArgs {
     pub update: bool,
 }
 
+/// Options of `milestones`.
+#[derive(Debug, Args)]
+pub struct MilestonesArgs {
+    /// Write the tables into README.md.
+    #[arg(long)]
+    pub update: bool,
+}
+
 /// Options of `image`.
 #[derive(Debug, Args)]
 pub struct ImageArgs {
