@@ -27,6 +27,7 @@ pub mod gdb_test;
 pub mod image;
 pub mod inspect;
 pub mod lint;
+pub mod live;
 pub mod milestones;
 pub mod mutants;
 pub mod off_times;
