@@ -91,6 +91,15 @@ pub struct HartInspect {
     pub handed: AtomicU64,
     /// Messages of programs that threads of this hart answered.
     pub answered: AtomicU64,
+    /// What stressers got done here, for people who watch: messages that servers of
+    /// `msgstorm` answered.
+    pub storm: AtomicU64,
+    /// Round trips of `kstress`.
+    pub kstress: AtomicU64,
+    /// Reads of drives that were verified.
+    pub reads: AtomicU64,
+    /// Channels of processes that have ended.
+    pub channels: AtomicU64,
 }
 
 /// One hart's worst off-times, by its counter of instructions (`instret`).
@@ -135,6 +144,11 @@ const _: () = assert!(size_of::<InspectRoot>() == 24);
 #[inline]
 pub fn bump(counter: &AtomicU64) {
     counter.store(counter.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+}
+
+/// Adds to such a counter.
+pub fn add(counter: &AtomicU64, more: u64) {
+    counter.store(counter.load(Ordering::Relaxed).wrapping_add(more), Ordering::Relaxed);
 }
 
 /// Takes a bump back.

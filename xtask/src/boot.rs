@@ -160,6 +160,8 @@ pub enum Event<'a> {
     Waiting(&'a str),
     /// A console line.
     Line(&'a Line),
+    /// The workload has begun, and this is what the harts have counted.
+    Counted(&'a [HartCounters]),
 }
 
 /// Makes a boot; `show` sees what happens as it happens.
@@ -269,7 +271,7 @@ impl Running<'_> {
             if self.spec.wait {
                 continue;
             }
-            if let Some(ending) = self.look()? {
+            if let Some(ending) = self.look(show)? {
                 self.save_harts();
                 return Ok(ending);
             }
@@ -355,7 +357,7 @@ impl Running<'_> {
     }
 
     /// Samples the guest when it is time; `Some` when it must be ended.
-    fn look(&mut self) -> Result<Option<Ending>> {
+    fn look(&mut self, show: &mut dyn FnMut(Event<'_>)) -> Result<Option<Ending>> {
         let limit = self.spec.timeout.saturating_mul(self.spec.machine.schedule.patience());
         if self.moved.elapsed() >= limit {
             let seconds = limit.as_secs();
@@ -373,6 +375,9 @@ impl Running<'_> {
         let progress = self.progress();
         let Some(cpu) = inspect::cpu_time(self.qemu.id()) else { return Ok(None) };
         let work = self.work();
+        if work.is_some() && matches!(progress, Progress::Guest(_)) {
+            show(Event::Counted(&self.harts));
+        }
         // What the scenario gets done puts the backstop off; before it has
         // begun, whatever the guest does.
         let done = work.map_or(progress, Progress::Guest);

@@ -58,6 +58,18 @@ pub struct HartCounters {
     /// Messages of programs that its threads answered.
     #[serde(default)]
     pub answered: u64,
+    /// Messages that servers of `msgstorm` answered.
+    #[serde(default)]
+    pub storm: u64,
+    /// Round trips of `kstress`.
+    #[serde(default)]
+    pub kstress: u64,
+    /// Reads of drives that were verified.
+    #[serde(default)]
+    pub reads: u64,
+    /// Channels of processes that have ended.
+    #[serde(default)]
+    pub channels: u64,
     /// Worst off-times; zero unless the kernel measures them.
     #[serde(default)]
     pub off_times: OffTimes,
@@ -120,6 +132,10 @@ fn hart(words: &[u64]) -> HartCounters {
         trace_count: words[13],
         handed: words[32],
         answered: words[33],
+        storm: words[34],
+        kstress: words[35],
+        reads: words[36],
+        channels: words[37],
         off_times: OffTimes {
             masked: longest(&words[14..17]),
             deferred: longest(&words[17..20]),

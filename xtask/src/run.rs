@@ -12,6 +12,7 @@ use crate::cli::RunArgs;
 use crate::console::Line;
 use crate::evidence::file;
 use crate::faults::Programs;
+use crate::live::Live;
 use crate::off_times;
 use crate::qemu::cpu;
 use crate::record::Record;
@@ -28,7 +29,7 @@ const TAIL: usize = 25;
 /// # Errors
 /// When the boot could not be made.
 pub fn run(args: &RunArgs) -> Result<bool> {
-    let args = &RunArgs { boot: args.boot.clone().complete(), ..args.clone() };
+    let args = &RunArgs { boot: args.boot.clone().or_all().complete(), ..args.clone() };
     args.boot.check()?;
     let tools = setup::ensure(&args.boot.machine.setup.wishes())?;
     let kernel = build::kernel(&tools.compiler, &args.boot.build.profile())?;
@@ -51,8 +52,13 @@ pub fn run(args: &RunArgs) -> Result<bool> {
     );
     let symbols = Symbols::load(&kernel.elf).ok();
     let programs = Programs::of(machine.initrd.as_deref());
-    let mut viewer = Viewer { all: args.verbose, kernel_speaks: false, symbols, programs };
+    let live = Live::of(&spec.workload);
+    let mut viewer = Viewer { all: args.verbose, kernel_speaks: false, symbols, programs, live };
     let booted = boot::boot(&spec, &mut |event| viewer.see(&event))?;
+    viewer.live.clear();
+    if let Some(table) = viewer.live.table(&booted.harts) {
+        println!("\n{}", table.trim_end());
+    }
     let more = off_times::rows(&booted, machine.schedule, viewer.symbols.as_ref());
     report(&booted, dir, viewer.kernel_speaks || args.verbose, more);
     Ok(booted.verdict.passed())
@@ -65,6 +71,7 @@ struct Viewer {
     kernel_speaks: bool,
     symbols: Option<Symbols>,
     programs: Programs,
+    live: Live,
 }
 
 impl Viewer {
@@ -78,14 +85,19 @@ impl Viewer {
                     Record::Fault(fault) => self.programs.symbols(&fault.program),
                     _ => self.symbols.as_ref(),
                 };
-                println!("  {}", show::record(record, symbols).replace('\n', "\n  "));
+                self.live.hear(record);
+                let shown = show::record(record, symbols).replace('\n', "\n  ");
+                self.live.say(&format!("  {shown}"));
             }
             Event::Line(Line::Text(text)) => {
                 if (self.kernel_speaks || self.all) && !text.trim().is_empty() {
-                    println!("  | {text}");
+                    self.live.say(&format!("  | {text}"));
                 }
             }
-            Event::Line(Line::Damaged(text)) => println!("  ! damaged record: {text}"),
+            Event::Line(Line::Damaged(text)) => {
+                self.live.say(&format!("  ! damaged record: {text}"));
+            }
+            Event::Counted(harts) => self.live.look(harts),
         }
     }
 }

@@ -4,8 +4,9 @@
 //! full ring makes the calling thread wait here, with nothing held.
 
 use alloc::boxed::Box;
+use core::sync::atomic::AtomicU64;
 
-use skimmer_abi::inspect::bump;
+use skimmer_abi::inspect::{HartInspect, add, bump};
 #[cfg(not(feature = "bug-runq-unmasked"))]
 use skimmer_arch::cpu::enter as enter_to_send;
 #[cfg(feature = "bug-runq-unmasked")]
@@ -56,6 +57,11 @@ pub(crate) fn current() -> ThreadId {
 /// Counts a unit of work, for the host's watchdog.
 pub(crate) fn count_work() {
     enter(|hart, _| (bump(&hart.inspect().work), None));
+}
+
+/// Adds to a counter of this hart that people watch.
+pub(crate) fn count(which: fn(&HartInspect) -> &AtomicU64, more: u64) {
+    enter(|hart, _| (add(which(hart.inspect()), more), None));
 }
 
 /// Lets equals run. Strict priority: the less urgent do not run.

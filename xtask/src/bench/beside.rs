@@ -4,20 +4,14 @@
 
 use std::fmt::Write as _;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 use super::{scaling, table::Table};
-use crate::workspace::root;
+use crate::readme::Place;
 
-const README: &str = "README.md";
-
-/// What is around a table in README.
-const COSTS: [&str; 2] = [
-    "<!-- costs: written by `cargo xtask bench --update` -->\n", //
-    "<!-- costs: end -->\n",
-];
-const SCALING: [&str; 2] =
-    ["<!-- scaling: written by `cargo xtask bench --update` -->\n", "<!-- scaling: end -->\n"];
+/// Where the tables are in README.
+const COSTS: Place = Place { name: "costs", command: "cargo xtask bench --update" };
+const SCALING: Place = Place { name: "scaling", command: "cargo xtask bench --update" };
 
 /// A message.
 struct Row {
@@ -68,23 +62,8 @@ pub(super) fn markdown(measured: &Table) -> String {
 /// # Errors
 /// When it has no place for them.
 pub(super) fn commit(measured: &Table) -> Result<()> {
-    let path = root().join(README);
-    let text = std::fs::read_to_string(&path).context("cannot read README.md")?;
-    super::write(&path, &with_all(&text, measured)?)
-}
-
-/// README with both tables.
-fn with_all(text: &str, measured: &Table) -> Result<String> {
-    let text = with(text, COSTS, &markdown(measured))?;
-    with(&text, SCALING, &scaling::markdown(measured))
-}
-
-/// The text with that table in the place of the one that it has there.
-fn with(text: &str, [begin, end]: [&str; 2], table: &str) -> Result<String> {
-    let name = begin.trim();
-    let (before, rest) = text.split_once(begin).with_context(|| format!("no {name} in README"))?;
-    let (_, after) = rest.split_once(end).with_context(|| format!("no end of {name} in README"))?;
-    Ok(format!("{before}{begin}{table}{end}{after}"))
+    COSTS.write(&markdown(measured))?;
+    SCALING.write(&scaling::markdown(measured))
 }
 
 #[cfg(test)]
@@ -94,18 +73,14 @@ mod tests {
     #[test]
     fn readme_has_the_committed_figures() {
         let committed = Table::committed().expect("readable").expect("there");
-        let readme = std::fs::read_to_string(root().join(README)).expect("there");
-        let due = with_all(&readme, &committed).expect("a place");
-        assert!(readme == due, "README.md is not docs/costs.json: `cargo xtask bench --update`");
-    }
-
-    #[test]
-    fn a_table_takes_the_place_of_another() {
-        let [begin, end] = SCALING;
-        let text = format!("a\n{begin}old\n{end}b\n");
-        let due = format!("a\n{begin}new\n{end}b\n");
-        assert_eq!(with(&text, SCALING, "new\n").expect("a place"), due);
-        assert!(with("a\n", SCALING, "new\n").is_err());
-        assert!(with(begin, SCALING, "new\n").is_err());
+        for (place, due) in
+            [(COSTS, markdown(&committed)), (SCALING, scaling::markdown(&committed))]
+        {
+            let readme = place.read().expect("a place");
+            assert!(
+                readme == due,
+                "README.md is not docs/costs.json: `cargo xtask bench --update`"
+            );
+        }
     }
 }

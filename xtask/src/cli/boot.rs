@@ -45,6 +45,17 @@ impl BootArgs {
         Ok(args.complete())
     }
 
+    /// With everything at once if nothing was said of what is to run: it is what there
+    /// is to see. Where that cannot be (one hart, no PCI) the usual workload stays.
+    #[must_use]
+    pub fn or_all(mut self) -> Self {
+        let MachineArgs { machine, harts, dtb, disks, .. } = &self.machine;
+        if machine == "virt" && *harts > 1 && dtb.is_none() && disks.disk.is_empty() {
+            self.workload = self.workload.or_all();
+        }
+        self
+    }
+
     /// With a test disk where the workload needs one and none was asked for.
     #[must_use]
     pub fn complete(mut self) -> Self {
@@ -75,7 +86,7 @@ impl BootArgs {
         let schedule = plan.schedule(seed);
         let part = match (plan, schedule) {
             (Plan::Mix, Schedule::Rr(_)) if boot.workload.program.is_none() => {
-                part_in_turns(&boot.workload.scenario)
+                part_in_turns(boot.workload.scenario_name())
             }
             _ => plan.part(seed),
         };

@@ -29,7 +29,7 @@ pub use boots::{MutantsArgs, RunArgs, SoakArgs, TraceArgs};
 pub use build::BuildArgs;
 pub use disk::DiskArgs;
 pub use machine::{MachineArgs, usual_cpu};
-pub use tool::{BenchArgs, ImageArgs, LintArgs, SetupArgs, TestArgs};
+pub use tool::{BenchArgs, ImageArgs, LintArgs, MilestonesArgs, SetupArgs, SizeArgs, TestArgs};
 pub use workload::WorkloadArgs;
 
 /// Skimmer's host tool: builds the kernel, boots it in QEMU, and says whether
@@ -77,6 +77,21 @@ pub enum Command {
     /// the figures must be the same. The last line says `N figures: all within
     /// bounds` or what is not. --profile shows where those of one message go.
     Bench(BenchArgs),
+    /// Shows how large the kernel is, crate by crate.
+    ///
+    /// Lines of code are those with a token on them: no blank lines, comments,
+    /// documentation, tests; of assembly, those that are no comment. Unsafe blocks
+    /// are those of the census of `lint`. A byte of machine code belongs to the crate
+    /// whose source it was made from, as the release build's debug information says:
+    /// what is inlined is its author's, not its caller's, but what is inlined from
+    /// Rust's libraries is its caller's. What is made for several types counts each
+    /// time.
+    Size(SizeArgs),
+    /// Shows the reference's milestones beside our soaks.
+    ///
+    /// Numbers are those of the reports in docs/evidence, of the soak of the
+    /// milestone's scenario on the usual machine that has the most boots.
+    Milestones(MilestonesArgs),
     /// Fuzzes the readers of untrusted bytes, guided by coverage.
     ///
     /// Begins with the committed seeds. What a target accepts is held against
@@ -123,6 +138,8 @@ pub fn dispatch(cli: Cli) -> Result<bool> {
         Command::Mutants(args) => crate::mutants::mutants(&args),
         Command::Trace(args) => crate::trace::command::trace(&args),
         Command::Bench(args) => bench::bench(&args),
+        Command::Size(args) => crate::size::size(&args),
+        Command::Milestones(args) => crate::milestones::milestones(&args),
         Command::Fuzz(args) => fuzz::fuzz(&args),
         Command::NewProgram { name } => programs::command::new_program(&name),
         Command::Package(args) => programs::command::package(&args.wishes()),

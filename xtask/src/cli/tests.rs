@@ -62,7 +62,7 @@ fn a_mix_becomes_one_schedule_and_its_rounds() {
     let words = ["cargo xtask", "soak", "--boots", "1", "--schedule", "mix", "--harts", "2"];
     let Command::Soak(args) = parse(words).expect("parses").command else { panic!("soak") };
     let mut args = *args;
-    args.boot.workload.scenario = "flood".to_owned();
+    args.boot.workload.scenario = Some("flood".to_owned());
     let cut = |rounds: Option<u64>, schedule: Schedule| {
         let workload = WorkloadArgs { rounds, ..args.boot.workload.clone() };
         let seed = (0..).find(|s| Plan::Mix.schedule(*s) == schedule).expect("some seed");
@@ -111,6 +111,24 @@ fn a_workload_that_is_a_program_goes_by_its_name() {
     assert!(said("run -- world").contains("--program"));
     assert!(said("run --scenario fault -- world").contains("`world`"));
     assert!(said("run --scenario chanstorm -- round=3").contains("does not know `round=3`"));
+}
+
+#[test]
+fn a_run_of_which_nothing_is_said_has_everything() {
+    let line = |words: &str| {
+        let words = ["cargo xtask", "run"].into_iter().chain(words.split_whitespace());
+        let Command::Run(args) = parse(words).expect("parses").command else { panic!("run") };
+        args.boot.or_all().complete().run_line()
+    };
+    for words in ["", "--harts 2", "--seed 3 --memory 1G"] {
+        let line = line(words);
+        assert!(line.contains("--scenario ipcstorm ") && line.contains("--disk 64M "), "{line}");
+    }
+    for words in ["--harts 1", "--machine sifive_u", "--rounds 9", "--append x=1", "--disk 1M"] {
+        assert!(line(words).contains("--scenario ports "), "{words}: {}", line(words));
+    }
+    assert!(line("--scenario flood").contains("--scenario flood "));
+    assert!(line("--program hello").contains("--program hello "));
 }
 
 #[test]

@@ -43,6 +43,25 @@ impl BenchArgs {
     }
 }
 
+/// Options of `size`.
+#[derive(Debug, Args)]
+pub struct SizeArgs {
+    /// What set-up must know.
+    #[command(flatten)]
+    pub setup: SetupArgs,
+    /// Write the table into README.md.
+    #[arg(long)]
+    pub update: bool,
+}
+
+/// Options of `milestones`.
+#[derive(Debug, Args)]
+pub struct MilestonesArgs {
+    /// Write the tables into README.md.
+    #[arg(long)]
+    pub update: bool,
+}
+
 /// Options of `image`.
 #[derive(Debug, Args)]
 pub struct ImageArgs {

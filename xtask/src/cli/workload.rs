@@ -13,6 +13,12 @@ use crate::workloads;
 /// Rounds of each of the runs of the program of `all`.
 const ROUNDS_OF_ALL: u64 = 100;
 
+/// The scenario when none is asked for.
+const USUAL: &str = "ports";
+
+/// The one in which there is most to see.
+const EVERYTHING: &str = "ipcstorm";
+
 /// The test disk of a scenario that has all stressers.
 const USUAL_DISK: &str = "64M";
 
@@ -20,11 +26,12 @@ const USUAL_DISK: &str = "64M";
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Workload")]
 pub struct WorkloadArgs {
-    /// The scenario to run. chanstorm, faults and spawnstorm are programs: the
-    /// same as --program NAME. ipcstorm is the program of that name with everything
-    /// else beside it; by itself it is --program ipcstorm.
-    #[arg(long, value_name = "NAME", default_value = "ports", value_parser = scenario_names())]
-    pub scenario: String,
+    /// The scenario to run: ports unless told; of `run` without any option here,
+    /// ipcstorm where the machine can (virt, two harts). chanstorm, faults and
+    /// spawnstorm are programs: the same as --program NAME. ipcstorm is the program of
+    /// that name with everything else beside it; by itself it is --program ipcstorm.
+    #[arg(long, value_name = "NAME", value_parser = scenario_names())]
+    pub scenario: Option<String>,
     /// Run this program of the boot package (a folder of user/programs). What
     /// follows `--` are its arguments: docs/writing-a-program.md.
     #[arg(long, value_name = "NAME", conflicts_with = "scenario", value_parser = program)]
@@ -69,10 +76,25 @@ impl WorkloadArgs {
         Ok(())
     }
 
+    /// The scenario's name for people.
+    pub(super) fn scenario_name(&self) -> &str {
+        self.scenario.as_deref().unwrap_or(USUAL)
+    }
+
+    /// Everything at once, if nothing was said of what is to run.
+    pub(super) fn or_all(mut self) -> Self {
+        let Self { scenario, program, arguments, rounds, append, .. } = &self;
+        let is_open = scenario.is_none() && program.is_none() && rounds.is_none();
+        if is_open && arguments.is_empty() && append.is_empty() {
+            self.scenario = Some(EVERYTHING.to_owned());
+        }
+        self
+    }
+
     /// The program, whichever way it was asked for.
     #[must_use]
     pub fn program(&self) -> Option<&str> {
-        let name = self.scenario.as_str();
+        let name = self.scenario_name();
         let with_all = workloads::WITH_ALL.iter().find(|(scenario, _)| *scenario == name);
         let by_scenario = match with_all {
             Some((_, program)) => Some(*program),
@@ -83,7 +105,7 @@ impl WorkloadArgs {
 
     /// Whether everything is to run at once.
     fn is_all(&self) -> bool {
-        let name = self.scenario.as_str();
+        let name = self.scenario_name();
         self.program.is_none() && workloads::WITH_ALL.iter().any(|(scenario, _)| *scenario == name)
     }
 
@@ -91,7 +113,7 @@ impl WorkloadArgs {
     /// say how many.
     fn rounds_of_all(&self) -> Option<u64> {
         let is_said = self.arguments.iter().any(|word| word.starts_with("rounds="));
-        let is_all = self.scenario == Scenario::All.name();
+        let is_all = self.scenario_name() == Scenario::All.name();
         (self.is_all() && is_all && !is_said).then_some(ROUNDS_OF_ALL)
     }
 
@@ -99,13 +121,13 @@ impl WorkloadArgs {
     /// many places as its disk must have, so that is said.)
     #[must_use]
     pub fn usual_disk(&self) -> Option<&'static str> {
-        (self.is_all() && self.scenario != Scenario::All.name()).then_some(USUAL_DISK)
+        (self.is_all() && self.scenario_name() != Scenario::All.name()).then_some(USUAL_DISK)
     }
 
     /// What it is called in reports.
     #[must_use]
     pub fn name(&self) -> &str {
-        self.program().filter(|_| !self.is_all()).unwrap_or(&self.scenario)
+        self.program().filter(|_| !self.is_all()).unwrap_or(self.scenario_name())
     }
 
     /// How many rounds are asked for, if it has any.
@@ -133,7 +155,7 @@ impl WorkloadArgs {
             Some(_) if self.is_all() => Scenario::All,
             Some(_) => Scenario::Program,
             // The parser admits the names of scenarios only.
-            None => Scenario::from_name(&self.scenario).unwrap_or(Scenario::Ports),
+            None => Scenario::from_name(self.scenario_name()).unwrap_or(Scenario::Ports),
         }
     }
 
@@ -162,7 +184,7 @@ impl WorkloadArgs {
     pub fn words(&self, seed: u64) -> Vec<String> {
         let mut words = match &self.program {
             Some(program) => vec!["--program".to_owned(), program.clone()],
-            None => vec!["--scenario".to_owned(), self.scenario.clone()],
+            None => vec!["--scenario".to_owned(), self.scenario_name().to_owned()],
         };
         if let Some(rounds) = self.rounds {
             words.extend(["--rounds".to_owned(), rounds.to_string()]);

@@ -137,6 +137,14 @@ pub fn check(metadata: &Metadata, update: bool) -> Result<String> {
     Ok(table)
 }
 
+/// Unsafe blocks of the crate in `dir`, its tests apart.
+///
+/// # Errors
+/// When a source is no Rust.
+pub fn blocks(dir: &Path, sources: &[Source]) -> Result<usize> {
+    Ok(count_crate(dir, sources, &mut Vec::new(), false)?.blocks)
+}
+
 fn count_crate(
     dir: &Path,
     sources: &[Source],

@@ -340,7 +340,7 @@ impl Bug {
     #[must_use]
     pub fn workload(&self, seed: u64) -> WorkloadArgs {
         WorkloadArgs {
-            scenario: self.scenario.name().to_owned(),
+            scenario: Some(self.scenario.name().to_owned()),
             rounds: self.rounds,
             seed,
             program: self.program.map(ToOwned::to_owned),

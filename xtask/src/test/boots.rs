@@ -136,7 +136,7 @@ fn one(case: &Case, tools: &Tools, kernel: &Kernel) -> Result<Option<Result<Stri
     std::fs::create_dir_all(&dir)?;
     let machine = machine_args(case, tools, &dir)?;
     let workload = WorkloadArgs {
-        scenario: case.scenario.name().to_owned(),
+        scenario: Some(case.scenario.name().to_owned()),
         rounds: case.rounds,
         seed: SEED,
         program: case.program.map(|(name, _)| name.to_owned()),

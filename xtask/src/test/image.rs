@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The flat image against a second reading of the header's definition and of
-//! the ELF file, which shares nothing with what made it.
+//! the ELF file, which shares nothing with what made it. And what README says of the
+//! kernel's size.
 
 use std::ops::Range;
 use std::path::Path;
@@ -9,9 +10,11 @@ use anyhow::{Context as _, Result, ensure};
 
 use super::traces::{Check, Outcome};
 use crate::image::flat;
+use crate::size;
 
 /// Name and check.
-pub const CASES: &[(&str, Check)] = &[("image-is-the-kernel", is_the_kernel)];
+pub const CASES: &[(&str, Check)] =
+    &[("image-is-the-kernel", is_the_kernel), ("readme-size", |_, elf| size::check(elf).map(Some))];
 
 /// Where the fields of a header are, and what must stand there (Linux,
 /// Documentation/arch/riscv/boot-image-header.rst).

@@ -6,10 +6,11 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::traces::{Check, Outcome};
+use super::traces::{Check, Outcome as Came};
 use crate::boot::{Boot, Booted};
 use crate::cli::BootArgs;
-use crate::record::{Beside, Record};
+use crate::inspect::HartCounters;
+use crate::record::{Beside, Outcome, Record};
 use crate::round_trips::{self, RoundTrips};
 use crate::setup::Tools;
 use crate::workspace::target_dir;
@@ -42,7 +43,7 @@ pub const CASES: &[(&str, Check)] = &[
         passes("ipcstorm-deaths-1-hart-rr", words, deadly, tools, elf)
     }),
     ("ipcstorm-beside-all", |tools, elf| {
-        passes("ipcstorm-beside-all", "--scenario ipcstorm --rounds 200", whole, tools, elf)
+        passes("ipcstorm-beside-all", "--scenario ipcstorm --rounds 200", counted, tools, elf)
     }),
     ("ipcstorm-rr-beside-all", |tools, elf| {
         let words = "--scenario ipcstorm --rounds 100 --schedule rr-shift=3";
@@ -58,20 +59,20 @@ pub const CASES: &[(&str, Check)] = &[
 fn passes(
     name: &str,
     words: &str,
-    judge: fn(&[Record]) -> Result<String>,
+    judge: fn(&Booted) -> Result<String>,
     tools: &Tools,
     elf: &Path,
-) -> Outcome {
+) -> Came {
     let dir = target_dir().join("test").join(name);
     let args = BootArgs::of_words(words, tools)?;
     args.check()?;
     let booted: Booted = Boot::of(&args, tools, elf, &dir).packed(tools)?.passed()?;
-    judge(&booted.records).map(Some)
+    judge(&booted).map(Some)
 }
 
 /// What was verified is the verdict's; here is what can be seen of it.
-fn whole(records: &[Record]) -> Result<String> {
-    let told = RoundTrips::of(records).context("nothing was told of round trips")?;
+fn whole(booted: &Booted) -> Result<String> {
+    let told = RoundTrips::of(&booted.records).context("nothing was told of round trips")?;
     Ok(format!("round trips: {}", told.words()))
 }
 
@@ -80,8 +81,8 @@ fn whole(records: &[Record]) -> Result<String> {
 const ROOM: u64 = 2;
 
 /// Whether reads leave their hart to others where no drive is slower than the harts.
-fn roomy(records: &[Record]) -> Result<String> {
-    let told = records.iter().find_map(|record| match record {
+fn roomy(booted: &Booted) -> Result<String> {
+    let told = booted.records.iter().find_map(|record| match record {
         Record::End(outcome) => outcome.beside,
         _ => None,
     });
@@ -91,11 +92,37 @@ fn roomy(records: &[Record]) -> Result<String> {
     Ok(said)
 }
 
+/// Whether what people watch while it runs is what the guest vouches for at the end.
+fn counted(booted: &Booted) -> Result<String> {
+    let end = booted.records.iter().find_map(|record| match record {
+        Record::End(outcome) => Some(*outcome),
+        _ => None,
+    });
+    let Outcome { kstress, drives, programs, .. } = end.context("it told no end")?;
+    let programs = programs.context("nothing of programs")?;
+    let sum = |of: fn(&HartCounters) -> u64| booted.harts.iter().map(of).sum::<u64>();
+    let due = [
+        kstress.context("no kstress")?,
+        drives.context("no drives")?.reads,
+        programs.channels_destroyed,
+        programs.messages.context("nothing of messages")?.answered,
+    ];
+    let are = [
+        sum(|hart| hart.kstress),
+        sum(|hart| hart.reads),
+        sum(|hart| hart.channels),
+        sum(|hart| hart.answered),
+    ];
+    ensure!(are == due, "counted as it ran {are:?}, in the end {due:?}");
+    ensure!(sum(|hart| hart.storm) > 0, "nothing of msgstorm was counted");
+    whole(booted)
+}
+
 /// Whether calls have ended in more than one way, and some well.
-fn deadly(records: &[Record]) -> Result<String> {
+fn deadly(booted: &Booted) -> Result<String> {
     let count = |name: &str| {
         let name = format!("{}{name}", round_trips::PREFIX);
-        round_trips::figures(records, &name).map(|(count, _)| count).sum::<u64>()
+        round_trips::figures(&booted.records, &name).map(|(count, _)| count).sum::<u64>()
     };
     let answered = count("answered");
     let other = count("server died or destroyed the channel") + count("detached meanwhile");

@@ -2,6 +2,7 @@
 //! Channels of the calling process.
 
 use alloc::boxed::Box;
+use core::mem;
 
 use skimmer_abi::errno::Errno;
 use skimmer_arch::{
@@ -21,7 +22,7 @@ use skimmer_core::{
 use skimmer_sync::{irq::IrqOff, once::Once};
 
 use super::{Process, limits, messages};
-use crate::smp;
+use crate::{lwkt, smp};
 
 /// The records of all threads that can wait at channels.
 static WAITERS: Once<Waiters> = Once::new();
@@ -143,6 +144,15 @@ pub(super) fn empty(process: &Process, ask: impl FnOnce()) {
 /// process after the other.
 pub(super) fn counts(process: &Process) -> Counts {
     process.channels.counts(&Masked)
+}
+
+/// Shows to people who watch how many a process that has ended had.
+pub(super) fn count(process: &Process) {
+    let Counts { created, destroyed, .. } = counts(process);
+    let now = (created, destroyed);
+    // The next process has not begun: no channel is counted twice.
+    let (_, before) = masked(|irq| mem::replace(&mut *process.channels_before.lock(irq), now));
+    lwkt::count(|hart| &hart.channels, destroyed - before);
 }
 
 fn wake(woken: Woken) {

@@ -123,6 +123,7 @@ pub(super) fn empty(process: &'static Process) {
     let mut spare = masked(|irq| process.spare.lock(irq).take());
     connections::empty(process, || service::pass_all(&mut spare));
     channels::empty(process, || service::pass_all(&mut spare));
+    channels::count(process);
     if let Some(space) = process.space.with(Option::take) {
         spare = close(process, *space, spare);
     }

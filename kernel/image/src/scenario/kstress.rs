@@ -112,6 +112,7 @@ fn ping(shared: &'static Shared, server: ThreadId, collector: ThreadId, seed: u6
         message = reply.into_idle();
         sequence += 1;
         shared.rounds.store(sequence, Ordering::Relaxed);
+        lwkt::count(|hart| &hart.kstress, 1);
         if sequence == 1 {
             message = lwkt::call(collector, message).into_idle();
         }

@@ -227,6 +227,7 @@ fn serve(clients: u64, watch: &Watch) {
         request.answer([result, sender, sequence, answer, 0, 0, 0, 0]);
         lwkt::reply(request, 0);
         lwkt::count_work();
+        lwkt::count(|hart| &hart.storm, 1);
     }
 }
 

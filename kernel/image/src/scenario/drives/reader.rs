@@ -112,6 +112,7 @@ impl Reader {
             self.tally.distinct += self.seen.add(transfer.first / u64::from(self.blocks));
             self.tally.blocks += u64::from(self.blocks);
             lwkt::count_work();
+            lwkt::count(|hart| &hart.reads, 1);
         }
         self.spare.push(frames);
     }
