@@ -566,7 +566,7 @@ const MUTANTS: &[Mutant] = &[
         good: "if wants == Wants::WhatIsThere && channel.is_empty(Which::Send) {",
         bad: "if false {",
         test: ("channel_ports", "order::get_does_not_wait"),
-        says: "nothing is received: EBUSY",
+        says: "left == right",
     },
     Mutant {
         name: "a message that a server has is taken back",
@@ -574,14 +574,14 @@ const MUTANTS: &[Mutant] = &[
         good: "if waiter.queue == Which::Send {",
         bad: "if true {",
         test: ("channel_ports", "aborts::after_taken"),
-        says: "is_aborted",
+        says: "the reply is another client's or message's",
     },
     Mutant {
         name: "the next message counts as asked back",
         file: CHANNEL_PORT,
         good: "client.asked_back == client.number",
         bad: "client.asked_back != 0",
-        test: ("channel_ports", "aborts::after_reply"),
+        test: ("channel_ports", "aborts::after_taken"),
         says: "that was about an earlier one",
     },
     Mutant {
@@ -590,7 +590,7 @@ const MUTANTS: &[Mutant] = &[
         good: "Err(error) => Some(error),",
         bad: "Err(_) => None,",
         test: ("channel_ports", "ends::sender_gone_before_taken"),
-        says: "its sender has gone",
+        says: "they are buried",
     },
     Mutant {
         name: "a stale answer finds the client's next message",

@@ -47,6 +47,9 @@ pub fn after_taken<P: PortUnderTest>(stage: &Stage<'_>, seed: &mut Seed) {
         assert!(me.is_aborted::<P>(&message).await);
         me.stop().await;
         answer::<P>(&me, message).await;
+        let message = me.wait::<P>(port).await;
+        assert!(!me.is_aborted::<P>(&message).await, "that was about an earlier one");
+        answer::<P>(&me, message).await;
     });
     let client = stage.client(0, |me| async move {
         let ticket = me.send::<P>(to, P::message(words(0, 0))).await;
@@ -54,6 +57,8 @@ pub fn after_taken<P: PortUnderTest>(stage: &Stage<'_>, seed: &mut Seed) {
         me.abort::<P>(&ticket, P::note()).await;
         me.abort::<P>(&ticket, P::note()).await;
         check_reply::<P>(&me.wait_reply::<P>(ticket).await, words(0, 0));
+        let reply = me.domsg::<P>(to, P::message(words(0, 1))).await;
+        check_reply::<P>(&reply, words(0, 1));
     });
     stage.world.settle(seed);
     stage.world.wake(client);
