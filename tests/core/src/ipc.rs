@@ -46,6 +46,10 @@ pub struct Ipc {
     handed: RefCell<HashMap<ThreadId, Outcome>>,
     /// Messages and answers that went the short way.
     pub straight: [Cell<u64>; 2],
+    /// Sections that looked at anything here.
+    uses: Cell<u64>,
+    /// A wrong way: what handlers leave to do at channels is not done.
+    pub settles_nothing: Cell<bool>,
 }
 
 /// What a message is about.
@@ -226,7 +230,20 @@ impl Ipc {
             directory: RefCell::default(),
             handed: RefCell::default(),
             straight: Default::default(),
+            uses: Cell::default(),
+            settles_nothing: Cell::default(),
         }))
+    }
+
+    /// How many sections have looked at anything here.
+    #[must_use]
+    pub const fn uses(&self) -> u64 {
+        self.uses.get()
+    }
+
+    /// A section looks at something here.
+    pub fn count_use(&self) {
+        self.uses.set(self.uses.get() + 1);
     }
 
     /// The connections.
@@ -280,6 +297,7 @@ impl Ipc {
 
     /// Nobody sends on that any more. Whoever is blocked on it is to be told.
     pub fn detach(&self, id: ConnectionId) -> bool {
+        self.count_use();
         self.directory.borrow_mut().detach(&Here::at(0), &self.connections, id).is_some()
     }
 
@@ -294,6 +312,7 @@ impl Ipc {
         channel: ChannelId,
         work: impl FnOnce(&mut Channel<'_>, &mut Bearer<'_>) -> R,
     ) -> Result<R, Errno> {
+        self.count_use();
         let mut bearer = Bearer { hart, irq, ipc: self };
         self.table.with(irq, self.waiters, channel, |channel| work(channel, &mut bearer))
     }
@@ -319,6 +338,7 @@ impl Me {
     ) -> Option<Step<i64>> {
         let guest = self.caller(ipc, call, id.to_register());
         self.attempt(|hart, irq| {
+            ipc.count_use();
             if is_condemned(hart) {
                 return Ok(Step::Done(Err(Errno::EINTR)));
             }
@@ -682,6 +702,7 @@ impl Me {
     ) -> Option<Both> {
         let guest = self.caller(ipc, call, 0);
         self.attempt(|hart, irq| {
+            ipc.count_use();
             if let Some(switch) = answer_straight(ipc, (hart, irq), given, id, call) {
                 return Err(switch);
             }
@@ -749,6 +770,10 @@ impl Me {
     /// Does to a wait what a handler left to do.
     pub(crate) async fn settle(&self, ipc: &'static Ipc, unsettled: &Unsettled) {
         let Unsettled { waiting: Waiting { table, wait, .. }, ending, priority, .. } = *unsettled;
+        ipc.count_use();
+        if ipc.settles_nothing.get() {
+            return;
+        }
         let settled = self
             .section(|_, irq| {
                 table.with_waits(irq, ipc.waiters, wait.channel, |channel| {
