@@ -70,7 +70,8 @@ impl<M: Machine> Hart<M> {
         if let Some(chore) = self.next_chore() {
             return Wait::Ready(Duty::Chore(chore));
         }
-        match ThreadPort::wait(self, irq, ()) {
+        let Ok(request) = ThreadPort::wait(self, irq, (), &mut ());
+        match request {
             Wait::Ready(request) => Wait::Ready(Duty::Answer(request)),
             Wait::Block((), blocked) => Wait::Block((), blocked),
         }

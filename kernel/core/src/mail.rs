@@ -63,6 +63,13 @@ impl<M: Machine> Hart<M> {
         self.lines.mailboxes.get(self.index.index()).is_some_and(|m| m.is_pending())
     }
 
+    /// How much that hart has sent that was not taken yet. Only tests ask.
+    #[must_use]
+    pub fn mail_from(&self, source: HartIndex) -> u32 {
+        let line = self.lines.inbound.get(source.index());
+        line.and_then(Option::as_ref).map_or(0, Inbound::waiting)
+    }
+
     /// Puts `op` into the ring to `target`, and rings unless a doorbell is in
     /// flight already.
     pub(crate) fn send_remote(

@@ -182,6 +182,7 @@ impl<M: Machine> Hart<M> {
             !thread.port.holds_requests(),
             "reply-once: a thread exits with requests unanswered"
         );
+        assert!(!thread.is_message_away, "a thread exits with its message at a channel");
         assert!(thread.interrupt.is_none(), "a thread exits with its interrupt attached");
         thread.state = State::Dead;
         let mut requests = core::mem::take(&mut thread.port.requests);

@@ -97,6 +97,8 @@ pub struct Thread<M: Machine> {
     pub(crate) queued: u64,
     /// The source that it serves.
     pub(crate) interrupt: Option<Attachment>,
+    /// It has sent to a channel as a port, and not claimed the reply.
+    pub(crate) is_message_away: bool,
     /// It is to end.
     pub(crate) is_condemned: bool,
     pub(crate) context: M::Context,
@@ -122,6 +124,7 @@ impl<M: Machine> Thread<M> {
             family: new.family,
             queued: 0,
             interrupt: None,
+            is_message_away: false,
             is_condemned: false,
             context: new.context,
         }

@@ -4,7 +4,7 @@
 //! their own; queueing moves ownership and never allocates.
 
 use alloc::boxed::Box;
-use core::marker::PhantomData;
+use core::{convert::Infallible, marker::PhantomData};
 
 use skimmer_abi::{
     inspect::{bump, unbump},
@@ -85,10 +85,13 @@ pub struct ThreadPort<M>(PhantomData<M>);
 impl<M: Machine> MsgPort<M> for ThreadPort<M> {
     type Address = ThreadId;
     type Own = ();
+    type Room = ();
+    type Refused = Infallible;
     type Idle = Message<M>;
     type InFlight = InFlight;
     type Received = Received<M>;
     type Replied = Replied<M>;
+    type Told = ();
     type Note = AbortNote;
 
     fn send(
@@ -125,18 +128,29 @@ impl<M: Machine> MsgPort<M> for ThreadPort<M> {
         }
     }
 
-    fn get(hart: &mut Hart<M>, _: &IrqOff, (): ()) -> Option<Received<M>> {
+    fn get(
+        hart: &mut Hart<M>,
+        _: &IrqOff,
+        (): (),
+        (): &mut (),
+    ) -> Result<Option<Received<M>>, Infallible> {
         let port = &mut hart.current_thread().port;
-        let body = port.requests.pop_front()?;
+        let Some(body) = port.requests.pop_front() else { return Ok(None) };
         port.hold();
-        Some(Received::new(body))
+        Ok(Some(Received::new(body)))
     }
 
-    fn wait<'h>(hart: &'h mut Hart<M>, irq: &IrqOff, (): ()) -> Wait<'h, M, Received<M>, ()> {
-        match Self::get(hart, irq, ()) {
+    fn wait<'h>(
+        hart: &'h mut Hart<M>,
+        irq: &IrqOff,
+        (): (),
+        room: &mut (),
+    ) -> Result<Wait<'h, M, Received<M>, ()>, Infallible> {
+        let Ok(message) = Self::get(hart, irq, (), room);
+        Ok(match message {
             Some(message) => Wait::Ready(message),
             None => Wait::Block((), hart.block(irq, Why::Receive)),
-        }
+        })
     }
 
     fn reply(

@@ -138,9 +138,12 @@ pub(crate) fn call(to: ThreadId, message: Message) -> Replied {
 /// Waits for the next message at the caller's port.
 pub(crate) fn receive() -> Received {
     loop {
-        let message = enter(|hart, irq| match Port::wait(hart, irq, ()) {
-            Wait::Ready(message) => (Some(message), None),
-            Wait::Block((), blocked) => (None, Some(blocked.switch(irq))),
+        let message = enter(|hart, irq| {
+            let Ok(message) = Port::wait(hart, irq, (), &mut ());
+            match message {
+                Wait::Ready(message) => (Some(message), None),
+                Wait::Block((), blocked) => (None, Some(blocked.switch(irq))),
+            }
         });
         if let Some(message) = message {
             return message;

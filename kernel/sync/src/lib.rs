@@ -11,6 +11,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod active;
+pub mod atomic;
 pub mod boxed;
 pub mod cell;
 pub mod fifo;

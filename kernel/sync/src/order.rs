@@ -61,6 +61,18 @@ pub enum Site {
     CellClaim,
     /// A cell becomes nobody's.
     CellRelease,
+    /// A place is given an address.
+    RefSet,
+    /// The address in a place is read.
+    RefGet,
+    /// Where a connection leads is written, a word at a time.
+    ConnectionWrite,
+    /// It is read, by who may find an earlier or a later connection there.
+    ConnectionRead,
+    /// A connection is there.
+    ConnectionShow,
+    /// A connection is looked for.
+    ConnectionFind,
 }
 
 impl Site {
@@ -91,6 +103,12 @@ impl Site {
         Self::RoundLook,
         Self::CellClaim,
         Self::CellRelease,
+        Self::RefSet,
+        Self::RefGet,
+        Self::ConnectionWrite,
+        Self::ConnectionRead,
+        Self::ConnectionShow,
+        Self::ConnectionFind,
     ];
 
     const fn strong(self) -> Ordering {
@@ -103,6 +121,12 @@ impl Site {
             Self::OnceGet | Self::SegmentGet | Self::CellClaim => Ordering::Acquire,
             Self::RoundBegin | Self::RoundPass => Ordering::Release,
             Self::RoundSee | Self::RoundLook => Ordering::Acquire,
+            // Who reads a word of the next connection acquires that this one is gone.
+            Self::RefSet | Self::ConnectionWrite => Ordering::Release,
+            Self::RefGet | Self::ConnectionRead => Ordering::Acquire,
+            // Who finds a connection acquires where it leads.
+            Self::ConnectionShow => Ordering::Release,
+            Self::ConnectionFind => Ordering::Acquire,
             // Both are read-modify-writes of one word, so one comes after the
             // other. If the producer's does, it acquires what the consumer's
             // released: the freed slots. If not, the consumer reads its word.

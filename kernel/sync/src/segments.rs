@@ -19,6 +19,9 @@ pub const FIRST: usize = 32;
 #[cfg(loom)]
 pub const FIRST: usize = 2;
 
+/// The first index of the third segment.
+const THIRD: usize = 3 * FIRST;
+
 const SEGMENTS: usize = 27;
 
 /// Indices below this can be looked for: of a `u32`, all but the last few.
@@ -33,10 +36,6 @@ pub struct OutOfMemory;
 #[inline]
 const fn segment_of(index: u32) -> Option<usize> {
     let index = index as usize;
-    // Most tables have no second.
-    if index < FIRST {
-        return Some(0);
-    }
     if index >= END {
         return None;
     }
@@ -112,7 +111,24 @@ impl<T> Segments<T> {
     #[inline]
     #[must_use]
     pub fn get(&self, index: u32) -> Option<&T> {
-        let segment = segment_of(index)?;
+        // Most tables have no second segment, and few a third.
+        match index as usize {
+            0..FIRST => self.at(0, index),
+            FIRST..THIRD => self.at(1, index),
+            _ => self.get_beyond(index),
+        }
+    }
+
+    // Outlined, so that it costs those who do not come here nothing.
+    #[cold]
+    #[inline(never)]
+    fn get_beyond(&self, index: u32) -> Option<&T> {
+        self.at(segment_of(index)?, index)
+    }
+
+    /// The element of that index, in that segment.
+    #[inline(always)]
+    fn at(&self, segment: usize, index: u32) -> Option<&T> {
         let origin = self.directory[segment].load(Site::SegmentGet.ordering());
         if origin.is_null() {
             return None;

@@ -3,16 +3,20 @@
 //! `core`'s, at no cost.
 
 #[cfg(loom)]
+pub use loom::sync::atomic::AtomicU64;
+#[cfg(loom)]
 pub(crate) use loom::{
     cell::UnsafeCell,
     hint::spin_loop,
-    sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize},
+    sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize},
 };
 
 #[cfg(not(loom))]
+pub use core::sync::atomic::AtomicU64;
+#[cfg(not(loom))]
 pub(crate) use core::{
     hint::spin_loop,
-    sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize},
+    sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize},
 };
 
 /// `core`'s cell with loom's closure interface.

@@ -159,6 +159,12 @@ impl<T, const N: usize> Consumer<'_, T, N> {
         self.ring.tail.0.load(Site::RingSee.ordering()) != self.head
     }
 
+    /// How many values are there.
+    #[must_use]
+    pub fn waiting(&self) -> u32 {
+        self.ring.tail.0.load(Site::RingSee.ordering()).wrapping_sub(self.head)
+    }
+
     /// Whether the producer waits for space. Clears its word: the caller must
     /// tell it. Call after `pop`.
     #[inline]

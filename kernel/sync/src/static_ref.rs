@@ -43,14 +43,14 @@ impl<T: Sync> StaticRef<T> {
 
     /// Keeps the address. Who reads it sees what it points to as it is now.
     pub fn set(&self, to: &'static T) {
-        self.0.store(ptr::from_ref(to).cast_mut(), Site::SegmentSet.ordering());
+        self.0.store(ptr::from_ref(to).cast_mut(), Site::RefSet.ordering());
     }
 
     /// What is there.
     #[inline]
     #[must_use]
     pub fn get(&self) -> Option<&'static T> {
-        let address = self.0.load(Site::SegmentGet.ordering());
+        let address = self.0.load(Site::RefGet.ordering());
         // SAFETY: null, or from a shared reference that is good for ever; nobody makes
         // an exclusive one of it.
         unsafe { address.as_ref() }

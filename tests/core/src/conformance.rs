@@ -5,6 +5,10 @@
 //! Each check runs in many orders, with the client beside the server and
 //! elsewhere, and again and again in one world: no order may leave a thread
 //! blocked or a block of memory allocated.
+//!
+//! Ports differ in how many messages one sender may have on their way, and in whether a
+//! message outlives its sender; both are said ([`PortUnderTest`]). Where a check wants
+//! several of a sender that may have but one, each has a sender of its own ([`Batch`]).
 
 use std::{
     cell::{Cell, RefCell},
@@ -12,21 +16,38 @@ use std::{
     rc::Rc,
 };
 
-use skimmer_core::{hart::Hart, ids::ThreadId, message::Words, port::MsgPort};
-use skimmer_sync::irq::IrqOff;
+use skimmer_core::{ids::ThreadId, message::Words, port::MsgPort};
 
 use crate::{census, fake::Fake, script::Me, seed::Seed, world::World};
 
 pub mod aborts;
+mod batch;
+mod channel_port;
 pub mod ends;
 pub mod full;
 pub mod order;
 mod thread_port;
 
+pub use batch::Batch;
+pub use channel_port::{Arena, Letter};
+
 /// What the suite needs of an implementation to play with it.
-pub trait PortUnderTest: MsgPort<Fake> + 'static {
-    /// Makes a port that the current thread serves. It goes with the thread.
-    fn open(hart: &mut Hart<Fake>, irq: &IrqOff) -> (Self::Address, Self::Own);
+pub trait PortUnderTest: MsgPort<Fake, Room: Default> + 'static {
+    /// Whether a sender may have several messages on their way.
+    const HAS_MANY_AWAY: bool;
+    /// Whether a message is served whose sender has gone.
+    const OUTLIVES_SENDER: bool;
+
+    /// Whatever it keeps for ever, before anything is counted.
+    fn prepare(_: &World) {}
+    /// Makes a port that the current thread serves.
+    fn open(me: &Me) -> impl Future<Output = (Self::Address, Self::Own)>;
+    /// It goes, before its thread does.
+    fn close(_: &Me, _: Self::Own) -> impl Future<Output = ()> {
+        async {}
+    }
+    /// The sender goes, whatever becomes of its message.
+    fn leave(me: &Me, ticket: Self::InFlight) -> impl Future<Output = ()>;
     /// A message at rest.
     fn message(words: Words) -> Self::Idle;
     /// Fills one that came back.
@@ -86,12 +107,26 @@ impl Stage<'_> {
         seed: &mut Seed,
         body: impl FnOnce(Me, P::Own) -> F + 'static,
     ) -> (P::Address, ThreadId) {
+        self.server_on::<P, F>(0, seed, body)
+    }
+
+    /// The same on another hart.
+    ///
+    /// # Panics
+    /// If it does not come to open its port.
+    pub fn server_on<P: PortUnderTest, F: Future<Output = ()> + 'static>(
+        &self,
+        hart: usize,
+        seed: &mut Seed,
+        body: impl FnOnce(Me, P::Own) -> F + 'static,
+    ) -> (P::Address, ThreadId) {
         let address = Rc::new(Cell::new(None));
         let place = address.clone();
-        let id = self.world.spawn(0, "server", LEVEL, |me| async move {
-            let (address, own) = me.section(|hart, irq| P::open(hart, irq)).await;
+        let id = self.world.spawn(hart, "server", LEVEL, |me| async move {
+            let (address, own) = P::open(&me).await;
             place.set(Some(address));
-            body(me, own).await;
+            body(me.clone(), own).await;
+            P::close(&me, own).await;
         });
         self.world.settle(seed);
         (address.get().expect("the server has opened its port"), id)
@@ -102,12 +137,13 @@ impl Stage<'_> {
 ///
 /// # Panics
 /// If it fails, or leaks.
-pub fn run(check: Check) {
+pub fn run<P: PortUnderTest>(check: Check) {
     let leak = || std::mem::forget(black_box(Box::new(0u8)));
     assert_ne!(census::leaks(leak), 0, "the census is not taken");
     for across in [false, true] {
         for number in 0..12 {
             let world = World::new(3);
+            P::prepare(&world);
             let stage = Stage { world: &world, across };
             let mut seed = Seed::new(number);
             let stacks = world.ledger.live();
@@ -210,7 +246,7 @@ macro_rules! conformance {
             use super::*;
             $(#[test]
             fn $check() {
-                $crate::conformance::run($crate::conformance::$part::$check::<$port>);
+                $crate::conformance::run::<$port>($crate::conformance::$part::$check::<$port>);
             })+
         }
     };

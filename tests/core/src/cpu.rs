@@ -358,6 +358,14 @@ impl Cpu {
         assert!(witness.switches.is_empty(), "no record of {:?}", witness.switches);
     }
 
+    /// Whether a thread runs or could run, but for the idle one.
+    #[must_use]
+    pub fn has_work(&self) -> bool {
+        let hart = self.hart.borrow();
+        let ready = hart.threads().any(|(_, t)| t.state() == State::Ready && t.name() != "idle");
+        ready || hart.thread(hart.current()).is_some_and(|t| t.name() != "idle")
+    }
+
     /// Whether it has anything to do now.
     #[must_use]
     pub fn is_busy(&self) -> bool {

@@ -46,6 +46,10 @@ pub struct Ipc {
     handed: RefCell<HashMap<ThreadId, Outcome>>,
     /// Messages and answers that went the short way.
     pub straight: [Cell<u64>; 2],
+    /// Sections that looked at anything here.
+    uses: Cell<u64>,
+    /// A wrong way: what handlers leave to do at channels is not done.
+    pub settles_nothing: Cell<bool>,
 }
 
 /// What a message is about.
@@ -227,6 +231,8 @@ impl Ipc {
             directory: RefCell::default(),
             handed: RefCell::default(),
             straight: Default::default(),
+            uses: Cell::default(),
+            settles_nothing: Cell::default(),
         }))
     }
 
@@ -234,6 +240,17 @@ impl Ipc {
     #[must_use]
     pub fn is_connected(&self, irq: &IrqOff, coid: u64) -> bool {
         self.connections.is_current(irq, ConnectionId::from_register(coid))
+    }
+
+    /// How many sections have looked at anything here.
+    #[must_use]
+    pub const fn uses(&self) -> u64 {
+        self.uses.get()
+    }
+
+    /// A section looks at something here.
+    pub fn count_use(&self) {
+        self.uses.set(self.uses.get() + 1);
     }
 
     /// The connections.
@@ -287,6 +304,7 @@ impl Ipc {
 
     /// Nobody sends on that any more. Whoever is blocked on it is to be told.
     pub fn detach(&self, id: ConnectionId) -> bool {
+        self.count_use();
         self.directory.borrow_mut().detach(&Here::at(0), &self.connections, id).is_some()
     }
 
@@ -301,6 +319,7 @@ impl Ipc {
         channel: ChannelId,
         work: impl FnOnce(&mut Channel<'_>, &mut Bearer<'_>) -> R,
     ) -> Result<R, Errno> {
+        self.count_use();
         let mut bearer = Bearer { hart, irq, ipc: self };
         self.table.with(irq, self.waiters, channel, |channel| work(channel, &mut bearer))
     }
@@ -326,6 +345,7 @@ impl Me {
     ) -> Option<Step<i64>> {
         let guest = self.caller(ipc, call, id.to_register());
         self.attempt(|hart, irq| {
+            ipc.count_use();
             if is_condemned(hart) {
                 return Ok(Step::Done(Err(Errno::EINTR)));
             }
@@ -689,6 +709,7 @@ impl Me {
     ) -> Option<Both> {
         let guest = self.caller(ipc, call, 0);
         self.attempt(|hart, irq| {
+            ipc.count_use();
             if let Some(switch) = answer_straight(ipc, (hart, irq), given, id, call) {
                 return Err(switch);
             }
@@ -756,6 +777,10 @@ impl Me {
     /// Does to a wait what a handler left to do.
     pub(crate) async fn settle(&self, ipc: &'static Ipc, unsettled: &Unsettled) {
         let Unsettled { waiting: Waiting { table, wait, .. }, ending, priority, .. } = *unsettled;
+        ipc.count_use();
+        if ipc.settles_nothing.get() {
+            return;
+        }
         let settled = self
             .section(|_, irq| {
                 table.with_waits(irq, ipc.waiters, wait.channel, |channel| {

@@ -6,6 +6,7 @@
 //! and steps them in an order that a seed chooses, [`script::Me`] lets a thread
 //! be written as an `async` block whose every operation is one irq-off section.
 //! [`ipc`] is what the kernel's calls of messages do around the policy.
+//! [`explore`] plays a scene in every order of its sections and doorbells.
 //! [`mod@conformance`] holds the checks that every message port must pass;
 //! [`census`] counts allocations, so that a leak is a failed test.
 //!
@@ -13,10 +14,12 @@
 //! every order of its steps; memory order is the models' business
 //! (`tests/model`).
 
+pub mod apart;
 pub mod bench;
 pub mod census;
 pub mod conformance;
 pub mod cpu;
+pub mod explore;
 pub mod fake;
 pub mod ipc;
 pub mod laws;

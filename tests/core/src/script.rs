@@ -12,13 +12,13 @@ use skimmer_core::{
     hart::Hart,
     ids::{HartIndex, Priority, ThreadId},
     message::{Payload, Received},
-    port::{Full, MsgPort, Wait},
+    port::{Full, MsgPort, Refused, Wait},
     sched::Switch,
     thread_port::ThreadPort,
 };
 use skimmer_sync::irq::IrqOff;
 
-use crate::{cpu::Cpu, fake::Fake};
+use crate::{cpu::Cpu, fake::Fake, ipc::Ipc};
 
 type Port = ThreadPort<Fake>;
 
@@ -44,6 +44,19 @@ impl Me {
     #[must_use]
     pub fn id(&self) -> ThreadId {
         self.0.enter(|hart, _| hart.current())
+    }
+
+    /// The channels of its world.
+    #[must_use]
+    pub fn ipc(&self) -> Option<&'static Ipc> {
+        self.0.ipc()
+    }
+
+    /// It is to end.
+    pub async fn condemn(&self) {
+        let told =
+            self.section(|hart, irq| hart.condemn(irq, hart.current(), Priority::IDLE)).await;
+        assert!(told.is_ok(), "it is at home");
     }
 
     /// One irq-off section.
@@ -105,27 +118,47 @@ impl Me {
     }
 
     /// Takes the next message if there is one.
-    pub async fn get<P: MsgPort<Fake>>(&self, port: P::Own) -> Option<P::Received> {
-        self.section(|hart, irq| P::get(hart, irq, port)).await
-    }
-
-    /// Takes the next message.
-    pub async fn wait<P: MsgPort<Fake>>(&self, port: P::Own) -> P::Received {
+    pub async fn get<P: MsgPort<Fake, Room: Default>>(&self, port: P::Own) -> Option<P::Received> {
+        let mut room = P::Room::default();
         loop {
-            let taken = self.attempt(|hart, irq| match P::wait(hart, irq, port) {
-                Wait::Ready(message) => Ok(message),
-                Wait::Block((), blocked) => Err(blocked.switch(irq)),
-            });
-            if let Some(message) = taken.await {
-                return message;
+            match self.section(|hart, irq| P::get(hart, irq, port, &mut room)).await {
+                Ok(message) => return message,
+                Err(refused) => self.after_refusal(refused.into()).await,
             }
         }
     }
 
+    /// Takes the next message.
+    pub async fn wait<P: MsgPort<Fake, Room: Default>>(&self, port: P::Own) -> P::Received {
+        let mut room = P::Room::default();
+        loop {
+            let taken = self.attempt(|hart, irq| match P::wait(hart, irq, port, &mut room) {
+                Ok(Wait::Ready(message)) => Ok(Ok(message)),
+                Ok(Wait::Block((), blocked)) => Err(blocked.switch(irq)),
+                Err(refused) => Ok(Err(refused.into())),
+            });
+            match taken.await {
+                Some(Ok(message)) => return message,
+                Some(Err(refused)) => self.after_refusal(refused).await,
+                None => {}
+            }
+        }
+    }
+
+    async fn after_refusal(&self, refused: Refused) {
+        match refused {
+            Refused::Full(target) => self.wait_for_space(target).await,
+            Refused::Failed(error) => panic!("nothing is received: {error:?}"),
+        }
+    }
+
     /// Replies, waiting for space as often as it takes.
-    pub async fn reply<P: MsgPort<Fake>>(&self, mut message: P::Received, status: i64) {
-        while let Err(full) = self.section(|hart, irq| P::reply(hart, irq, message, status)).await {
-            message = self.after_space(full).await;
+    pub async fn reply<P: MsgPort<Fake>>(&self, mut message: P::Received, status: i64) -> P::Told {
+        loop {
+            match self.section(|hart, irq| P::reply(hart, irq, message, status)).await {
+                Ok(told) => return told,
+                Err(full) => message = self.after_space(full).await,
+            }
         }
     }
 

@@ -201,6 +201,13 @@ impl World {
         }
     }
 
+    /// Whether a doorbell is on its way to `hart`, or has landed.
+    #[must_use]
+    pub fn is_rung(&self, hart: usize) -> bool {
+        let bell = self.bells.of(hart);
+        bell.flying.get() || bell.felt.get()
+    }
+
     /// The doorbell interrupt, if it is pending.
     ///
     /// # Panics

@@ -28,6 +28,7 @@ struct Mutant {
 }
 
 const CHANNEL: &str = "kernel/core/src/channel/slot.rs";
+const CHANNEL_PORT: &str = "kernel/core/src/channel/port.rs";
 const CHANNELS: &str = "kernel/core/src/channel/table.rs";
 const DEADLINES: &str = "kernel/core/src/deadlines.rs";
 const HANDOVER: &str = "kernel/core/src/handover.rs";
@@ -542,6 +543,54 @@ const MUTANTS: &[Mutant] = &[
         bad: "self.stocks.get(irq.hart().index() / 100)",
         test: ("channel_harts", "eight_harts_do_not_meet"),
         says: "a scoped thread panicked",
+    },
+    Mutant {
+        name: "who has a message at a channel sends another",
+        file: CHANNEL_PORT,
+        good: "if self.current_thread().is_message_away {",
+        bad: "if false {",
+        test: ("channel_ports", "a_thread_has_one_message_away_and_waits_for_nothing_else"),
+        says: "left == right",
+    },
+    Mutant {
+        name: "a channel's receiver forgets that it waits",
+        file: CHANNEL_PORT,
+        good: "room.stands = Some(wait);",
+        bad: "",
+        test: ("channel_ports", "order::round_trip"),
+        says: "left over",
+    },
+    Mutant {
+        name: "a look into a channel waits",
+        file: CHANNEL_PORT,
+        good: "if wants == Wants::WhatIsThere && channel.is_empty(Which::Send) {",
+        bad: "if false {",
+        test: ("channel_ports", "order::get_does_not_wait"),
+        says: "left == right",
+    },
+    Mutant {
+        name: "a message that a server has is taken back",
+        file: CHANNEL_PORT,
+        good: "if waiter.queue == Which::Send {",
+        bad: "if true {",
+        test: ("channel_ports", "aborts::after_taken"),
+        says: "the reply is another client's or message's",
+    },
+    Mutant {
+        name: "the next message counts as asked back",
+        file: CHANNEL_PORT,
+        good: "client.asked_back == client.number",
+        bad: "client.asked_back != 0",
+        test: ("channel_ports", "aborts::after_taken"),
+        says: "that was about an earlier one",
+    },
+    Mutant {
+        name: "who is to end waits for its answer",
+        file: CHANNEL_PORT,
+        good: "Err(error) => Some(error),",
+        bad: "Err(_) => None,",
+        test: ("channel_ports", "ends::sender_gone_before_taken"),
+        says: "they are buried",
     },
     Mutant {
         name: "a stale answer finds the client's next message",

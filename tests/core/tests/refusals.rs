@@ -35,9 +35,9 @@ fn with_request() -> Bench {
 #[should_panic(expected = "reply-once: a thread exits with requests unanswered")]
 fn a_thread_that_took_a_request_does_not_exit() {
     let bench = with_request();
-    let taken = bench.world.cpu(0).enter(|hart, irq| Port::get(hart, irq, ()));
+    let taken = bench.world.cpu(0).enter(|hart, irq| Port::get(hart, irq, (), &mut ()));
     // Dropping it would be refused too, and a second panic ends the process.
-    let _taken = ManuallyDrop::new(taken.expect("it was sent"));
+    let _taken = ManuallyDrop::new(taken.ok().flatten().expect("it was sent"));
     bench.act(Act::Exit);
 }
 
@@ -45,8 +45,8 @@ fn a_thread_that_took_a_request_does_not_exit() {
 #[should_panic(expected = "reply-once: a received message was dropped unanswered")]
 fn a_request_that_was_taken_is_not_dropped() {
     let bench = with_request();
-    let taken = bench.world.cpu(0).enter(|hart, irq| Port::get(hart, irq, ()));
-    drop(taken.expect("it was sent"));
+    let taken = bench.world.cpu(0).enter(|hart, irq| Port::get(hart, irq, (), &mut ()));
+    drop(taken.ok().flatten().expect("it was sent"));
 }
 
 #[test]

@@ -309,9 +309,12 @@ impl Cpu {
     /// is unanswered if the model fails.
     pub(crate) fn receive(&mut self) -> ManuallyDrop<Received<Model>> {
         loop {
-            let message = self.enter(|hart, irq| match Port::wait(hart, irq, ()) {
-                Wait::Ready(message) => (Some(ManuallyDrop::new(message)), None),
-                Wait::Block((), blocked) => (None, Some(blocked.switch(irq))),
+            let message = self.enter(|hart, irq| {
+                let Ok(message) = Port::wait(hart, irq, (), &mut ());
+                match message {
+                    Wait::Ready(message) => (Some(ManuallyDrop::new(message)), None),
+                    Wait::Block((), blocked) => (None, Some(blocked.switch(irq))),
+                }
             });
             if let Some(message) = message {
                 return message;
@@ -323,9 +326,9 @@ impl Cpu {
     /// wrong way looks in one section and stops in the next.
     pub(crate) fn receive_or_stop(&mut self, look: Look) -> Option<ManuallyDrop<Received<Model>>> {
         let stops_here = matches!(look, Look::Masked);
-        let message = self.enter(|hart, irq| match Port::get(hart, irq, ()) {
-            Some(message) => (Some(ManuallyDrop::new(message)), None),
-            None => (None, stops_here.then(|| hart.deschedule_self(irq).switch(irq))),
+        let message = self.enter(|hart, irq| match Port::get(hart, irq, (), &mut ()) {
+            Ok(Some(message)) => (Some(ManuallyDrop::new(message)), None),
+            Ok(None) => (None, stops_here.then(|| hart.deschedule_self(irq).switch(irq))),
         });
         if message.is_none() && !stops_here {
             self.stop();

@@ -22,6 +22,7 @@
 
 mod active;
 mod channels;
+mod connections;
 mod cpu;
 mod crossing;
 mod doorbell;

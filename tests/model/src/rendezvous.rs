@@ -7,16 +7,17 @@
 //! Two harts are as many as loom can follow here: of three, two can spin at once (for
 //! the lock, in `wfi`), and loom lets them take turns for ever beside the third, which
 //! would end it. So what takes more parties is done without the harts, on a thread that
-//! is blocked already (below); and in every order of whole sections, without loom, by
-//! `tests/core/tests/rendezvous/orders.rs`.
+//! is blocked already (below); and in every order of whole sections, without loom: of the
+//! policy by `tests/core/tests/rendezvous/orders.rs`, of two clients, a server and whoever
+//! ends what they do, on harts of their own, by `tests/core/tests/whole_harts.rs`.
 
 use std::sync::Arc;
 
 use loom::{
     cell::Cell,
     sync::atomic::{
-        AtomicBool, AtomicU64,
-        Ordering::{AcqRel, Acquire, Release},
+        AtomicBool,
+        Ordering::{Acquire, Release},
     },
 };
 use skimmer_abi::errno::Errno;
@@ -70,7 +71,7 @@ struct World {
 
 /// Sections of a hart on which no thread is blocked.
 #[derive(Clone, Copy)]
-struct Here(u16);
+pub(crate) struct Here(pub(crate) u16);
 
 impl Sections for Here {
     fn masked<R>(&self, work: impl FnOnce(&IrqOff) -> R) -> R {
@@ -543,20 +544,12 @@ fn detached(detach: Detach, look: Look) {
     let Some(id) = directory.attach(&Here(0), connections, 0, &target) else { panic!("no room") };
     // The ring to the client's hart.
     let told = AtomicBool::new(false);
-    // The connection's word is no atomic of loom's: so that it tries the orders of what
-    // happens to it, both come by here.
-    let by = AtomicU64::new(0);
-    let point = || {
-        by.fetch_add(1, AcqRel);
-    };
     let (mut blocked, mut ended) = (None, false);
     harts([
         Box::new(|| {
             let found = |irq: &IrqOff| connections.find(irq, id);
             let early = Here(0).masked(found);
-            point();
             let has_heard = told.load(Acquire);
-            point();
             blocked = Here(0).masked(|irq| {
                 let target = if let Look::Early = look { early } else { found(irq) }?;
                 let put = table.with(irq, waiters, target.channel, |it| {
@@ -570,7 +563,6 @@ fn detached(detach: Detach, look: Look) {
                 });
                 put.ok().flatten()
             });
-            point();
             // Interrupts are open: each word from the ring is heard once.
             let mut hears = |is_told: bool| {
                 if let Some(wait) = blocked.filter(|_| is_told && !has_heard) {
@@ -591,9 +583,7 @@ fn detached(detach: Detach, look: Look) {
             if let Detach::TellsFirst = detach {
                 told.store(true, Release);
             }
-            point();
             assert!(directory.detach(&Here(1), connections, id).is_some());
-            point();
             told.store(true, Release);
         }),
     ]);

@@ -5,7 +5,7 @@ use loom::thread;
 use skimmer_sync::order::{Site, weaken};
 
 use crate::{
-    active,
+    active, connections,
     doorbell::{Answer, two_senders},
     explore::{ASLEEP, Depth, RACE, fails},
     lock, locked, once, ring, rounds, segments,
@@ -32,6 +32,12 @@ fn relies_on(site: Site) -> (fn(), &'static str) {
         Site::RoundBegin | Site::RoundSee => (rounds::frees_late, RACE),
         Site::RoundPass | Site::RoundLook => (rounds::frees_late, RACE),
         Site::CellClaim | Site::CellRelease => (|| locked::changes_hands(1), RACE),
+        Site::RefSet | Site::RefGet | Site::ConnectionWrite | Site::ConnectionRead => {
+            (connections::old_name, "it leads elsewhere")
+        }
+        Site::ConnectionShow | Site::ConnectionFind => {
+            (connections::new_name, "it leads elsewhere")
+        }
     }
 }
 
@@ -47,6 +53,8 @@ fn threads_rely_on(site: Site) -> Option<&'static str> {
         Site::ActiveEnter | Site::ActiveLeave | Site::ActiveLook => None,
         Site::SegmentSet | Site::SegmentGet | Site::CellClaim | Site::CellRelease => None,
         Site::RoundBegin | Site::RoundSee | Site::RoundPass | Site::RoundLook => None,
+        Site::RefSet | Site::RefGet | Site::ConnectionWrite | Site::ConnectionRead => None,
+        Site::ConnectionShow | Site::ConnectionFind => None,
     }
 }
 

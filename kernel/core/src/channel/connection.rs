@@ -12,12 +12,14 @@
 //! entry is one connection after another, with a generation each.
 
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::Ordering;
 
 use skimmer_abi::{errno::Errno, message::SIDE_CHANNEL};
 use skimmer_sync::{
+    atomic::AtomicU64,
     footprint,
     irq::IrqOff,
+    order::Site,
     retire::{Retirable, Retired},
     segments,
     static_ref::StaticRef,
@@ -118,18 +120,20 @@ impl<S: Sync> Entry<S> {
     #[inline]
     fn read(&self) -> Option<Target<S>> {
         let server = self.server.get()?;
-        let pid = self.pid.load(Ordering::Acquire);
-        let channel = ChannelId::from_register(self.channel.load(Ordering::Acquire))?;
-        let scoid = self.scoid.load(Ordering::Acquire);
+        let read = |word: &AtomicU64| word.load(Site::ConnectionRead.ordering());
+        let pid = read(&self.pid);
+        let channel = ChannelId::from_register(read(&self.channel))?;
+        let scoid = read(&self.scoid);
         Some(Target { server, pid, channel, scoid })
     }
 
     fn write(&self, target: &Target<S>, generation: u64) {
         self.server.set(target.server);
-        self.pid.store(target.pid, Ordering::Release);
-        self.channel.store(target.channel.to_register(), Ordering::Release);
-        self.scoid.store(target.scoid, Ordering::Release);
-        self.word.store(word(generation, true), Ordering::Release);
+        let write = |word: &AtomicU64, value| word.store(value, Site::ConnectionWrite.ordering());
+        write(&self.pid, target.pid);
+        write(&self.channel, target.channel.to_register());
+        write(&self.scoid, target.scoid);
+        self.word.store(word(generation, true), Site::ConnectionShow.ordering());
     }
 }
 
@@ -171,7 +175,7 @@ impl<S: Sync> Connections<S> {
     ) -> Option<(Target<S>, Sight<'i, S>)> {
         let sight =
             Sight { entry: self.entry(irq, id.index())?, word: word(id.generation(), true) };
-        if sight.entry.word.load(Ordering::Acquire) != sight.word {
+        if sight.entry.word.load(Site::ConnectionFind.ordering()) != sight.word {
             return None;
         }
         Some((sight.entry.read()?, sight))

@@ -27,6 +27,7 @@
 pub mod connection;
 mod id;
 mod outcome;
+pub mod port;
 pub mod queue;
 pub mod rendezvous;
 mod slot;

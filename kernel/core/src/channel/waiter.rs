@@ -145,6 +145,8 @@ pub(crate) struct Waiter {
     pub(crate) received: usize,
     /// When it came, among all who came to the channel.
     pub(crate) arrival: u64,
+    /// The number of the wait whose message its sender wants back (`channel::port`).
+    pub(crate) asked_back: u64,
 }
 
 impl Waiter {
@@ -164,6 +166,7 @@ impl Waiter {
             timeouts: 0,
             received: 0,
             arrival: 0,
+            asked_back: 0,
         }
     }
 

@@ -4,8 +4,11 @@
 
 use skimmer_abi::errno::Errno;
 
-use super::{PortUnderTest, Stage, answer, check_reply, words};
+use super::{Batch, PortUnderTest, Stage, answer, check_reply, words};
 use crate::seed::Seed;
+
+/// The harts that run while a batch is sent.
+const ALL: &[usize] = &[0, 1, 2];
 
 /// Nobody has taken it: ECANCELED, and the receiver never sees it.
 pub fn before_taken<P: PortUnderTest>(stage: &Stage<'_>, seed: &mut Seed) {
@@ -19,17 +22,14 @@ pub fn before_taken<P: PortUnderTest>(stage: &Stage<'_>, seed: &mut Seed) {
         }
         assert!(me.get::<P>(port).await.is_none(), "the middle one was taken back");
     });
-    stage.client(0, |me| async move {
-        let mut tickets = Vec::new();
-        for round in 0..3 {
-            tickets.push(me.send::<P>(to, P::message(words(0, round))).await);
-        }
-        me.abort::<P>(&tickets[1], P::note()).await;
-        let reply = me.wait_reply::<P>(tickets.remove(1)).await;
-        assert_eq!(P::status(&reply), Errno::ECANCELED.status());
-        assert_eq!(P::words(&reply), words(0, 1), "it comes back as it was");
-        for (ticket, round) in tickets.into_iter().zip([0, 2]) {
-            check_reply::<P>(&me.wait_reply::<P>(ticket).await, words(0, round));
+    let batch = Batch::new(stage.hart(0), (0..3).map(|round| words(0, round)).collect());
+    let batch = Batch { claims: vec![1, 0, 2], aborts: vec![1], ..batch };
+    batch.send::<P>((stage, ALL), seed, to, |reply, request| {
+        if request == words(0, 1) {
+            assert_eq!(P::status(reply), Errno::ECANCELED.status());
+            assert_eq!(P::words(reply), request, "it comes back as it was");
+        } else {
+            check_reply::<P>(reply, request);
         }
     });
     stage.world.settle(seed);
@@ -47,6 +47,9 @@ pub fn after_taken<P: PortUnderTest>(stage: &Stage<'_>, seed: &mut Seed) {
         assert!(me.is_aborted::<P>(&message).await);
         me.stop().await;
         answer::<P>(&me, message).await;
+        let message = me.wait::<P>(port).await;
+        assert!(!me.is_aborted::<P>(&message).await, "that was about an earlier one");
+        answer::<P>(&me, message).await;
     });
     let client = stage.client(0, |me| async move {
         let ticket = me.send::<P>(to, P::message(words(0, 0))).await;
@@ -54,6 +57,8 @@ pub fn after_taken<P: PortUnderTest>(stage: &Stage<'_>, seed: &mut Seed) {
         me.abort::<P>(&ticket, P::note()).await;
         me.abort::<P>(&ticket, P::note()).await;
         check_reply::<P>(&me.wait_reply::<P>(ticket).await, words(0, 0));
+        let reply = me.domsg::<P>(to, P::message(words(0, 1))).await;
+        check_reply::<P>(&reply, words(0, 1));
     });
     stage.world.settle(seed);
     stage.world.wake(client);
@@ -80,6 +85,13 @@ pub fn after_reply<P: PortUnderTest>(stage: &Stage<'_>, seed: &mut Seed) {
         let first = me.send::<P>(to, P::message(words(0, 0))).await;
         me.stop().await;
         me.abort::<P>(&first, P::note()).await;
+        if !P::HAS_MANY_AWAY {
+            check_reply::<P>(&me.wait_reply::<P>(first).await, words(0, 0));
+            return check_reply::<P>(
+                &me.domsg::<P>(to, P::message(words(0, 1))).await,
+                words(0, 1),
+            );
+        }
         let second = me.send::<P>(to, P::message(words(0, 1))).await;
         me.abort::<P>(&first, P::note()).await;
         check_reply::<P>(&me.wait_reply::<P>(first).await, words(0, 0));
@@ -109,22 +121,14 @@ pub fn one_of_many<P: PortUnderTest>(stage: &Stage<'_>, seed: &mut Seed) {
         }
     });
     let clients = [0, 1].map(|client| {
-        stage.client(client, |me| async move {
-            let mut tickets = Vec::new();
-            for round in 0..COUNT {
-                tickets.push(me.send::<P>(to, P::message(words(client, round))).await);
-            }
-            me.stop().await;
-            if client == 1 {
-                me.abort::<P>(&tickets[aborted], P::note()).await;
-            }
-            for (round, ticket) in tickets.into_iter().enumerate() {
-                check_reply::<P>(&me.wait_reply::<P>(ticket).await, words(client, round));
-            }
-        })
+        let batch =
+            Batch::new(stage.hart(client), (0..COUNT).map(|round| words(client, round)).collect());
+        let aborts = if client == 1 { vec![aborted] } else { Vec::new() };
+        let batch = Batch { aborts, stops: true, ..batch };
+        batch.send::<P>((stage, ALL), seed, to, check_reply::<P>)
     });
     stage.world.settle(seed);
-    clients.iter().for_each(|&client| stage.world.wake(client));
+    clients.iter().flatten().for_each(|&client| stage.world.wake(client));
     stage.world.settle(seed);
     stage.world.wake(server);
 }

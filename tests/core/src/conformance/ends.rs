@@ -3,7 +3,7 @@
 
 use skimmer_abi::errno::Errno;
 
-use super::{LEVEL, Log, PortUnderTest, Stage, answer, check_reply, words};
+use super::{Batch, LEVEL, Log, PortUnderTest, Stage, answer, check_reply, words};
 use crate::seed::Seed;
 
 /// A port that is gone answers ESRCH, and so it does when somebody else has
@@ -45,14 +45,10 @@ pub fn gone_with_queue<P: PortUnderTest>(stage: &Stage<'_>, seed: &mut Seed) {
     let log = Log::default();
     for client in 0..3 {
         let log = log.clone();
-        stage.client(client, |me| async move {
-            let mut tickets = Vec::new();
-            for round in 0..4 {
-                tickets.push(me.send::<P>(to, P::message(words(client, round))).await);
-            }
-            for ticket in tickets {
-                log.add(P::status(&me.wait_reply::<P>(ticket).await));
-            }
+        let batch =
+            Batch::new(stage.hart(client), (0..4).map(|round| words(client, round)).collect());
+        batch.send::<P>((stage, &[0, 1, 2]), seed, to, move |reply, _| {
+            log.add(P::status(reply));
         });
     }
     stage.world.settle(seed);
@@ -102,15 +98,20 @@ pub fn sender_gone_before_reply<P: PortUnderTest>(stage: &Stage<'_>, seed: &mut 
 }
 
 /// A sender that exits before its message is taken: it is served all the same,
-/// and the reply is discarded.
+/// and the reply is discarded; or the message goes with its sender.
 pub fn sender_gone_before_taken<P: PortUnderTest>(stage: &Stage<'_>, seed: &mut Seed) {
     sender_gone::<P>(stage, seed, false);
 }
 
 fn sender_gone<P: PortUnderTest>(stage: &Stage<'_>, seed: &mut Seed, taken: bool) {
+    let is_served = taken || P::OUTLIVES_SENDER;
     let (to, server) = stage.server::<P, _>(seed, move |me, port| async move {
         if !taken {
             me.stop().await;
+        }
+        if !is_served {
+            assert!(me.get::<P>(port).await.is_none(), "its sender has gone");
+            return;
         }
         let first = me.wait::<P>(port).await;
         let second = me.wait::<P>(port).await;
@@ -120,14 +121,22 @@ fn sender_gone<P: PortUnderTest>(stage: &Stage<'_>, seed: &mut Seed, taken: bool
         answer::<P>(&me, second).await;
         answer::<P>(&me, first).await;
     });
-    let client = stage.client(0, |me| async move {
-        for round in 0..2 {
+    let clients = [0, 1].map(|round| {
+        stage.client(0, |me| async move {
             // The ticket goes; so does the sender, at once.
-            drop(me.send::<P>(to, P::message(words(0, round))).await);
-        }
+            let ticket = me.send::<P>(to, P::message(words(0, round))).await;
+            if taken {
+                me.stop().await;
+            }
+            P::leave(&me, ticket).await;
+        })
     });
     stage.world.settle(seed);
-    assert_eq!(stage.world.state(client), None, "it is buried");
+    if taken {
+        clients.iter().for_each(|&client| stage.world.wake(client));
+        stage.world.settle(seed);
+    }
+    assert_eq!(clients.map(|client| stage.world.state(client)), [None; 2], "they are buried");
     let heir = stage.world.spawn(stage.hart(0), "heir", LEVEL, |me| async move {
         me.stop().await;
     });

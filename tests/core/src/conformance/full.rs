@@ -4,11 +4,16 @@
 
 use std::{cell::Cell, rc::Rc};
 
-use super::{PortUnderTest, Stage, answer, check_reply, serve, words};
+use skimmer_core::thread::{State, Why};
+
+use super::{Batch, PortUnderTest, Stage, answer, check_reply, serve, words};
 use crate::seed::Seed;
 
+/// The harts that run while a batch is sent.
+const ALL: &[usize] = &[0, 1, 2];
+
 /// More than any ring holds.
-const MANY: usize = 100;
+const MANY: usize = 48;
 
 /// Fills the ring to the server while the server's hart stands still.
 pub fn of_requests<P: PortUnderTest>(stage: &Stage<'_>, seed: &mut Seed) {
@@ -19,31 +24,18 @@ pub fn of_requests<P: PortUnderTest>(stage: &Stage<'_>, seed: &mut Seed) {
             answer::<P>(&me, message).await;
         }
     });
-    let was_full = Rc::new(Cell::new(0));
-    let count = was_full.clone();
-    stage.client(0, |me| async move {
-        let mut tickets = Vec::new();
-        for round in 0..MANY {
-            let mut message = P::message(words(0, round));
-            let ticket = loop {
-                match me.try_send::<P>(to, message).await {
-                    Ok(ticket) => break ticket,
-                    Err(full) => {
-                        count.set(count.get() + 1);
-                        message = me.after_space(full).await;
-                    }
-                }
-            };
-            tickets.push(ticket);
-        }
-        for (round, ticket) in tickets.into_iter().enumerate() {
-            check_reply::<P>(&me.wait_reply::<P>(ticket).await, words(0, round));
-        }
-    });
-    if stage.across {
-        stage.world.settle_some(seed, &[1]);
-        assert_eq!(was_full.get(), 1, "the client waits for space");
+    let senders: &[usize] = if stage.across { &[1] } else { &[0, 1, 2] };
+    let clients = many(stage.hart(0)).send::<P>((stage, senders), seed, to, check_reply::<P>);
+    if stage.across && P::HAS_MANY_AWAY {
+        stage.world.settle_some(seed, senders);
+        let waits = matches!(stage.world.state(clients[0]), Some(State::Blocked(Why::Space(_))));
+        assert!(waits, "the client waits for space");
     }
+}
+
+/// From that hart.
+fn many(hart: usize) -> Batch {
+    Batch::new(hart, (0..MANY).map(|round| words(0, round)).collect())
 }
 
 /// Fills the ring to the client with replies while the client's hart stands
@@ -62,15 +54,8 @@ pub fn of_replies<P: PortUnderTest>(stage: &Stage<'_>, seed: &mut Seed) {
             count.set(count.get() + 1);
         }
     });
-    stage.client(0, |me| async move {
-        let mut tickets = Vec::new();
-        for round in 0..MANY {
-            tickets.push(me.send::<P>(to, P::message(words(0, round))).await);
-        }
-        for (round, ticket) in tickets.into_iter().enumerate().rev() {
-            check_reply::<P>(&me.wait_reply::<P>(ticket).await, words(0, round));
-        }
-    });
+    let batch = Batch { claims: (0..MANY).rev().collect(), ..many(stage.hart(0)) };
+    batch.send::<P>((stage, ALL), seed, to, check_reply::<P>);
     stage.world.settle(seed);
     stage.world.wake(server);
     if stage.across {
@@ -92,21 +77,10 @@ pub fn of_aborts<P: PortUnderTest>(stage: &Stage<'_>, seed: &mut Seed) {
             answer::<P>(&me, message).await;
         }
     });
-    let client = stage.client(0, |me| async move {
-        let mut tickets = Vec::new();
-        for round in 0..MANY {
-            tickets.push(me.send::<P>(to, P::message(words(0, round))).await);
-        }
-        me.stop().await;
-        for ticket in &tickets {
-            me.abort::<P>(ticket, P::note()).await;
-        }
-        for (round, ticket) in tickets.into_iter().enumerate() {
-            check_reply::<P>(&me.wait_reply::<P>(ticket).await, words(0, round));
-        }
-    });
+    let batch = Batch { aborts: (0..MANY).collect(), stops: true, ..many(stage.hart(0)) };
+    let clients = batch.send::<P>((stage, ALL), seed, to, check_reply::<P>);
     stage.world.settle(seed);
-    stage.world.wake(client);
+    clients.into_iter().for_each(|client| stage.world.wake(client));
     if stage.across {
         stage.world.settle_some(seed, &[1]);
     }
@@ -119,24 +93,10 @@ pub fn of_both<P: PortUnderTest>(stage: &Stage<'_>, seed: &mut Seed) {
     let (here, _) = stage.server::<P, _>(seed, |me, port| async move {
         serve::<P>(&me, port, MANY).await;
     });
-    let there = Rc::new(Cell::new(None));
-    let place = there.clone();
-    stage.world.spawn(stage.hart(0), "server", super::LEVEL, |me| async move {
-        let (address, own) = me.section(|hart, irq| P::open(hart, irq)).await;
-        place.set(Some(address));
-        serve::<P>(&me, own, MANY).await;
+    let (there, _) = stage.server_on::<P, _>(stage.hart(0), seed, |me, port| async move {
+        serve::<P>(&me, port, MANY).await;
     });
-    stage.world.settle(seed);
-    let there = there.get().expect("it has opened its port");
     for (hart, to) in [(stage.hart(0), here), (0, there)] {
-        stage.world.spawn(hart, "client", super::LEVEL, |me| async move {
-            let mut tickets = Vec::new();
-            for round in 0..MANY {
-                tickets.push(me.send::<P>(to, P::message(words(hart, round))).await);
-            }
-            for (round, ticket) in tickets.into_iter().enumerate() {
-                check_reply::<P>(&me.wait_reply::<P>(ticket).await, words(hart, round));
-            }
-        });
+        many(hart).send::<P>((stage, &[]), seed, to, check_reply::<P>);
     }
 }

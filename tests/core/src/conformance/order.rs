@@ -5,8 +5,11 @@ use std::{cell::Cell, rc::Rc};
 
 use skimmer_core::thread::State;
 
-use super::{Log, PortUnderTest, Stage, answer, answer_to, check_reply, serve, words};
+use super::{Batch, Log, PortUnderTest, Stage, answer, answer_to, check_reply, serve, words};
 use crate::seed::Seed;
+
+/// The harts that run while a batch is sent.
+const ALL: &[usize] = &[0, 1, 2];
 
 /// Words and status there and back, and the same message again.
 pub fn round_trip<P: PortUnderTest>(stage: &Stage<'_>, seed: &mut Seed) {
@@ -39,42 +42,39 @@ pub fn get_does_not_wait<P: PortUnderTest>(stage: &Stage<'_>, seed: &mut Seed) {
     });
     stage.world.wake(server);
     stage.world.settle(seed);
-    stage.client(0, |me| async move {
-        let first = me.send::<P>(to, P::message(words(0, 0))).await;
-        let second = me.send::<P>(to, P::message(words(0, 1))).await;
-        check_reply::<P>(&me.wait_reply::<P>(first).await, words(0, 0));
-        check_reply::<P>(&me.wait_reply::<P>(second).await, words(0, 1));
-    });
+    let batch = Batch::new(stage.hart(0), vec![words(0, 0), words(0, 1)]);
+    batch.send::<P>((stage, ALL), seed, to, check_reply::<P>);
     stage.world.settle(seed);
     stage.world.wake(server);
 }
 
-/// Requests of one sender are taken in the order they were sent.
+/// Requests are taken in the order they were sent, as they come or when all have come.
 pub fn first_in_first_out<P: PortUnderTest>(stage: &Stage<'_>, seed: &mut Seed) {
     const COUNT: usize = 50;
-    let (to, _) = stage.server::<P, _>(seed, |me, port| async move {
+    let is_late = seed.one_in(2);
+    let (to, server) = stage.server::<P, _>(seed, move |me, port| async move {
+        if is_late {
+            me.stop().await;
+        }
         for round in 0..COUNT {
             let message = me.wait::<P>(port).await;
             assert_eq!(P::request(&message), words(0, round), "requests overtook each other");
             answer::<P>(&me, message).await;
         }
     });
-    stage.client(0, |me| async move {
-        let mut tickets = Vec::new();
-        for round in 0..COUNT {
-            tickets.push(me.send::<P>(to, P::message(words(0, round))).await);
-        }
-        for (round, ticket) in tickets.into_iter().enumerate() {
-            check_reply::<P>(&me.wait_reply::<P>(ticket).await, words(0, round));
-        }
-    });
+    let batch = Batch::new(stage.hart(0), (0..COUNT).map(|round| words(0, round)).collect());
+    batch.send::<P>((stage, ALL), seed, to, check_reply::<P>);
+    if is_late {
+        stage.world.settle(seed);
+        stage.world.wake(server);
+    }
 }
 
 /// Several in flight, answered in any order and claimed in any other: each
 /// reply goes to its own ticket.
 pub fn replies_in_any_order<P: PortUnderTest>(stage: &Stage<'_>, seed: &mut Seed) {
     const COUNT: usize = 8;
-    let (mut ours, mut theirs) = (Seed::new(seed.bits()), Seed::new(seed.bits()));
+    let mut theirs = Seed::new(seed.bits());
     let (to, _) = stage.server::<P, _>(seed, move |me, port| async move {
         let mut held = Vec::new();
         for _ in 0..COUNT {
@@ -85,16 +85,12 @@ pub fn replies_in_any_order<P: PortUnderTest>(stage: &Stage<'_>, seed: &mut Seed
             answer::<P>(&me, message).await;
         }
     });
-    stage.client(0, |me| async move {
-        let mut tickets = Vec::new();
-        for round in 0..COUNT {
-            tickets.push((round, me.send::<P>(to, P::message(words(1, round))).await));
-        }
-        while !tickets.is_empty() {
-            let (round, ticket) = tickets.swap_remove(ours.below(tickets.len()));
-            check_reply::<P>(&me.wait_reply::<P>(ticket).await, words(1, round));
-        }
-    });
+    let batch = Batch::new(stage.hart(0), (0..COUNT).map(|round| words(1, round)).collect());
+    let (mut left, mut claims) = (batch.claims.clone(), Vec::new());
+    while !left.is_empty() {
+        claims.push(left.swap_remove(seed.below(left.len())));
+    }
+    Batch { claims, ..batch }.send::<P>((stage, ALL), seed, to, check_reply::<P>);
 }
 
 /// Clients side by side and elsewhere, answered out of turn: each gets the
@@ -151,11 +147,11 @@ pub fn wakes_receiver<P: PortUnderTest>(stage: &Stage<'_>, seed: &mut Seed) {
     assert_eq!(log.take(), [words(2, 2)]);
 }
 
-/// A sender that waits is woken by its reply; by no other of its own, and by
-/// no message.
+/// A sender that waits is woken by its reply; by no other, of its own if it has several, and
+/// by no message.
 pub fn wakes_for_own_reply_only<P: PortUnderTest>(stage: &Stage<'_>, seed: &mut Seed) {
-    let claimed = Rc::new(Cell::new(0));
-    let count = claimed.clone();
+    let claimed = Rc::new(Cell::new(false));
+    let is_first = claimed.clone();
     let (to, server) = stage.server::<P, _>(seed, |me, port| async move {
         let first = me.wait::<P>(port).await;
         let second = me.wait::<P>(port).await;
@@ -164,22 +160,19 @@ pub fn wakes_for_own_reply_only<P: PortUnderTest>(stage: &Stage<'_>, seed: &mut 
         me.stop().await;
         answer::<P>(&me, first).await;
     });
-    let client = stage.client(0, |me| async move {
-        let first = me.send::<P>(to, P::message(words(0, 1))).await;
-        let second = me.send::<P>(to, P::message(words(0, 2))).await;
-        check_reply::<P>(&me.wait_reply::<P>(first).await, words(0, 1));
-        count.set(1);
-        check_reply::<P>(&me.wait_reply::<P>(second).await, words(0, 2));
-        count.set(2);
-    });
+    let batch = Batch::new(stage.hart(0), vec![words(0, 1), words(0, 2)]);
+    let client = batch.send::<P>((stage, ALL), seed, to, move |reply, request| {
+        check_reply::<P>(reply, request);
+        is_first.set(is_first.get() || request == words(0, 1));
+    })[0];
     for _ in 0..2 {
         stage.world.settle(seed);
         assert!(matches!(stage.world.state(client), Some(State::Blocked(_))));
         stage.world.wake(client);
         stage.world.settle(seed);
-        assert_eq!(claimed.get(), 0, "woken, but not by its reply");
+        assert!(!claimed.get(), "woken, but not by its reply");
         stage.world.wake(server);
     }
     stage.world.settle(seed);
-    assert_eq!(claimed.get(), 2);
+    assert!(claimed.get());
 }

@@ -2,19 +2,24 @@
 //! Thread ports, as the suite plays with them.
 
 use skimmer_core::{
-    hart::Hart,
     ids::ThreadId,
-    message::{AbortNote, Message, Payload, Received, Replied, Words},
+    message::{AbortNote, InFlight, Message, Payload, Received, Replied, Words},
     thread_port::ThreadPort,
 };
-use skimmer_sync::irq::IrqOff;
 
 use super::PortUnderTest;
-use crate::fake::Fake;
+use crate::{fake::Fake, script::Me};
 
 impl PortUnderTest for ThreadPort<Fake> {
-    fn open(hart: &mut Hart<Fake>, _: &IrqOff) -> (ThreadId, ()) {
-        (hart.current(), ())
+    const HAS_MANY_AWAY: bool = true;
+    const OUTLIVES_SENDER: bool = true;
+
+    async fn open(me: &Me) -> (ThreadId, ()) {
+        (me.section(|hart, _| hart.current()).await, ())
+    }
+
+    async fn leave(_: &Me, ticket: InFlight) {
+        drop(ticket);
     }
 
     fn message(words: Words) -> Message<Fake> {
