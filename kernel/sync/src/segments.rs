@@ -8,7 +8,7 @@
 //! looking up does not, and finds a segment whole or not at all.
 
 use alloc::{boxed::Box, vec::Vec};
-use core::{fmt, ptr, sync::atomic::Ordering};
+use core::{fmt, hint::cold_path, ptr, sync::atomic::Ordering};
 
 use crate::{footprint, order::Site, shim::AtomicPtr};
 
@@ -19,27 +19,21 @@ pub const FIRST: usize = 32;
 #[cfg(loom)]
 pub const FIRST: usize = 2;
 
-/// The first index of the third segment.
-const THIRD: usize = 3 * FIRST;
-
 const SEGMENTS: usize = 27;
 
 /// Indices below this can be looked for: of a `u32`, all but the last few.
+#[cfg(all(test, not(loom)))]
 const END: usize = FIRST * ((1 << SEGMENTS) - 1);
 
 /// Memory is out, or the index is past any table; nothing has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutOfMemory;
 
-/// The segment of the element of that index. Each but the first begins at a power of two
-/// of pieces as large as the first, counted from 1.
+/// The segment of the element of that index; [`SEGMENTS`] if no table has that. Each but the
+/// first begins at a power of two of pieces as large as the first, counted from 1.
 #[inline]
-const fn segment_of(index: u32) -> Option<usize> {
-    let index = index as usize;
-    if index >= END {
-        return None;
-    }
-    Some(log2(index / FIRST + 1))
+const fn segment_of(index: u32) -> usize {
+    log2(index as usize / FIRST + 1)
 }
 
 /// The index of its first element.
@@ -111,25 +105,14 @@ impl<T> Segments<T> {
     #[inline]
     #[must_use]
     pub fn get(&self, index: u32) -> Option<&T> {
-        // Most tables have no second segment, and few a third.
-        match index as usize {
-            0..FIRST => self.at(0, index),
-            FIRST..THIRD => self.at(1, index),
-            _ => self.get_beyond(index),
-        }
-    }
-
-    // Outlined, so that it costs those who do not come here nothing.
-    #[cold]
-    #[inline(never)]
-    fn get_beyond(&self, index: u32) -> Option<&T> {
-        self.at(segment_of(index)?, index)
-    }
-
-    /// The element of that index, in that segment.
-    #[inline(always)]
-    fn at(&self, segment: usize, index: u32) -> Option<&T> {
-        let origin = self.directory[segment].load(Site::SegmentGet.ordering());
+        // Most tables have no second segment.
+        let origin = if (index as usize) < FIRST {
+            &self.directory[0]
+        } else {
+            cold_path();
+            self.directory.get(segment_of(index))?
+        };
+        let origin = origin.load(Site::SegmentGet.ordering());
         if origin.is_null() {
             return None;
         }
@@ -155,8 +138,8 @@ impl<T> Segments<T> {
     /// # Errors
     /// When memory is out.
     pub fn ensure(&self, index: u32, make: impl FnMut(u32) -> T) -> Result<(), OutOfMemory> {
-        let number = segment_of(index).ok_or(OutOfMemory)?;
-        let slot = &self.directory[number];
+        let number = segment_of(index);
+        let slot = self.directory.get(number).ok_or(OutOfMemory)?;
         // Not looked into: it may be about to be taken out.
         if !slot.load(Ordering::Relaxed).is_null() {
             return Ok(());
@@ -225,11 +208,11 @@ mod tests {
             if index as usize == start(number + 1) {
                 number += 1;
             }
-            assert_eq!(segment_of(index), Some(number));
+            assert_eq!(segment_of(index), number);
         }
         let last = u32::try_from(END - 1).unwrap();
-        assert_eq!(segment_of(last), Some(SEGMENTS - 1));
+        assert_eq!(segment_of(last), SEGMENTS - 1);
         assert_eq!(start(SEGMENTS - 1) + size(SEGMENTS - 1), END);
-        assert!(segment_of(last + 1).is_none() && segment_of(u32::MAX).is_none());
+        assert_eq!((segment_of(last + 1), segment_of(u32::MAX)), (SEGMENTS, SEGMENTS));
     }
 }

@@ -259,6 +259,10 @@ impl<N: Copy + Eq> PriorityQueue<N> {
     #[inline(always)]
     pub fn remove(&mut self, links: &mut impl Links<N>, node: N) {
         let link = links.link(node);
+        if !link.leads {
+            let (before, behind) = (link.before, link.behind);
+            return Self::close(links, before, behind);
+        }
         let is_alone = link.behind == Some(node) && link.lower.is_none();
         if is_alone && self.first == Some(node) {
             self.first = None;
@@ -267,7 +271,18 @@ impl<N: Copy + Eq> PriorityQueue<N> {
         }
     }
 
-    /// The same where others stand.
+    /// Links two of a ring of whom one stood between them.
+    #[inline(always)]
+    fn close(links: &mut impl Links<N>, before: Option<N>, behind: Option<N>) {
+        if let Some(before) = before {
+            links.link(before).behind = behind;
+        }
+        if let Some(behind) = behind {
+            links.link(behind).before = before;
+        }
+    }
+
+    /// The same of the first of its equals where others stand.
     #[inline(never)]
     fn remove_among(&mut self, mut links: impl Links<N>, node: N) {
         let links = &mut links;
