@@ -105,9 +105,9 @@ impl Parkable {
     }
 
     /// The thread is parked. The hart goes to a parked thread, which finds that in a0 to
-    /// a2.
-    pub fn over(self, switch: Switch<Riscv>, results: [u64; 3]) -> Next {
-        Next(stack::park_and_enter(&self.irq, switch, results))
+    /// a2. Whether the short way would have come to the same is a guess at the next call.
+    pub fn over(self, switch: Switch<Riscv>, results: [u64; 3], was_straight: bool) -> Next {
+        Next(stack::park_and_enter(&self.irq, switch, results, was_straight))
     }
 
     /// The same for who has gone over to that thread's memory. It does not return.
@@ -128,19 +128,30 @@ extern "C" fn skimmer_message(mut frame: NonNull<TrapFrame>) -> NonNull<TrapFram
     // Not a reference for the whole call: it may never return, and the frame be another's.
     // SAFETY: the calling thread's own frame, which nobody else looks at while it runs.
     let frame = unsafe { frame.as_mut() };
-    let (owner, name, is_plain) = stack::caller(frame);
-    if is_plain {
-        let call = Call::new(frame);
-        let number = call.number();
-        if number == Number::MsgSend as u64 {
-            owner.send_straight(name, call, Parkable::new());
-        } else if number == Number::MsgReplyReceive as u64 {
-            owner.answer_straight(name, call, Parkable::new());
-        }
-    }
+    try_straight(frame);
     let Next(frame) = begin(frame);
     off_times::message_returns();
     frame
+}
+
+/// It returns where the short way cannot be gone.
+#[inline(always)]
+fn try_straight(frame: &mut TrapFrame) {
+    let (owner, name, is_plain) = stack::caller(frame);
+    // Who talks to another hart would try in vain each time.
+    if !is_plain || !stack::goes_straight(frame) {
+        return;
+    }
+    let call = Call::new(frame);
+    let number = call.number();
+    if number == Number::MsgSend as u64 {
+        owner.send_straight(name, call, Parkable::new());
+    } else if number == Number::MsgReplyReceive as u64 {
+        owner.answer_straight(name, call, Parkable::new());
+    } else {
+        return;
+    }
+    stack::went_astray(frame);
 }
 
 /// The call goes the usual way. What was known of the caller is looked up again: else the

@@ -97,6 +97,9 @@ struct Header {
     is_condemned: AtomicBool,
     /// The timeout of the thread's next call.
     timeout: Cell<Option<Timeout>>,
+    /// Whether the thread's last message went the short way, or could have: a guess at the
+    /// next.
+    goes_straight: Cell<bool>,
     /// Whether `fp` holds the thread's floating-point registers.
     is_fp_parked: Cell<bool>,
     /// The thread is blocked in a call of messages, and has nothing on its stack.
@@ -179,6 +182,7 @@ impl KernelStack {
             space: Cell::new(program.map_or(core::ptr::null(), |it| core::ptr::from_ref(it.space))),
             is_condemned: AtomicBool::new(false),
             timeout: Cell::new(None),
+            goes_straight: Cell::new(true),
             is_fp_parked: Cell::new(false),
             is_parked: Cell::new(false),
             fp: UnsafeCell::new(fp::Registers::zero()),
@@ -414,13 +418,16 @@ fn resume(from: Saved, to: Saved, results: [u64; 3]) -> NonNull<TrapFrame> {
     frame
 }
 
-/// The same where its space is to be loaded first.
+/// The same where its space is to be loaded first. Whether the caller's message could have
+/// gone the short way is remembered.
 pub(crate) fn park_and_enter(
     irq: &IrqOff,
     switch: Switch<Riscv>,
     results: [u64; 3],
+    goes_straight: bool,
 ) -> NonNull<TrapFrame> {
     let (from, to) = switch.into_parts();
+    from.header().goes_straight.set(goes_straight);
     assert!(to.is_parked(), "who is not parked has something on its stack");
     to.enter_space(irq);
     resume(from, to, results)
@@ -497,6 +504,20 @@ pub(crate) fn caller(frame: &TrapFrame) -> (Owner, u64, bool) {
         Some(program) => (program.owner, program.name, !is_special),
         None => unreachable!("only programs make system calls"),
     }
+}
+
+/// Whether the last message of that frame's thread went the short way, or could have.
+#[inline(always)]
+pub(crate) fn goes_straight(frame: &TrapFrame) -> bool {
+    // SAFETY: the frame of the running thread, which is on its own stack.
+    unsafe { header_of(core::ptr::from_ref(frame).addr()) }.goes_straight.get()
+}
+
+/// It has not.
+#[inline]
+pub(crate) fn went_astray(frame: &TrapFrame) {
+    // SAFETY: the frame of the running thread, which is on its own stack.
+    unsafe { header_of(core::ptr::from_ref(frame).addr()) }.goes_straight.set(false);
 }
 
 /// The calling thread's program ends: from now on the thread is the kernel's,

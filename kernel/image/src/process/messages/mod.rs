@@ -148,11 +148,15 @@ impl Turn {
         match self {
             Self::Mine => entry.back(call),
             Self::Another(switch) => match entry.decide(Hart::woken_parked) {
-                Some(Outcome::Answered(status)) => entry.over(switch, send::answered(Ok(status))),
-                Some(Outcome::Received(receipt)) => entry.over(switch, receive::told(&receipt)),
+                Some(Outcome::Answered(status)) => {
+                    entry.over(switch, send::answered(Ok(status)), false)
+                }
+                Some(Outcome::Received(receipt)) => {
+                    entry.over(switch, receive::told(&receipt), false)
+                }
                 _ => entry.away(switch),
             },
-            Self::Straight(switch, results) => entry.over(switch, results),
+            Self::Straight(switch, results) => entry.over(switch, results, true),
         }
     }
 }
