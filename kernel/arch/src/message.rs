@@ -19,7 +19,8 @@ use skimmer_sync::irq::IrqOff;
 
 use crate::{
     cpu::{self, Riscv},
-    off_times, stack,
+    off_times,
+    stack::{self, Special},
     trap::TrapFrame,
     user::{self, Call},
 };
@@ -137,9 +138,9 @@ extern "C" fn skimmer_message(mut frame: NonNull<TrapFrame>) -> NonNull<TrapFram
 /// It returns where the short way cannot be gone.
 #[inline(always)]
 fn try_straight(frame: &mut TrapFrame) {
-    let (owner, name, is_plain) = stack::caller(frame);
+    let (owner, name, special) = stack::caller(frame);
     // Who talks to another hart would try in vain each time.
-    if !is_plain || !stack::goes_straight(frame) {
+    if !special.is_nothing() {
         return;
     }
     let call = Call::new(frame);
@@ -151,14 +152,16 @@ fn try_straight(frame: &mut TrapFrame) {
     } else {
         return;
     }
-    stack::went_astray(frame);
+    let (_, _, special) = stack::caller(frame);
+    special.set(Special::ASTRAY, true);
 }
 
 /// The call goes the usual way. What was known of the caller is looked up again: else the
 /// short way would have to keep it.
 #[inline(never)]
 fn begin(frame: &mut TrapFrame) -> Next {
-    let (owner, name, is_plain) = stack::caller(frame);
+    let (owner, name, special) = stack::caller(frame);
+    let is_plain = special.is_plain();
     let (call, entry) = (&mut Call::new(frame), Parkable::new());
     if is_plain {
         owner.message(name, call, entry)

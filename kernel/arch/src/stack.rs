@@ -13,7 +13,7 @@ use core::{
     arch::global_asm,
     cell::{Cell, UnsafeCell},
     ptr::NonNull,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicU32, Ordering},
 };
 
 use skimmer_core::{sched::Switch, table::OutOfMemory, waiting::Timeout};
@@ -82,6 +82,45 @@ impl core::fmt::Debug for Program {
     }
 }
 
+/// What is special about a thread's next call, in one word that each call looks at. For its
+/// home hart: atomic, as a handler may write it while the thread does.
+pub(crate) struct Special(AtomicU32);
+
+impl Special {
+    /// The thread is to end before it goes back to U-mode.
+    const CONDEMNED: u32 = 1;
+    /// The call has a timeout.
+    const TIMED: u32 = 2;
+    /// Its last message did not go the short way, and could not have: a guess at the next.
+    pub(crate) const ASTRAY: u32 = 4;
+
+    #[inline]
+    fn has(&self, what: u32) -> bool {
+        self.0.load(Ordering::Relaxed) & what != 0
+    }
+
+    /// Whether nothing is, but for what was guessed.
+    #[inline]
+    pub(crate) fn is_plain(&self) -> bool {
+        !self.has(Self::CONDEMNED | Self::TIMED)
+    }
+
+    /// Whether nothing is.
+    #[inline(always)]
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == 0
+    }
+
+    #[inline]
+    pub(crate) fn set(&self, what: u32, is_so: bool) {
+        if is_so {
+            self.0.fetch_or(what, Ordering::Relaxed);
+        } else {
+            self.0.fetch_and(!what, Ordering::Relaxed);
+        }
+    }
+}
+
 /// The low end of a stack.
 #[repr(C)]
 struct Header {
@@ -92,14 +131,10 @@ struct Header {
     program: Option<Program>,
     /// The program's space, or null: the thread runs in whatever is loaded.
     space: Cell<*const UserSpace>,
-    /// The thread is to end before it goes back to U-mode. Written and read on
-    /// its home hart only.
-    is_condemned: AtomicBool,
-    /// The timeout of the thread's next call.
+    /// What is special about the thread's next call.
+    special: Special,
+    /// The timeout of that call, if it says that there is one.
     timeout: Cell<Option<Timeout>>,
-    /// Whether the thread's last message went the short way, or could have: a guess at the
-    /// next.
-    goes_straight: Cell<bool>,
     /// Whether `fp` holds the thread's floating-point registers.
     is_fp_parked: Cell<bool>,
     /// The thread is blocked in a call of messages, and has nothing on its stack.
@@ -180,9 +215,8 @@ impl KernelStack {
             entry: Cell::new(None),
             program,
             space: Cell::new(program.map_or(core::ptr::null(), |it| core::ptr::from_ref(it.space))),
-            is_condemned: AtomicBool::new(false),
+            special: Special(AtomicU32::new(0)),
             timeout: Cell::new(None),
-            goes_straight: Cell::new(true),
             is_fp_parked: Cell::new(false),
             is_parked: Cell::new(false),
             fp: UnsafeCell::new(fp::Registers::zero()),
@@ -219,7 +253,7 @@ impl KernelStack {
 
     /// The thread is to end before it goes back to U-mode. For its home hart.
     pub(crate) fn condemn(&self) {
-        self.header().is_condemned.store(true, Ordering::Relaxed);
+        self.header().special.set(Special::CONDEMNED, true);
     }
 
     /// Where a hart begins on it.
@@ -427,7 +461,7 @@ pub(crate) fn park_and_enter(
     goes_straight: bool,
 ) -> NonNull<TrapFrame> {
     let (from, to) = switch.into_parts();
-    from.header().goes_straight.set(goes_straight);
+    from.header().special.set(Special::ASTRAY, !goes_straight);
     assert!(to.is_parked(), "who is not parked has something on its stack");
     to.enter_space(irq);
     resume(from, to, results)
@@ -480,7 +514,7 @@ const unsafe fn header_of<'s>(address: usize) -> &'s Header {
 #[inline]
 pub(crate) fn is_condemned(frame: usize) -> bool {
     // SAFETY: a trap frame of the running thread, which is on its own stack.
-    unsafe { header_of(frame) }.is_condemned.load(Ordering::Relaxed)
+    unsafe { header_of(frame) }.special.has(Special::CONDEMNED)
 }
 
 /// Whom the calling thread belongs to, and by what name; none if it is the
@@ -493,31 +527,15 @@ pub fn own_program() -> Option<(Owner, u64)> {
     header.program.as_ref().map(|program| (program.owner, program.name))
 }
 
-/// Whose that frame's thread is, by what name, and whether its next call is plain: it has no
-/// timeout and is not to end.
+/// Whose that frame's thread is, by what name, and what is special about its call.
 #[inline(always)]
-pub(crate) fn caller(frame: &TrapFrame) -> (Owner, u64, bool) {
+pub(crate) fn caller(frame: &TrapFrame) -> (Owner, u64, &Special) {
     // SAFETY: the frame of the running thread, which is on its own stack.
     let header = unsafe { header_of(core::ptr::from_ref(frame).addr()) };
-    let is_special = header.is_condemned.load(Ordering::Relaxed) || header.timeout.get().is_some();
     match &header.program {
-        Some(program) => (program.owner, program.name, !is_special),
+        Some(program) => (program.owner, program.name, &header.special),
         None => unreachable!("only programs make system calls"),
     }
-}
-
-/// Whether the last message of that frame's thread went the short way, or could have.
-#[inline(always)]
-pub(crate) fn goes_straight(frame: &TrapFrame) -> bool {
-    // SAFETY: the frame of the running thread, which is on its own stack.
-    unsafe { header_of(core::ptr::from_ref(frame).addr()) }.goes_straight.get()
-}
-
-/// It has not.
-#[inline]
-pub(crate) fn went_astray(frame: &TrapFrame) {
-    // SAFETY: the frame of the running thread, which is on its own stack.
-    unsafe { header_of(core::ptr::from_ref(frame).addr()) }.goes_straight.set(false);
 }
 
 /// The calling thread's program ends: from now on the thread is the kernel's,
@@ -547,6 +565,10 @@ pub(crate) fn enter_own_space_anew(irq: &IrqOff) {
 pub fn take_timeout() -> Option<Timeout> {
     // SAFETY: the stack that the caller runs on.
     let header = unsafe { header_of(crate::csr::stack_pointer()) };
+    if !header.special.has(Special::TIMED) {
+        return None;
+    }
+    header.special.set(Special::TIMED, false);
     header.timeout.take()
 }
 
@@ -555,6 +577,7 @@ pub fn set_timeout(timeout: Option<Timeout>) {
     // SAFETY: the stack that the caller runs on.
     let header = unsafe { header_of(crate::csr::stack_pointer()) };
     header.timeout.set(timeout);
+    header.special.set(Special::TIMED, timeout.is_some());
 }
 
 /// Whether the calling thread has been condemned. With interrupts masked the
