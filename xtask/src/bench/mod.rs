@@ -119,10 +119,7 @@ pub fn bench(args: &BenchArgs) -> Result<bool> {
     if args.update {
         let too_much = judge::bounds(&measured);
         ensure!(too_much.is_empty(), "not committed: {}", too_much.join("; "));
-        measured.profile = profile::of(&tools, profile::COMMITTED)?;
-        let (sum, due) =
-            (profile::sum(&measured.profile), measured.instructions(profile::COMMITTED));
-        ensure!(due == Some(sum), "not committed: the stages take {sum} instructions, not {due:?}");
+        measured.profiles = profile::committed(&tools, &measured)?;
         measured.commit()?;
     }
     let problems = judge::all(&measured, Table::committed()?.as_ref());
@@ -190,7 +187,7 @@ fn measure(tools: &Tools, command: String) -> Result<Table> {
         firmware = sbi;
     }
     let (compiler, qemu) = (tools.compiler.version(), tools.qemu_version.clone());
-    Ok(Table { command, compiler, qemu, firmware, figures, profile: Vec::new() })
+    Ok(Table { command, compiler, qemu, firmware, figures, profiles: Vec::new() })
 }
 
 /// Makes one boot: its figures and its firmware.
@@ -254,7 +251,7 @@ pub fn against(records: &[Record], committed: &[Record]) -> Vec<String> {
         compiler: String::new(),
         qemu: String::new(),
         firmware: String::new(),
-        profile: Vec::new(),
+        profiles: Vec::new(),
         figures: told(records).into_iter().filter_map(uncounted).collect(),
     };
     judge::against(&table(records), &table(committed))

@@ -11,8 +11,10 @@ use std::io::{BufReader, Read as _};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
+use serde::{Deserialize, Serialize};
 
 use super::stages::{self, FIRMWARE, Part};
+use super::table::Table;
 use super::{CASES, Case, Told, What, one, rounded, turns};
 use crate::boot::Boot;
 use crate::build::{self, Profile as Build};
@@ -26,12 +28,23 @@ use crate::setup::Tools;
 use crate::symbols::Symbols;
 use crate::workspace::target_dir;
 
-/// The figure whose table is committed.
-pub(super) const COMMITTED: &str = "roundtrip-0";
+/// The figures of which it is committed.
+pub(super) const COMMITTED: &[&str] =
+    &["roundtrip-0", "roundtrip-64", "roundtrip-512", "roundtrip-0-separate", CROSS_HART];
+
+/// The figure that two harts make.
+const CROSS_HART: &str = "roundtrip-cross-hart";
+
+/// Where the instructions of a figure go.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Profile {
+    pub(super) name: String,
+    pub(super) parts: Vec<Part>,
+}
 
 /// Which argument of the program has messages measured whose names begin like that.
 const ARGUMENTS: &[(&str, &str)] = &[
-    ("roundtrip-cross-hart", "two"),
+    (CROSS_HART, "two"),
     ("roundtrip-", "one"),
     ("send-", "one"),
     ("blocked-", "crowd"),
@@ -119,6 +132,53 @@ fn executed(mut boot: Boot<'_>, cost: usize) -> Result<Vec<u64>> {
     turns::find(BufReader::with_capacity(1 << 20, log), cost, stages::is_program)
 }
 
+/// Those of which it is committed, held against what was measured.
+///
+/// # Errors
+/// As [`of`]; or when stages do not add up to what was measured on one hart.
+pub(super) fn committed(tools: &Tools, measured: &Table) -> Result<Vec<Profile>> {
+    let profile = |name: &&str| {
+        let parts = of(tools, name)?;
+        let (sum, due) = (sum(&parts), measured.instructions(name));
+        ensure!(
+            *name == CROSS_HART || due == Some(sum),
+            "not committed: the stages of {name} take {sum} instructions, not {due:?}"
+        );
+        Ok(Profile { name: (*name).to_owned(), parts })
+    };
+    COMMITTED.iter().map(profile).collect()
+}
+
+/// One table of several, for docs: files that are no stage's in one row.
+pub(super) fn side_by_side(profiles: &[Profile]) -> String {
+    let mut stages: Vec<&str> = Vec::new();
+    for Part { stage, .. } in profiles.iter().flat_map(|profile| &profile.parts) {
+        let stage = row_of(stage);
+        if !stages.contains(&stage) {
+            stages.push(stage);
+        }
+    }
+    stages.sort_by_key(|stage| (*stage == FIRMWARE, *stage == stages::OTHER));
+    let names: Vec<&str> = profiles.iter().map(|profile| profile.name.as_str()).collect();
+    let mut text =
+        format!("| stage | {} |\n|---|{}\n", names.join(" | "), "---:|".repeat(names.len()));
+    for stage in stages {
+        let of = |profile: &Profile| {
+            let parts = profile.parts.iter().filter(|part| row_of(&part.stage) == stage);
+            parts.map(|part| part.instructions).sum::<u64>()
+        };
+        let row: Vec<String> = profiles.iter().map(|profile| of(profile).to_string()).collect();
+        let _ = writeln!(text, "| {stage} | {} |", row.join(" | "));
+    }
+    let sums: Vec<String> = profiles.iter().map(|it| sum(&it.parts).to_string()).collect();
+    let _ = writeln!(text, "| all, firmware apart | {} |", sums.join(" | "));
+    text
+}
+
+fn row_of(stage: &str) -> &str {
+    if stage.starts_with(stages::OTHER) { stages::OTHER } else { stage }
+}
+
 /// All but firmware's.
 pub(super) fn sum(parts: &[Part]) -> u64 {
     let own = parts.iter().filter(|part| part.stage != FIRMWARE);
@@ -150,6 +210,24 @@ mod tests {
         let with = [part("a", 3), part(FIRMWARE, 4)];
         assert_eq!(sum(&with), 3);
         assert!(markdown("x", &with).ends_with("| firmware | 4 |\n| all, firmware apart | 3 |\n"));
+    }
+
+    #[test]
+    fn side_by_side_each_has_its_column_and_nothing_is_lost() {
+        let profile = |name: &str, parts: &[(&str, u64)]| {
+            let part = |&(stage, instructions): &(&str, u64)| Part {
+                stage: stage.to_owned(),
+                instructions,
+            };
+            Profile { name: name.to_owned(), parts: parts.iter().map(part).collect() }
+        };
+        let text = side_by_side(&[
+            profile("x", &[("a", 3), ("other: one", 1), ("other: two", 2)]),
+            profile("y", &[("b", 5), ("firmware", 7)]),
+        ]);
+        let due = "| stage | x | y |\n|---|---:|---:|\n| a | 3 | 0 |\n| b | 0 | 5 |\n\
+                   | other | 3 | 0 |\n| firmware | 0 | 7 |\n| all, firmware apart | 6 | 5 |\n";
+        assert_eq!(text, due);
     }
 
     #[test]

@@ -25,7 +25,7 @@ const PROGRAM: u64 = 0x1_0000_0000;
 
 pub(super) const FIRMWARE: &str = "firmware";
 const USER: &str = "program: the loop and the stubs of `user/rt`";
-const OTHER: &str = "other";
+pub(super) const OTHER: &str = "other";
 
 /// The kernel's stages, in the order in which they are shown, with their files,
 /// or symbols of assembly; what ends with a slash or underscore is how names begin.

@@ -28,7 +28,8 @@ pub struct BenchArgs {
     #[arg(long)]
     pub update: bool,
     /// Measure nothing but this message (roundtrip-0, send-64k, …), and show where its
-    /// instructions go, stage by stage. Each is seen: the sum is the figure.
+    /// instructions go, stage by stage. Each is seen: the sum is the figure, on one hart;
+    /// of two harts it is the figure of a boot an instruction at a time.
     #[arg(long, value_name = "NAME", conflicts_with_all = ["json", "report", "update"])]
     pub profile: Option<String>,
 }
