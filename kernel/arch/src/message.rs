@@ -19,8 +19,7 @@ use skimmer_sync::irq::IrqOff;
 
 use crate::{
     cpu::{self, Riscv},
-    off_times,
-    stack::{self, Special},
+    off_times, stack,
     trap::TrapFrame,
     user::{self, Call},
 };
@@ -106,9 +105,9 @@ impl Parkable {
     }
 
     /// The thread is parked. The hart goes to a parked thread, which finds that in a0 to
-    /// a2. Whether the short way would have come to the same is a guess at the next call.
-    pub fn over(self, switch: Switch<Riscv>, results: [u64; 3], was_straight: bool) -> Next {
-        Next(stack::park_and_enter(&self.irq, switch, results, was_straight))
+    /// a2.
+    pub fn over(self, switch: Switch<Riscv>, results: [u64; 3]) -> Next {
+        Next(stack::park_and_enter(&self.irq, switch, results))
     }
 
     /// The same for who has gone over to that thread's memory. It does not return.
@@ -126,8 +125,8 @@ impl Parkable {
 #[unsafe(no_mangle)]
 extern "C" fn skimmer_message(mut frame: NonNull<TrapFrame>) -> NonNull<TrapFrame> {
     off_times::message_entered();
-    // Not a reference for the whole call: it may never return, and the frame be another's.
-    // SAFETY: the calling thread's own frame, which nobody else looks at while it runs.
+    // SAFETY: the calling thread's own frame, which nobody else looks at while it runs. Who
+    // goes on at it later does so when this hart has left this call for good.
     let frame = unsafe { frame.as_mut() };
     try_straight(frame);
     let Next(frame) = begin(frame);
@@ -149,11 +148,7 @@ fn try_straight(frame: &mut TrapFrame) {
         owner.send_straight(name, call, Parkable::new());
     } else if number == Number::MsgReplyReceive as u64 {
         owner.answer_straight(name, call, Parkable::new());
-    } else {
-        return;
     }
-    let (_, _, special) = stack::caller(frame);
-    special.set(Special::ASTRAY, true);
 }
 
 /// The call goes the usual way. What was known of the caller is looked up again: else the

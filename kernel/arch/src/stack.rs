@@ -91,8 +91,8 @@ impl Special {
     const CONDEMNED: u32 = 1;
     /// The call has a timeout.
     const TIMED: u32 = 2;
-    /// Its last message did not go the short way, and could not have: a guess at the next.
-    pub(crate) const ASTRAY: u32 = 4;
+    /// Its last message went to another hart: a guess at the next.
+    const AFAR: u32 = 4;
 
     #[inline]
     fn has(&self, what: u32) -> bool {
@@ -112,8 +112,10 @@ impl Special {
     }
 
     #[inline]
-    pub(crate) fn set(&self, what: u32, is_so: bool) {
-        if is_so {
+    fn set(&self, what: u32, is_so: bool) {
+        if self.has(what) == is_so {
+            // Nothing changes.
+        } else if is_so {
             self.0.fetch_or(what, Ordering::Relaxed);
         } else {
             self.0.fetch_and(!what, Ordering::Relaxed);
@@ -452,16 +454,13 @@ fn resume(from: Saved, to: Saved, results: [u64; 3]) -> NonNull<TrapFrame> {
     frame
 }
 
-/// The same where its space is to be loaded first. Whether the caller's message could have
-/// gone the short way is remembered.
+/// The same where its space is to be loaded first.
 pub(crate) fn park_and_enter(
     irq: &IrqOff,
     switch: Switch<Riscv>,
     results: [u64; 3],
-    goes_straight: bool,
 ) -> NonNull<TrapFrame> {
     let (from, to) = switch.into_parts();
-    from.header().special.set(Special::ASTRAY, !goes_straight);
     assert!(to.is_parked(), "who is not parked has something on its stack");
     to.enter_space(irq);
     resume(from, to, results)
@@ -578,6 +577,13 @@ pub fn set_timeout(timeout: Option<Timeout>) {
     let header = unsafe { header_of(crate::csr::stack_pointer()) };
     header.timeout.set(timeout);
     header.special.set(Special::TIMED, timeout.is_some());
+}
+
+/// The calling thread's message has gone to a thread of another hart, or of this one.
+#[inline]
+pub fn note_afar(is_afar: bool) {
+    // SAFETY: the stack that the caller runs on.
+    unsafe { header_of(crate::csr::stack_pointer()) }.special.set(Special::AFAR, is_afar);
 }
 
 /// Whether the calling thread has been condemned. With interrupts masked the

@@ -228,7 +228,8 @@ impl<M: Machine> Hart<M> {
     /// Whether the thread belongs to another hart. A name that carries no hart
     /// in use is nobody's, here as anywhere.
     #[inline]
-    pub(crate) fn is_elsewhere(&self, id: ThreadId) -> bool {
+    #[must_use]
+    pub fn is_elsewhere(&self, id: ThreadId) -> bool {
         id.home() != self.index && id.home().index() < self.lines.mailboxes.len()
     }
 

@@ -80,8 +80,9 @@ pub struct Thread<M: Machine> {
     pub(crate) record: Option<&'static Record>,
     /// What it waits for, while it is blocked at a channel.
     pub(crate) waiting: Option<Waiting>,
-    /// The number of that wait while nothing is to be done to the thread but to end it
-    /// ([`Thread::is_parked_in`]); or of one before, which nobody names any more.
+    /// The number of that wait while nothing is to be done to the thread but to end the
+    /// wait ([`Thread::is_parked_in`]); or 0, which no wait has; or the number of a wait
+    /// before, which nobody names any more.
     pub(crate) rests_in: u64,
     /// When that is to end, if it is.
     pub(crate) timeout: Option<Timeout>,

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The mechanisms that policy stands on: rings between harts, doorbell flags,
-//! per-hart cells, owned queues, a lock and cells that a lock
-//! owns, tables that grow and never move, rounds after which they can be freed. `unsafe` is allowed here, and every
-//! protocol is model-checked (`tests/model`, built with `--cfg loom`) from
-//! this very source. Nothing here knows what a thread or a message is.
+//! per-hart cells, owned queues, a lock and cells that a lock owns, tables that
+//! grow and never move, rounds after which they can be freed. `unsafe` is allowed
+//! here, and every protocol is model-checked (`tests/model`, built with `--cfg
+//! loom`) from this very source. Nothing here knows what a thread or a message is.
 #![no_std]
 
 extern crate alloc;

@@ -147,6 +147,19 @@ impl Held<'_> {
     }
 
     /// The same proof, for who is to have it by value; this one is lent meanwhile.
+    ///
+    /// ```compile_fail,E0499
+    /// # use skimmer_sync::{irq::IrqOff, lock::SpinLock, locked::LockedCell};
+    /// // Not two of them at a time: what they open could be one and the same.
+    /// fn swap(a: &LockedCell<u64>, b: &LockedCell<u64>, lock: &SpinLock<()>, irq: &IrqOff) {
+    ///     let mut guard = lock.lock(irq);
+    ///     let (_, mut held) = guard.parts();
+    ///     let (mut one, mut other) = (held.again(), held.again());
+    ///     if let (Some(a), Some(b)) = (a.open(&mut one), b.open(&mut other)) {
+    ///         core::mem::swap(a, b);
+    ///     }
+    /// }
+    /// ```
     #[inline]
     pub const fn again(&mut self) -> Held<'_> {
         Held { lock: self.lock, _guard: PhantomData }

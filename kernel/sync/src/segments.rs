@@ -149,17 +149,21 @@ impl<T> Segments<T> {
         elements.try_reserve_exact(size(number)).map_err(|_| OutOfMemory)?;
         let indices = (start..start + size(number)).filter_map(|at| u32::try_from(at).ok());
         elements.extend(indices.map(make));
+        if elements.len() != size(number) {
+            return Err(OutOfMemory);
+        }
         let segment = Box::into_raw(elements.into_boxed_slice());
         let origin = segment.cast::<T>().wrapping_sub(start);
         let (set, lost) = (Site::SegmentSet.ordering(), Ordering::Relaxed);
-        let is_whole = segment.len() == size(number) && !origin.is_null();
-        let is_set = is_whole && slot.compare_exchange(ptr::null_mut(), origin, set, lost).is_ok();
+        // Null would say that there is none.
+        let can_be = !origin.is_null();
+        let is_set = can_be && slot.compare_exchange(ptr::null_mut(), origin, set, lost).is_ok();
         if !is_set {
             // Another hart was faster, or it cannot be.
             // SAFETY: from `Box::into_raw`, and not published.
             drop(unsafe { Box::from_raw(segment) });
         }
-        if is_whole { Ok(()) } else { Err(OutOfMemory) }
+        if can_be { Ok(()) } else { Err(OutOfMemory) }
     }
 }
 

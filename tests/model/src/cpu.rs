@@ -118,11 +118,6 @@ impl Machine for Model {
         unreachable!("no model runs programs");
     }
 
-    /// Detaching is tried elsewhere.
-    fn is_connected(_: &IrqOff, _: &Stack, _: u64) -> bool {
-        true
-    }
-
     /// Messages have no bytes here.
     fn pass(_: &IrqOff, _: UserBytes, _: &Stack, _: UserBytes) -> bool {
         true

@@ -3,7 +3,12 @@
 //!
 //! The port is synchronous in this: a thread has one record, so it has one message on its
 //! way at a time, until it has claimed the reply, and waits for nothing else meanwhile. The
-//! message is bytes in its memory, which stay where they are. Whoever receives or answers copies, while the sender has nothing but a ticket.
+//! message is bytes in its memory, which stay where they are. Whoever receives or answers
+//! copies, while the sender has nothing but a ticket.
+//!
+//! A thread with a ticket runs while its record is a channel's. So no thread of a program
+//! has one: calls of messages take it that who runs waits nowhere ([`super::straight`]).
+//!
 //! What is decided is the policy's ([`super::rendezvous`]); here is what follows for the
 //! calling thread. How bytes are reached is a [`Courier`]'s affair.
 //!

@@ -286,18 +286,13 @@ impl<N: Copy + Eq> PriorityQueue<N> {
     #[inline(never)]
     fn remove_among(&mut self, mut links: impl Links<N>, node: N) {
         let links = &mut links;
-        let Link { leads, before, behind, higher, lower, .. } = *links.link(node);
+        let Link { before, behind, higher, lower, .. } = *links.link(node);
         let heir = behind.filter(|behind| *behind != node);
         if let (Some(last), Some(next)) = (before, heir) {
             links.link(last).behind = heir;
             let next = links.link(next);
             next.before = before;
-            if leads {
-                (next.leads, next.higher, next.lower) = (true, higher, lower);
-            }
-        }
-        if !leads {
-            return;
+            (next.leads, next.higher, next.lower) = (true, higher, lower);
         }
         self.join(links, higher, heir.or(lower));
         if let Some(lower) = lower {

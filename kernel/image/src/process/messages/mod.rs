@@ -148,15 +148,11 @@ impl Turn {
         match self {
             Self::Mine => entry.back(call),
             Self::Another(switch) => match entry.decide(Hart::woken_parked) {
-                Some(Outcome::Answered(status)) => {
-                    entry.over(switch, send::answered(Ok(status)), false)
-                }
-                Some(Outcome::Received(receipt)) => {
-                    entry.over(switch, receive::told(&receipt), false)
-                }
+                Some(Outcome::Answered(status)) => entry.over(switch, send::answered(Ok(status))),
+                Some(Outcome::Received(receipt)) => entry.over(switch, receive::told(&receipt)),
                 _ => entry.away(switch),
             },
-            Self::Straight(switch, results) => entry.over(switch, results, true),
+            Self::Straight(switch, results) => entry.over(switch, results),
         }
     }
 }

@@ -157,6 +157,7 @@ impl Receiver {
             }
         };
         bump(&hart.inspect().answered);
+        stack::note_afar(hart.is_elsewhere(client.thread));
         hart.note(irq, Event::MsgReply, self.channel.index(), id.to_register());
         match (failed, got) {
             (None, Some((wait, urgency))) => {

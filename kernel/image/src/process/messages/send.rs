@@ -128,6 +128,7 @@ impl Sender {
         let (wait, queue, server) = match sent {
             Ok(Sent::Received(wait, server, copied)) => {
                 bump(&hart.inspect().handed);
+                stack::note_afar(hart.is_elsewhere(server.thread));
                 let sent = self.guest.out.length;
                 let receipt = Receipt { id: MessageId::of(wait), copied, sent };
                 (wait, Which::Reply, Some((server, receipt)))
