@@ -7,7 +7,7 @@
 //! copies, while the sender has nothing but a ticket.
 //!
 //! A thread with a ticket runs while its record is a channel's. So no thread of a program
-//! has one: calls of messages take it that who runs waits nowhere ([`super::straight`]).
+//! has one: calls of messages take it that who runs waits nowhere (`super::straight`).
 //!
 //! What is decided is the policy's ([`super::rendezvous`]); here is what follows for the
 //! calling thread. How bytes are reached is a [`Courier`]'s affair.
