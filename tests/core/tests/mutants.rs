@@ -769,15 +769,6 @@ const MUTANTS: &[Mutant] = &[
         says: "Detached was not in the way",
     },
     Mutant {
-        name: "who is to end rests",
-        file: SCHED,
-        good: "            thread.disturb();
-",
-        bad: "",
-        test: ("straight", "it_is_what_the_usual_way_does"),
-        says: "who rests is blocked",
-    },
-    Mutant {
         name: "who has a timeout rests",
         file: WAITING,
         good: "timeout.is_some() || me.is_condemned",
@@ -792,7 +783,7 @@ const MUTANTS: &[Mutant] = &[
 ",
         bad: "            let _unheard = thread;
 ",
-        test: ("straight", "it_is_what_the_usual_way_does"),
+        test: ("straight", "refused::what_a_message_finds_in_its_way_stays_as_it_was"),
         says: "who rests is blocked",
     },
     Mutant {
