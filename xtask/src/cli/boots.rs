@@ -34,6 +34,12 @@ pub struct SoakArgs {
     /// How many boots.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub boots: u32,
+    /// Number of the first boot: a soak in several parts. `--first 257 --boots 243` makes boots
+    /// 257 to 499, with the seeds that these have among 500. A boot that repeats an earlier one
+    /// of its part has a substitute of its own, from 1000000 on, so no part takes a boot of
+    /// another.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub first: u32,
     /// How many boots at a time.
     #[arg(long, value_name = "J", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=256))]
     pub jobs: u32,
@@ -55,7 +61,11 @@ impl SoakArgs {
     #[must_use]
     pub fn command_line(&self) -> String {
         let mut words = ["cargo", "xtask", "soak", "--boots"].map(ToOwned::to_owned).to_vec();
-        words.extend([self.boots.to_string(), "--jobs".to_owned(), self.jobs.to_string()]);
+        words.push(self.boots.to_string());
+        if self.first > 0 {
+            words.extend(["--first".to_owned(), self.first.to_string()]);
+        }
+        words.extend(["--jobs".to_owned(), self.jobs.to_string()]);
         words.extend(self.repeats.then(|| "--repeats".to_owned()));
         self.boot.command(words)
     }

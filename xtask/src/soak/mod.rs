@@ -9,6 +9,7 @@
 
 pub mod between;
 pub mod drives;
+pub mod part;
 pub mod record;
 pub mod summary;
 pub mod tally;
@@ -35,9 +36,10 @@ use crate::qemu::cpu;
 use crate::setup::{self, Tools};
 use crate::verdict::Kind;
 use crate::workspace::{root, short, target_dir};
+use part::Part;
 use record::{BootRecord, derive_seed, name};
 use summary::{About, Summary};
-use tally::{Next, Tally, attempts};
+use tally::{Next, Tally};
 
 /// Digits of the hash in a soak's directory name.
 const HASH_DIGITS: usize = 12;
@@ -51,6 +53,7 @@ const WAIT_STEP: Duration = Duration::from_millis(50);
 /// Everything that the boots of one soak share.
 struct Soak<'a> {
     args: &'a SoakArgs,
+    part: Part,
     tools: &'a Tools,
     kernel: &'a Kernel,
     /// The checkout's when the kernel was built.
@@ -67,6 +70,7 @@ struct Soak<'a> {
 pub fn soak(args: &SoakArgs) -> Result<bool> {
     let args = &SoakArgs { boot: args.boot.clone().complete(), ..args.clone() };
     args.boot.check()?;
+    let part = Part::new(args.first, args.boots)?;
     let tools = setup::ensure(&args.boot.machine.setup.wishes())?;
     cpu::demand(&args.boot.machine.machine(&tools, args.boot.workload.seed))?;
     let commit = commit();
@@ -82,15 +86,15 @@ pub fn soak(args: &SoakArgs) -> Result<bool> {
     let name = args.boot.workload.name();
     let dir = made.join(directory_name(name, &identity));
     let claim = Claim::wait(&dir)?;
-    let done = prepare(args, &claim, &identity, &kernel.identity)?;
+    let done = prepare(args.resume, part, &claim, &identity, &kernel.identity)?;
     let kernel = kernel.keep_copy(&dir)?;
-    let soak = Soak { args, tools: &tools, kernel: &kernel, commit, package, dir };
+    let soak = Soak { args, part, tools: &tools, kernel: &kernel, commit, package, dir };
     println!("soak: {} boots of {}, in {}", args.boots, soak.what(), short(&soak.dir));
     let records = soak.all_boots(done);
     let summary = Summary::of(&records);
     println!("\n{}", summary.text());
     if let Some(report) = &args.report {
-        soak.write_report(report, &summary)?;
+        soak.write_report(report, &records, &summary)?;
     }
     let interrupted = process::interrupted();
     if interrupted {
@@ -104,7 +108,7 @@ pub fn soak(args: &SoakArgs) -> Result<bool> {
             summary.boots,
             args.boots,
             records.len(),
-            attempts(args.boots)
+            part.attempts()
         );
     }
     println!("{}", summary.closing_line());
@@ -116,9 +120,10 @@ fn identity(args: &SoakArgs, tools: &Tools, kernel: &Kernel, package: Option<&Pa
     let mut words = args.boot.workload.words(args.boot.workload.seed);
     words.extend(args.boot.machine.words());
     words.extend(args.boot.workload.last_words());
+    let first = args.first;
     let dtb = args.boot.machine.dtb.as_ref().and_then(|path| build::identity(path).ok());
     format!(
-        "arguments: {}\nkernel: {}\nprograms: {}\ndevice tree: {}\nQEMU: {} {}\nhost tool: {}\n",
+        "arguments: {}\nfirst boot: {first}\nkernel: {}\nprograms: {}\ndevice tree: {}\nQEMU: {} {}\nhost tool: {}\n",
         words.join(" "),
         kernel.identity,
         programs::identity(package),
@@ -149,18 +154,26 @@ fn directory_name(scenario: &str, identity: &str) -> String {
     format!("{scenario}-{}", &hash[..HASH_DIGITS])
 }
 
-/// Makes the directory ready; gives the boots that are done already.
-fn prepare(args: &SoakArgs, claim: &Claim, identity: &str, build: &str) -> Result<Vec<BootRecord>> {
+/// Makes the directory ready; gives the boots of `part` that are done already, if the soak is
+/// to go on.
+fn prepare(
+    resume: bool,
+    part: Part,
+    claim: &Claim,
+    identity: &str,
+    build: &str,
+) -> Result<Vec<BootRecord>> {
     let dir = claim.dir();
     let same = std::fs::read_to_string(dir.join(MANIFEST)).is_ok_and(|text| text == identity);
-    if args.resume && same {
+    if resume && same {
+        let numbers = part.numbers().chain(part.substitutes());
         let done: Vec<BootRecord> =
-            (0..attempts(args.boots)).filter_map(|n| BootRecord::load(dir, n, build)).collect();
+            numbers.filter_map(|n| BootRecord::load(dir, n, build)).collect();
         let counted = done.iter().filter(|r| !r.duplicate).count();
-        println!("soak: resuming, {counted} of {} boots are done", args.boots);
+        println!("soak: resuming, {counted} of {} boots are done", part.boots());
         return Ok(done);
     }
-    if args.resume {
+    if resume {
         println!("soak: nothing to resume for this build and these arguments: starting fresh");
     }
     claim.clear()?;
@@ -211,7 +224,7 @@ impl Soak<'_> {
 
     /// Makes the boots that are not done, `jobs` at a time.
     fn all_boots(&self, done: Vec<BootRecord>) -> Vec<BootRecord> {
-        let tally = Mutex::new(Tally::new(self.args.boots, &done).with_repeats(self.args.repeats));
+        let tally = Mutex::new(Tally::new(self.part, &done).with_repeats(self.args.repeats));
         let mut progress = Progress::new(self.args.boots, &done);
         let (sender, receiver) = channel();
         let mut records = done;
@@ -277,9 +290,11 @@ impl Soak<'_> {
         Ok(BootRecord::new(number, &self.kernel.identity, &spec, &booted))
     }
 
-    fn write_report(&self, path: &Path, summary: &Summary) -> Result<()> {
+    fn write_report(&self, path: &Path, records: &[BootRecord], summary: &Summary) -> Result<()> {
+        let counted = records.iter().filter(|r| !r.duplicate).map(|r| r.boot);
         let about = About {
             command: self.args.command_line(),
+            part: self.part.in_words(self.args.boot.workload.seed, counted),
             commit: self.commit.clone(),
             asked: self.args.boots as usize,
             build: self.kernel.identity.clone(),
@@ -364,6 +379,7 @@ impl Progress {
 
 #[cfg(test)]
 mod tests {
+    use super::part::MOST;
     use super::record::tests::sample;
     use super::*;
     use crate::cli::{Command, parse};
@@ -375,6 +391,12 @@ mod tests {
             Command::Soak(args) => *args,
             other => panic!("{other:?}"),
         }
+    }
+
+    /// Makes ready for boots of the soak `it`, or resumes it.
+    fn ready(resume: bool, first: u32, claim: &Claim, it: &str, build: &str) -> Vec<BootRecord> {
+        let part = Part::new(first, 3).expect("a part");
+        prepare(resume, part, claim, it, build).expect("ready")
     }
 
     fn claim() -> (tempfile::TempDir, Claim) {
@@ -407,27 +429,25 @@ mod tests {
     #[test]
     fn what_was_interrupted_is_not_counted_and_made_again() {
         let (_temp, claim) = claim();
-        let args = arguments(&["--resume"]);
-        assert!(prepare(&args, &claim, "it", "abc").expect("ready").is_empty());
+        assert!(ready(true, 0, &claim, "it", "abc").is_empty());
         let boots = vec![sample(0, 1, None), sample(1, 1, Some(Kind::Interrupted))];
         let records = collected(claim.dir(), boots);
         assert_eq!(records, [sample(0, 1, None)]);
         assert_eq!(Summary::of(&records).closing_line(), "1 boots, 1 passed, 0 failed");
-        assert_eq!(prepare(&args, &claim, "it", "abc").expect("ready"), records);
+        assert_eq!(ready(true, 0, &claim, "it", "abc"), records);
     }
 
     #[test]
     fn a_boot_that_cannot_be_made_is_a_failure_that_is_not_kept() {
         let (_temp, claim) = claim();
-        let args = arguments(&["--resume"]);
-        prepare(&args, &claim, "it", "abc").expect("ready");
+        ready(true, 0, &claim, "it", "abc");
         let why = anyhow::anyhow!("no memory").context("boot 1");
         let boots = vec![sample(0, 1, None), BootRecord::not_made(1, 7, "abc", &why)];
         let records = collected(claim.dir(), boots);
         let summary = Summary::of(&records);
         assert_eq!(summary.closing_line(), "2 boots, 1 passed, 1 failed");
         assert!(summary.text().contains("1 not-made"), "{}", summary.text());
-        assert_eq!(prepare(&args, &claim, "it", "abc").expect("ready"), [sample(0, 1, None)]);
+        assert_eq!(ready(true, 0, &claim, "it", "abc"), [sample(0, 1, None)]);
     }
 
     #[test]
@@ -439,26 +459,42 @@ mod tests {
     #[test]
     fn another_manifest_or_build_is_not_resumed() {
         let (_temp, claim) = claim();
-        let (fresh, resumed) = (arguments(&[]), arguments(&["--resume"]));
         let fill = || {
-            assert!(prepare(&fresh, &claim, "it", "abc").expect("ready").is_empty());
+            assert!(ready(false, 0, &claim, "it", "abc").is_empty());
             collected(claim.dir(), vec![sample(0, 1, None), sample(2, 1, Some(Kind::Hang))]);
         };
         fill();
-        assert_eq!(prepare(&resumed, &claim, "it", "abc").expect("ready").len(), 2);
+        assert_eq!(ready(true, 0, &claim, "it", "abc").len(), 2);
         // The same manifest cannot be of another build, but nobody relies on it.
-        assert!(prepare(&resumed, &claim, "it", "another").expect("ready").is_empty());
-        assert!(prepare(&resumed, &claim, "another", "abc").expect("ready").is_empty());
-        assert!(
-            prepare(&resumed, &claim, "it", "abc").expect("ready").is_empty(),
-            "all was cleared"
-        );
+        assert!(ready(true, 0, &claim, "it", "another").is_empty());
+        assert!(ready(true, 0, &claim, "another", "abc").is_empty());
+        assert!(ready(true, 0, &claim, "it", "abc").is_empty(), "all was cleared");
         fill();
-        assert!(
-            prepare(&fresh, &claim, "it", "abc").expect("ready").is_empty(),
-            "--resume was not asked"
-        );
-        assert!(prepare(&resumed, &claim, "it", "abc").expect("ready").is_empty());
+        assert!(ready(false, 0, &claim, "it", "abc").is_empty(), "--resume was not asked");
+        assert!(ready(true, 0, &claim, "it", "abc").is_empty());
+    }
+
+    #[test]
+    fn a_part_goes_on_with_its_own_boots_and_their_substitutes() {
+        let (_temp, claim) = claim();
+        ready(true, 257, &claim, "it", "abc");
+        let mine = [257, 259, MOST + 257].map(|boot| sample(boot, 1, None));
+        let others = [0, 256, 260, MOST, MOST + 260].map(|boot| sample(boot, 1, None));
+        collected(claim.dir(), [mine.to_vec(), others.to_vec()].concat());
+        assert_eq!(ready(true, 257, &claim, "it", "abc"), mine);
+    }
+
+    #[test]
+    fn a_part_is_told_in_the_command_that_does_it_again() {
+        let args = arguments(&["--first", "257", "--scenario", "ports"]);
+        let said = SoakArgs { boot: args.boot.clone().complete(), ..args }.command_line();
+        assert!(said.starts_with("cargo xtask soak --boots 3 --first 257 --jobs 1 "), "{said}");
+        let words = said.strip_prefix("cargo ").expect("a command").split(' ').skip(1);
+        match parse(std::iter::once("cargo xtask").chain(words)).expect("parses").command {
+            Command::Soak(again) => assert_eq!((again.first, again.command_line()), (257, said)),
+            other => panic!("{other:?}"),
+        }
+        assert!(!arguments(&[]).command_line().contains("--first"));
     }
 
     #[test]
@@ -483,6 +519,8 @@ mod tests {
         assert!(one.contains(&own) && one.contains(&qemu.display().to_string()), "{one}");
         std::fs::write(&qemu, "another").expect("writable");
         assert_ne!(one, identity(&args, &tools, &kernel, None));
+        let next = arguments(&["--first", "3"]);
+        assert_ne!(identity(&args, &tools, &kernel, None), identity(&next, &tools, &kernel, None));
         let other = Kernel { identity: "abd".to_owned(), ..kernel.clone() };
         assert_ne!(identity(&args, &tools, &kernel, None), identity(&args, &tools, &other, None));
     }

@@ -18,6 +18,8 @@ use crate::verdict::Kind;
 pub struct About {
     /// The command.
     pub command: String,
+    /// Which boots of which soak it is about.
+    pub part: String,
     /// The commit of the checkout when the kernel was built.
     pub commit: String,
     /// Boots that were asked for.
@@ -183,6 +185,7 @@ impl Summary {
         let firmware = self.firmware.map_or_else(|| "not seen".to_owned(), show::firmware);
         let rows = [
             ("command", format!("`{}`", about.command)),
+            ("part", about.part.clone()),
             ("machine", about.machine.clone()),
             ("commit", about.commit.clone()),
             ("kernel (SHA-256)", about.build.clone()),
@@ -326,6 +329,7 @@ mod tests {
     fn the_report_says_what_was_done() {
         let about = About {
             command: "cargo xtask soak".to_owned(),
+            part: "boots 257 to 306 of seed 1".to_owned(),
             commit: "c0ffee".to_owned(),
             asked: 50,
             build: "abc".to_owned(),
@@ -335,9 +339,14 @@ mod tests {
             scenario: "ports".to_owned(),
         };
         let text = Summary::of(&[sample(0, 100, None)]).markdown(&about);
-        for part in
-            ["c0ffee", "OpenSBI 1.1", "1 of 50", "1 boots, 1 passed, 0 failed", "virt, 8 harts"]
-        {
+        for part in [
+            "c0ffee",
+            "OpenSBI 1.1",
+            "1 of 50",
+            "1 boots, 1 passed, 0 failed",
+            "virt, 8 harts",
+            "| part | boots 257 to 306 of seed 1 |",
+        ] {
             assert!(text.contains(part), "{part} in {text}");
         }
     }

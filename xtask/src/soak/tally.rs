@@ -7,10 +7,8 @@
 
 use std::collections::HashSet;
 
+use super::part::Part;
 use super::record::BootRecord;
-
-/// Boots that are made at most for one that is asked for.
-const ATTEMPTS_PER_BOOT: u32 = 2;
 
 /// What a worker does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,14 +33,14 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// A soak of `asked` boots of which these are done.
+    /// That part of a soak, of which these boots are done.
     #[must_use]
-    pub fn new(asked: u32, done: &[BootRecord]) -> Self {
-        let todo = (0..attempts(asked)).rev();
+    pub fn new(part: Part, done: &[BootRecord]) -> Self {
+        let todo = part.numbers().chain(part.substitutes()).rev();
         let todo = todo.filter(|n| done.iter().all(|r| r.boot != *n)).collect();
         let counted = done.iter().filter(|r| !r.duplicate).count();
         Self {
-            asked,
+            asked: part.boots(),
             todo,
             under_way: 0,
             counted: u32::try_from(counted).unwrap_or(u32::MAX),
@@ -91,14 +89,9 @@ impl Tally {
     }
 }
 
-/// The most boots that are made for `asked` different ones.
-#[must_use]
-pub const fn attempts(asked: u32) -> u32 {
-    asked.saturating_mul(ATTEMPTS_PER_BOOT)
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::part::MOST;
     use super::super::record::tests::sample;
     use super::*;
     use crate::verdict::Kind;
@@ -107,9 +100,13 @@ mod tests {
         BootRecord { digest: Some(digest.to_owned()), ..sample(boot, 1, kind) }
     }
 
+    fn part(first: u32, boots: u32) -> Part {
+        Part::new(first, boots).expect("a part")
+    }
+
     #[test]
     fn a_duplicate_is_replaced_by_another_boot() {
-        let mut tally = Tally::new(2, &[]);
+        let mut tally = Tally::new(part(0, 2), &[]);
         assert_eq!(
             (tally.take(), tally.take(), tally.take()),
             (Next::Make(0), Next::Make(1), Next::Wait)
@@ -119,14 +116,14 @@ mod tests {
         assert_eq!(tally.take(), Next::Wait);
         tally.made(&mut two);
         assert!(!one.duplicate && two.duplicate);
-        assert_eq!(tally.take(), Next::Make(2));
-        tally.made(&mut with_digest(2, "b", None));
+        assert_eq!(tally.take(), Next::Make(MOST));
+        tally.made(&mut with_digest(MOST, "b", None));
         assert_eq!(tally.take(), Next::Stop);
     }
 
     #[test]
     fn repeats_count_where_they_were_asked_for() {
-        let mut tally = Tally::new(2, &[]).with_repeats(true);
+        let mut tally = Tally::new(part(0, 2), &[]).with_repeats(true);
         for number in 0..2 {
             assert_eq!(tally.take(), Next::Make(number));
             let mut record = with_digest(number, "a", None);
@@ -138,7 +135,7 @@ mod tests {
 
     #[test]
     fn a_failure_counts_however_often() {
-        let mut tally = Tally::new(2, &[]);
+        let mut tally = Tally::new(part(0, 2), &[]);
         for boot in 0..2 {
             assert_eq!(tally.take(), Next::Make(boot));
             let mut record = with_digest(boot, "a", Some(Kind::Hang));
@@ -150,7 +147,7 @@ mod tests {
 
     #[test]
     fn a_run_that_repeats_itself_comes_to_an_end() {
-        let mut tally = Tally::new(3, &[]);
+        let mut tally = Tally::new(part(0, 3), &[]);
         let made = std::iter::from_fn(|| match tally.take() {
             Next::Make(boot) => {
                 tally.made(&mut with_digest(boot, "a", None));
@@ -162,8 +159,20 @@ mod tests {
     }
 
     #[test]
+    fn a_part_takes_no_boot_of_the_next() {
+        let mut tally = Tally::new(part(257, 2), &[with_digest(257, "a", None)]);
+        assert_eq!(tally.take(), Next::Make(258));
+        tally.made(&mut with_digest(258, "a", None));
+        assert_eq!(tally.take(), Next::Make(MOST + 257));
+        tally.made(&mut with_digest(MOST + 257, "a", None));
+        assert_eq!(tally.take(), Next::Make(MOST + 258));
+        tally.made(&mut with_digest(MOST + 258, "a", None));
+        assert_eq!(tally.take(), Next::Stop);
+    }
+
+    #[test]
     fn without_a_trace_every_boot_counts() {
-        let mut tally = Tally::new(2, &[]);
+        let mut tally = Tally::new(part(0, 2), &[]);
         for boot in 0..2 {
             assert_eq!(tally.take(), Next::Make(boot));
             tally.made(&mut BootRecord { digest: None, ..sample(boot, 1, None) });
@@ -175,10 +184,10 @@ mod tests {
     fn what_is_done_is_not_made_again() {
         let mut again = with_digest(2, "a", None);
         again.duplicate = true;
-        let mut tally = Tally::new(3, &[with_digest(0, "a", None), again]);
+        let mut tally = Tally::new(part(0, 3), &[with_digest(0, "a", None), again]);
         assert_eq!(
             (tally.take(), tally.take(), tally.take()),
-            (Next::Make(1), Next::Make(3), Next::Wait)
+            (Next::Make(1), Next::Make(MOST), Next::Wait)
         );
         tally.give_up();
         assert_eq!(tally.take(), Next::Stop);
