@@ -16,7 +16,7 @@ use crate::script::Me;
 
 impl Me {
     /// One section of a client.
-    pub(super) async fn client(
+    async fn client(
         &self,
         ipc: &'static Ipc,
         (id, begins): (ConnectionId, bool),

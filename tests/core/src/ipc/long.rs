@@ -38,12 +38,7 @@ impl Me {
     }
 
     /// Part by part; more is left only of who is to end.
-    pub(super) async fn carry(
-        &self,
-        ipc: &'static Ipc,
-        call: &Call,
-        transfer: &mut Transfer,
-    ) -> Progress {
+    async fn carry(&self, ipc: &'static Ipc, call: &Call, transfer: &mut Transfer) -> Progress {
         let own = call.bytes();
         loop {
             let (progress, is_over) = self
@@ -61,7 +56,7 @@ impl Me {
     }
 
     /// The peer goes back, and whoever waits is to look for it.
-    pub(super) async fn give_up(&self, ipc: &'static Ipc, transfer: &Transfer) {
+    async fn give_up(&self, ipc: &'static Ipc, transfer: &Transfer) {
         let channel = transfer.peer().channel;
         self.section(|hart, irq| {
             let _gone = ipc.with(hart, irq, channel, |channel, _| transfer.give_up(channel));

@@ -18,12 +18,7 @@ use super::{Bearer, Call, Given, Ipc, Step, certain, is_condemned, stopped};
 use crate::{fake::Fake, script::Me};
 
 /// What follows from a message that was received.
-pub(super) fn take(
-    (hart, irq): (&mut Hart<Fake>, &IrqOff),
-    id: ChannelId,
-    receipt: &Receipt,
-    it: Message,
-) {
+fn take((hart, irq): (&mut Hart<Fake>, &IrqOff), id: ChannelId, receipt: &Receipt, it: Message) {
     bump(&hart.inspect().handed);
     hart.serve(irq, Some(id), it.urgency);
     it.timed.iter().for_each(|wait| certain(hart.tell_received(irq, *wait)));
@@ -45,7 +40,7 @@ pub(super) fn wait_for_message<'h>(
 
 impl Me {
     /// One section of a server.
-    pub(super) async fn server(
+    async fn server(
         &self,
         ipc: &'static Ipc,
         id: ChannelId,

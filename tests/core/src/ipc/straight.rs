@@ -48,7 +48,7 @@ pub(super) fn send_straight(
 }
 
 /// MsgReplyReceive the short way, if that can be.
-pub(super) fn answer_straight(
+fn answer_straight(
     ipc: &'static Ipc,
     (hart, irq): (&mut Hart<Fake>, &IrqOff),
     given: &Given,
@@ -102,7 +102,7 @@ impl Me {
 
     /// Answers a message of the same channel and waits there for the next, if no client is
     /// queued: the short way, or at least in one section.
-    pub(super) async fn answer_and_wait(
+    async fn answer_and_wait(
         &self,
         ipc: &'static Ipc,
         given: &Given,
