@@ -6,7 +6,7 @@ use super::{
     files::{CHANNEL, CHANNEL_PORT, CHANNELS, QUEUE, STOCK},
 };
 
-pub const MUTANTS: &[Mutant] = &[
+pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a stale name of a channel finds the next occupant",
         file: CHANNELS,

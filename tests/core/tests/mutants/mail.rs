@@ -6,7 +6,7 @@ use super::{
     files::{HART, MAIL, PORT, SCHED, TABLE},
 };
 
-pub const MUTANTS: &[Mutant] = &[
+pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "an IPIQ message is lost",
         file: MAIL,

@@ -6,7 +6,7 @@ use super::{
     files::{CHANNEL, HANDOVER, RENDEZVOUS, WAITING},
 };
 
-pub const MUTANTS: &[Mutant] = &[
+pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a stale answer finds the client's next message",
         file: CHANNEL,

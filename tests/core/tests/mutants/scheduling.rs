@@ -7,7 +7,7 @@ use super::{
     files::{DEADLINES, INTERRUPT, LIST, RUNQ, SCHED, SHARES},
 };
 
-pub const MUTANTS: &[Mutant] = &[
+pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "the run queue drops an entry",
         file: LIST,

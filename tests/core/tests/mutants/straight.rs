@@ -6,7 +6,7 @@ use super::{
     files::{HANDOVER, SHARES, STRAIGHT, STRAIGHT_AT, WAITING},
 };
 
-pub const MUTANTS: &[Mutant] = &[
+pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "the short way goes to who is not parked",
         file: STRAIGHT,
