@@ -107,7 +107,6 @@ impl<M: Machine> Hart<M> {
         }
         if let Some(thread) = self.live_thread(id) {
             thread.is_condemned = true;
-            thread.disturb();
             M::condemn(&thread.context);
             if thread.priority < urgency {
                 self.set_priority(irq, id, urgency)?;
