@@ -102,41 +102,37 @@ impl<T> LockedCell<T> {
         Self { owner: AtomicUsize::new(NOBODY), value: UnsafeCell::new(value) }
     }
 
-    /// Makes the cell the lock's, if it is nobody's.
+    /// Makes the cell the lock's, if it is nobody's: what is inside then.
     #[inline]
     #[must_use]
-    pub fn claim(&self, held: &mut Held<'_>) -> bool {
+    pub fn claim<'h>(&'h self, held: &'h mut Held<'_>) -> Option<&'h mut T> {
         let lock = held.lock().get();
         let (claimed, failed) = (Site::CellClaim.ordering(), Ordering::Relaxed);
-        self.owner.compare_exchange(NOBODY, lock, claimed, failed).is_ok()
-    }
-
-    /// The same, with what is inside.
-    #[inline]
-    #[must_use]
-    pub fn take_in<'h>(&'h self, held: &'h mut Held<'_>) -> Option<&'h mut T> {
-        if !self.claim(held) {
-            return None;
-        }
-        // SAFETY: as in `open`: it is the lock's now.
-        Some(unsafe { &mut *self.value.with_mut(|value| value) })
+        self.owner.compare_exchange(NOBODY, lock, claimed, failed).ok()?;
+        self.inside(lock, held)
     }
 
     /// What is inside, if the cell is the lock's.
     #[inline]
     pub fn open<'h>(&'h self, held: &'h mut Held<'_>) -> Option<&'h mut T> {
-        if !self.is_owned(held) {
+        self.inside(self.owner(), held)
+    }
+
+    // What is inside, if the owner that was found is the lock.
+    #[inline]
+    fn inside<'h>(&'h self, owner: usize, held: &'h mut Held<'_>) -> Option<&'h mut T> {
+        if owner != held.lock().get() {
             return None;
         }
-        // SAFETY: the owner's lock is held; its proof is borrowed as long as
-        // the reference lives, so no cell of this lock is opened meanwhile.
+        // SAFETY: the cell is the lock's, which is held; its proof is borrowed as long
+        // as the reference lives, so no cell of this lock is opened meanwhile.
         Some(unsafe { &mut *self.value.with_mut(|value| value) })
     }
 
     /// Makes the cell nobody's, if it is the lock's.
     #[inline]
     pub fn release(&self, held: &mut Held<'_>) {
-        if self.is_owned(held) {
+        if self.owner() == held.lock().get() {
             self.owner.store(NOBODY, Site::CellRelease.ordering());
         }
     }
@@ -144,7 +140,7 @@ impl<T> LockedCell<T> {
     // An old value will do: only a holder of this lock writes its number or
     // takes it away, and what earlier holders did is seen.
     #[inline]
-    fn is_owned(&self, held: &Held<'_>) -> bool {
-        self.owner.load(Ordering::Relaxed) == held.lock().get()
+    fn owner(&self) -> usize {
+        self.owner.load(Ordering::Relaxed)
     }
 }

@@ -20,15 +20,15 @@ fn it_opens_to_its_owner_only() {
     let (mut our_guard, mut their_guard) = (ours.lock(&irq), theirs.lock(&irq));
     let (mut our, mut their) = (our_guard.parts().1, their_guard.parts().1);
     assert_eq!(cell.open(&mut our), None, "nobody's");
-    assert!(cell.claim(&mut our));
-    assert!(!cell.claim(&mut our) && !cell.claim(&mut their), "it is taken");
+    assert_eq!(cell.claim(&mut our), Some(&mut 5));
+    assert_eq!((cell.claim(&mut our), cell.claim(&mut their)), (None, None), "it is taken");
     *cell.open(&mut our).unwrap() += 1;
     assert_eq!(cell.open(&mut their), None);
     cell.release(&mut their);
     assert_eq!(cell.open(&mut our), Some(&mut 6), "not theirs to release");
     cell.release(&mut our);
     assert_eq!(cell.open(&mut our), None);
-    assert!(cell.claim(&mut their));
+    assert_eq!(cell.claim(&mut their), Some(&mut 6));
     assert_eq!(cell.open(&mut their), Some(&mut 6));
 }
 
@@ -39,7 +39,7 @@ fn a_lock_within_a_lock_is_another() {
     let outer = SpinLock::new(SpinLock::new(()));
     let mut outer_guard = outer.lock(&irq);
     let (inner, mut held) = outer_guard.parts();
-    assert!(cell.claim(&mut held));
+    assert!(cell.claim(&mut held).is_some());
     let mut inner_guard = inner.lock(&irq);
     assert_eq!(cell.open(&mut inner_guard.parts().1), None);
     assert!(cell.open(&mut held).is_some());
@@ -52,8 +52,7 @@ fn the_parts_of_a_guard_are_the_value_and_the_proof() {
     {
         let mut guard = lock.lock(&irq);
         let (value, mut held) = guard.parts();
-        assert!(cell.claim(&mut held));
-        *value += *cell.open(&mut held).unwrap();
+        *value += *cell.claim(&mut held).unwrap();
     }
     assert_eq!(*lock.lock(&irq), 11);
     assert_eq!(cell.open(&mut lock.lock(&irq).parts().1), Some(&mut 1), "claims outlive guards");

@@ -377,7 +377,7 @@ impl Owned<'_> {
     /// somewhere already.
     #[inline]
     pub(crate) fn claim(&mut self, node: Node, channel: ChannelId) -> Option<&mut Waiter> {
-        let waiter = node.waiter.take_in(&mut self.held)?;
+        let waiter = node.waiter.claim(&mut self.held)?;
         node.channel.store(channel.to_register(), Ordering::Relaxed);
         Some(waiter)
     }
