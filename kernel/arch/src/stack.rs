@@ -21,7 +21,7 @@ use skimmer_sync::irq::IrqOff;
 
 use crate::{
     cpu::{self, Riscv},
-    fp,
+    csr, fp,
     message::Owns,
     paging::{self, UserSpace},
     stack_memory,
@@ -114,8 +114,9 @@ impl Special {
     #[inline]
     fn set(&self, what: u32, is_so: bool) {
         if self.has(what) == is_so {
-            // Nothing changes.
-        } else if is_so {
+            return;
+        }
+        if is_so {
             self.0.fetch_or(what, Ordering::Relaxed);
         } else {
             self.0.fetch_and(!what, Ordering::Relaxed);
@@ -468,9 +469,7 @@ pub(crate) fn park_and_enter(
 
 /// The thread of that frame, which was parked, runs again.
 pub(crate) fn unpark(frame: &TrapFrame) {
-    // SAFETY: the frame of the running thread, which is on its own stack.
-    let header = unsafe { header_of(core::ptr::from_ref(frame).addr()) };
-    Saved(NonNull::from(header)).unpark();
+    Saved(NonNull::from(header_under(frame))).unpark();
 }
 
 /// The first Rust code of a new thread: with interrupts masked, and in the
@@ -509,11 +508,25 @@ const unsafe fn header_of<'s>(address: usize) -> &'s Header {
     unsafe { &*header }
 }
 
-/// Whether the thread on whose stack `frame` is has been condemned.
+/// The header of the stack that the caller runs on.
+#[inline(always)]
+fn own_header<'s>() -> &'s Header {
+    // SAFETY: who runs is on a kernel stack, which is not freed before it has left it for
+    // good; nobody here keeps the header for longer.
+    unsafe { header_of(csr::stack_pointer()) }
+}
+
+/// The header of the stack at whose high end that frame is.
+#[inline(always)]
+fn header_under(frame: &TrapFrame) -> &Header {
+    // SAFETY: the frame of the running thread, which is on its own stack.
+    unsafe { header_of(core::ptr::from_ref(frame).addr()) }
+}
+
+/// Whether the thread of that frame, which runs, has been condemned.
 #[inline]
-pub(crate) fn is_condemned(frame: usize) -> bool {
-    // SAFETY: a trap frame of the running thread, which is on its own stack.
-    unsafe { header_of(frame) }.special.has(Special::CONDEMNED)
+pub(crate) fn is_condemned(frame: &TrapFrame) -> bool {
+    header_under(frame).special.has(Special::CONDEMNED)
 }
 
 /// Whom the calling thread belongs to, and by what name; none if it is the
@@ -521,16 +534,13 @@ pub(crate) fn is_condemned(frame: usize) -> bool {
 #[inline]
 #[must_use]
 pub fn own_program() -> Option<(Owner, u64)> {
-    // SAFETY: the stack that the caller runs on.
-    let header = unsafe { header_of(crate::csr::stack_pointer()) };
-    header.program.as_ref().map(|program| (program.owner, program.name))
+    own_header().program.as_ref().map(|program| (program.owner, program.name))
 }
 
 /// Whose that frame's thread is, by what name, and what is special about its call.
 #[inline(always)]
 pub(crate) fn caller(frame: &TrapFrame) -> (Owner, u64, &Special) {
-    // SAFETY: the frame of the running thread, which is on its own stack.
-    let header = unsafe { header_of(core::ptr::from_ref(frame).addr()) };
+    let header = header_under(frame);
     match &header.program {
         Some(program) => (program.owner, program.name, &header.special),
         None => unreachable!("only programs make system calls"),
@@ -540,15 +550,12 @@ pub(crate) fn caller(frame: &TrapFrame) -> (Owner, u64, &Special) {
 /// The calling thread's program ends: from now on the thread is the kernel's,
 /// and its space is loaded for it no more.
 pub fn leave_space() {
-    // SAFETY: the stack that the caller runs on.
-    unsafe { header_of(crate::csr::stack_pointer()) }.space.set(core::ptr::null());
+    own_header().space.set(core::ptr::null());
 }
 
 /// Changes back to the address space of the calling thread's program.
 pub(crate) fn enter_own_space(irq: &IrqOff) {
-    // SAFETY: the stack that the caller runs on.
-    let header = unsafe { header_of(crate::csr::stack_pointer()) };
-    Saved(NonNull::from(header)).enter_space(irq);
+    Saved(NonNull::from(own_header())).enter_space(irq);
 }
 
 /// The same where it is not known which space is in satp.
@@ -562,8 +569,7 @@ pub(crate) fn enter_own_space_anew(irq: &IrqOff) {
 #[inline]
 #[must_use]
 pub fn take_timeout() -> Option<Timeout> {
-    // SAFETY: the stack that the caller runs on.
-    let header = unsafe { header_of(crate::csr::stack_pointer()) };
+    let header = own_header();
     if !header.special.has(Special::TIMED) {
         return None;
     }
@@ -573,8 +579,7 @@ pub fn take_timeout() -> Option<Timeout> {
 
 /// Sets the timeout of the calling thread's next call.
 pub fn set_timeout(timeout: Option<Timeout>) {
-    // SAFETY: the stack that the caller runs on.
-    let header = unsafe { header_of(crate::csr::stack_pointer()) };
+    let header = own_header();
     header.timeout.set(timeout);
     header.special.set(Special::TIMED, timeout.is_some());
 }
@@ -582,8 +587,7 @@ pub fn set_timeout(timeout: Option<Timeout>) {
 /// The calling thread's message has gone to a thread of another hart, or of this one.
 #[inline]
 pub fn note_afar(is_afar: bool) {
-    // SAFETY: the stack that the caller runs on.
-    unsafe { header_of(crate::csr::stack_pointer()) }.special.set(Special::AFAR, is_afar);
+    own_header().special.set(Special::AFAR, is_afar);
 }
 
 /// Whether the calling thread has been condemned. With interrupts masked the
@@ -591,12 +595,12 @@ pub fn note_afar(is_afar: bool) {
 #[inline]
 #[must_use]
 pub fn am_condemned() -> bool {
-    is_condemned(crate::csr::stack_pointer())
+    own_header().special.has(Special::CONDEMNED)
 }
 
 /// Writes the calling thread's user frame and returns its address.
 pub(crate) fn set_user_frame(frame: TrapFrame) -> usize {
-    let (base, _) = bounds(crate::csr::stack_pointer());
+    let (base, _) = bounds(csr::stack_pointer());
     let place = base + USER_FRAME;
     // SAFETY: the place is kept free at the top of every kernel stack, and the
     // caller runs on this one.
@@ -608,7 +612,7 @@ pub(crate) fn set_user_frame(frame: TrapFrame) -> usize {
 #[inline(never)]
 #[must_use]
 pub fn room() -> usize {
-    let here = crate::csr::frame_pointer();
+    let here = csr::frame_pointer();
     let (base, _) = bounds(here - 16);
     here.saturating_sub(base + size_of::<Header>())
 }

@@ -203,7 +203,7 @@ pub(crate) fn exception(frame: &mut TrapFrame) {
 /// from here on.
 #[inline]
 pub(crate) fn before_return(frame: &TrapFrame) {
-    if stack::is_condemned(core::ptr::from_ref(frame).addr()) {
+    if stack::is_condemned(frame) {
         with_interrupts_open(|| skimmer_condemned())
     }
 }
