@@ -215,15 +215,9 @@ fn widen() {
 }
 
 /// Operations that one doorbell brings at the most, over all sources.
-const AT_ONCE: u32 = 64;
+const AT_ONCE: usize = 64;
 
 /// Operations that are taken from each source at a time.
-const fn quota(harts: usize) -> u32 {
-    let quota = AT_ONCE.checked_div(harts as u32);
-    match quota {
-        Some(quota) if quota > RING_SLOTS as u32 => RING_SLOTS as u32,
-        Some(0) => 1,
-        Some(quota) => quota,
-        None => RING_SLOTS as u32,
-    }
+fn quota(harts: usize) -> u32 {
+    (AT_ONCE / harts.max(1)).clamp(1, RING_SLOTS) as u32
 }
