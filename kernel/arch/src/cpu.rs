@@ -63,11 +63,17 @@ impl Machine for Riscv {
         if bytes <= user_copy::SHORT {
             return user_copy::pass(irq, from, space, to).is_ok();
         }
-        let given = user_copy::give(irq, from, space, to).is_ok();
+        let given = Self::give(irq, from, context, to);
         if given {
             space.load(irq);
         }
         given
+    }
+
+    #[inline(always)]
+    fn give(irq: &IrqOff, from: UserBytes, context: &KernelStack, to: UserBytes) -> bool {
+        let Some(space) = context.saved().space() else { return false };
+        from.length.min(to.length) == 0 || user_copy::give(irq, from, space, to).is_ok()
     }
 
     #[inline]

@@ -39,6 +39,18 @@ pub trait Owns: Any + Send + Sync {
     /// The same of MsgReplyReceive.
     fn answer_straight(&'static self, name: u64, call: Call<'_>, entry: Parkable);
 
+    /// The same of MsgSend and MsgReplyReceive, to another hart.
+    fn send_afar(&'static self, name: u64, call: Call<'_>, entry: Parkable);
+
+    /// Likewise.
+    fn answer_afar(&'static self, name: u64, call: Call<'_>, entry: Parkable);
+
+    /// The same of MsgReply.
+    fn reply_straight(&'static self, call: Call<'_>, entry: Parkable);
+
+    /// The same of MsgReceive.
+    fn receive_straight(&'static self, name: u64, call: Call<'_>, entry: Parkable);
+
     /// Any call of messages, from where its thread can be parked; there is no timeout.
     fn message(&'static self, name: u64, call: &mut Call<'_>, entry: Parkable) -> Next;
 
@@ -106,6 +118,7 @@ impl Parkable {
 
     /// The thread is parked. The hart goes to a parked thread, which finds that in a0 to
     /// a2.
+    #[inline(never)]
     pub fn over(self, switch: Switch<Riscv>, results: [u64; 3]) -> Next {
         Next(stack::park_and_enter(&self.irq, switch, results))
     }
@@ -113,12 +126,33 @@ impl Parkable {
     /// The same for who has gone over to that thread's memory. It does not return.
     #[inline(always)]
     pub fn straight(self, passed: Passed<Riscv>, results: [u64; 3]) {
-        let frame = stack::park_and_resume(passed.into_switch(), results);
+        Next(stack::park_and_resume(passed.into_switch(), results)).leave();
+    }
+
+    /// As [`Self::over`]. It does not return.
+    #[inline(always)]
+    pub fn over_at_once(self, switch: Switch<Riscv>, results: [u64; 3]) {
+        Next(stack::park_and_enter(&self.irq, switch, results)).leave();
+    }
+
+    /// The thread goes on, and finds that in a0 to a2: nobody is more urgent, and it has not
+    /// been condemned since the call began. It does not return.
+    #[inline(always)]
+    pub fn back_at_once(self, mut call: Call<'_>, results: [u64; 3]) {
+        call.finish_with(results);
+        Next(NonNull::from(call.frame())).leave();
+    }
+}
+
+impl Next {
+    /// It does not return.
+    #[inline(always)]
+    fn leave(self) {
         off_times::message_returns();
-        // SAFETY: the caller is parked, so what is on this stack is not needed again. The frame
-        // is that of a thread which goes on in U-mode, whose space is loaded; interrupts are
-        // masked.
-        unsafe { skimmer_message_leave(frame) }
+        // SAFETY: the frame is that of the caller or, if that is parked, of another thread which
+        // goes on in U-mode, whose space is loaded; what is on this stack is not needed again.
+        // Interrupts are masked.
+        unsafe { skimmer_message_leave(self.0) }
     }
 }
 
@@ -138,16 +172,28 @@ extern "C" fn skimmer_message(mut frame: NonNull<TrapFrame>) -> NonNull<TrapFram
 #[inline(always)]
 fn try_straight(frame: &mut TrapFrame) {
     let (owner, name, special) = stack::caller(frame);
-    // Who talks to another hart would try in vain each time.
-    if !special.is_nothing() {
-        return;
-    }
-    let call = Call::new(frame);
+    let (is_nothing, is_plain) = (special.is_nothing(), special.is_plain());
+    let (call, entry) = (Call::new(frame), Parkable::new());
     let number = call.number();
-    if number == Number::MsgSend as u64 {
-        owner.send_straight(name, call, Parkable::new());
-    } else if number == Number::MsgReplyReceive as u64 {
-        owner.answer_straight(name, call, Parkable::new());
+    // Who talks to another hart would try in vain each time to find the other here.
+    if is_nothing {
+        if number == Number::MsgSend as u64 {
+            owner.send_straight(name, call, entry);
+        } else if number == Number::MsgReplyReceive as u64 {
+            owner.answer_straight(name, call, entry);
+        } else if number == Number::MsgReply as u64 {
+            owner.reply_straight(call, entry);
+        } else {
+            owner.receive_straight(name, call, entry);
+        }
+    } else if is_plain {
+        if number == Number::MsgSend as u64 {
+            owner.send_afar(name, call, entry);
+        } else if number == Number::MsgReplyReceive as u64 {
+            owner.answer_afar(name, call, entry);
+        } else if number == Number::MsgReceive as u64 {
+            owner.receive_straight(name, call, entry);
+        }
     }
 }
 

@@ -456,6 +456,7 @@ fn resume(from: Saved, to: Saved, results: [u64; 3]) -> NonNull<TrapFrame> {
 }
 
 /// The same where its space is to be loaded first.
+#[inline(always)]
 pub(crate) fn park_and_enter(
     irq: &IrqOff,
     switch: Switch<Riscv>,

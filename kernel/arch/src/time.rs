@@ -14,6 +14,7 @@ pub fn set_frequency(hertz: u64) {
 /// The timebase frequency; where the tree names none, the 10 MHz that most
 /// machines have.
 #[must_use]
+#[inline]
 pub fn ticks_per_second() -> u64 {
     match TICKS_PER_SECOND.load(Ordering::Relaxed) {
         0 => 10_000_000,

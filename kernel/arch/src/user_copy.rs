@@ -236,10 +236,10 @@ fn judge_both(own: UserBytes, peer: UserBytes) -> Result<usize, Fault> {
     Err(if own.start.get() > last { Fault::Own } else { Fault::Peer })
 }
 
-/// Whether all of them are in one page. There are some.
+/// Whether all of them are in one page. Of nothing, all is.
 #[inline]
 fn is_in_one_page(start: UserAddr, bytes: usize) -> bool {
-    bytes.wrapping_sub(1) < FRAME_SIZE - start.get() % FRAME_SIZE
+    bytes <= FRAME_SIZE - start.get() % FRAME_SIZE
 }
 
 /// Copies piece by piece, each in one page of the other's.

@@ -11,6 +11,7 @@
 
 extern crate alloc;
 
+pub mod afar;
 pub mod backtrace;
 pub mod budget;
 pub mod channel;

@@ -40,6 +40,9 @@ pub trait Machine: 'static {
     /// memory. False if it cannot: then it has not, but a part may have been copied.
     fn pass(irq: &IrqOff, from: UserBytes, context: &Self::Context, to: UserBytes) -> bool;
 
+    /// Copies likewise, and stays in the calling thread's memory.
+    fn give(irq: &IrqOff, from: UserBytes, context: &Self::Context, to: UserBytes) -> bool;
+
     /// Makes `hart` look at its mailbox. Takes no lock and does not wait.
     fn ring_doorbell(&self, hart: HartIndex);
 

@@ -329,7 +329,7 @@ impl<M: Machine> Hart<M> {
 
     /// The same for a current thread of which that is known.
     #[inline]
-    fn set_slice_of(
+    pub(crate) fn set_slice_of(
         &mut self,
         irq: &IrqOff,
         priority: Priority,

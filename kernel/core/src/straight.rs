@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The short way of a message: from a client to a server that waits on the same hart,
-//! and back with an answer to a client that does, where the server waits again.
+//! and back with an answer to a client that does, where the server waits again; or with
+//! the answer alone, and with the wait alone.
 //!
 //! What is done here is what [`Channel::send`] does, or [`Channel::answer`] and
 //! [`Channel::receive`], with what follows from it on the home hart, in one step. It is
 //! done where all of it is known to succeed and its outcome is known: nobody else is
-//! queued, the other thread is parked ([`Machine::is_parked`]) and would run next
-//! anyway. Then the run queue would be entered and left again, and an outcome written
-//! and read. Otherwise nothing is done, and the call goes the usual way: only bytes may
-//! have been copied, which are copied again.
+//! queued, and the other thread is parked ([`Machine::is_parked`]). Where that would run
+//! next anyway, the hart goes over to it: then the run queue would be entered and left
+//! again, and an outcome written and read. Otherwise nothing is done, and the call goes
+//! the usual way: only bytes may have been copied, which are copied again.
 
 use skimmer_abi::{
     inspect::bump,
@@ -18,7 +19,7 @@ use skimmer_sync::irq::IrqOff;
 
 use crate::{
     channel::{
-        Channel, MessageId, Receipt, Record, Which,
+        Channel, MessageId, Receipt, Record, Wait, Which,
         connection::ConnectionId,
         rendezvous::{at_once, is_answered_at_once},
         straight::Stand,
@@ -27,7 +28,8 @@ use crate::{
     hart::Hart,
     ids::{Priority, SlotId, ThreadId},
     machine::Machine,
-    sched::Switch,
+    sched::{Blocked, Switch},
+    thread::State,
     user::UserBytes,
     waiting::Waiting,
 };
@@ -64,11 +66,11 @@ impl<M: Machine> Passed<M> {
 }
 
 /// The thread that will block.
-struct Leaving<M: Machine> {
-    id: ThreadId,
-    priority: Priority,
-    base: Priority,
-    record: &'static Record,
+pub(crate) struct Leaving<M: Machine> {
+    pub(crate) id: ThreadId,
+    pub(crate) priority: Priority,
+    pub(crate) base: Priority,
+    pub(crate) record: &'static Record,
     saved: M::Saved,
 }
 
@@ -140,14 +142,7 @@ impl<M: Machine> Hart<M> {
         thread.run(turn);
         let (to, family) = (M::saved(&thread.context), thread.family);
         channel.answered_straight(node);
-        // Who waits for a message does so on its own account.
-        let stand = Stand { queue: Which::Receive, priority: me.base, received: 0 };
-        let wait = channel.stand(me.record, me.id, server, &stand);
-        let since = channel.serve_straight(me.id, me.base);
-        let leaving = self.current_thread();
-        (leaving.serves, leaving.urgent_since) = (Some(wait.channel), since);
-        leaving.priority = me.base;
-        leaving.block_at_channel(Waiting::new(server.table, wait, None));
+        let wait = self.wait_for_message(channel, server, &me);
         bump(&self.inspect.answered);
         let answered = (Event::MsgReply, wait.channel.index(), message);
         self.note_straight(irq, answered, (me.id, me.priority, me.base), client.thread);
@@ -155,10 +150,91 @@ impl<M: Machine> Hart<M> {
         Some(Passed(Switch::new(me.saved, to)))
     }
 
+    /// MsgReply to a client that is no more urgent: it is ready, and the caller goes on.
+    /// `is_connected` as above. Whether it was done.
+    #[inline(always)]
+    pub fn reply_straight(
+        &mut self,
+        irq: &IrqOff,
+        channel: &mut Channel<'_>,
+        message: MessageId,
+        (status, out): (i64, UserBytes),
+        is_connected: impl FnOnce(&IrqOff, u64, u64) -> bool,
+    ) -> Option<()> {
+        let (node, client) = channel.client_to_answer(message)?;
+        let slot = self.own(client.thread)?;
+        if !is_answered_at_once(out, client.into) || !is_connected(irq, client.owner, client.coid) {
+            return None;
+        }
+        let me = self.current_thread();
+        let (mine, own_family, queued) = (me.priority, me.family, me.queued);
+        let highest = self.runq.highest(irq);
+        let thread = self.threads.at_mut(slot.index())?;
+        let (priority, family) = (thread.priority, thread.family);
+        let stays = highest.max(Some(priority)) <= Some(mine) && thread.is_parked_in(client.number);
+        if !stays || !M::give(irq, out, &thread.context, client.into) {
+            return None;
+        }
+        thread.waiting = None;
+        thread.state = State::Ready;
+        channel.answered_for_later(node, status);
+        self.queue_ready(irq, client.thread, family, priority);
+        bump(&self.inspect.answered);
+        let answered = (Event::MsgReply, channel.id().index(), message.to_register());
+        self.note_both(irq, [(Event::WakeLocal, 0, client.thread.to_word()), answered]);
+        // Nobody is more urgent: all that is to be looked at is whether an equal waits.
+        self.preempt_wanted = false;
+        self.set_slice_of(irq, mine, own_family, queued);
+        Some(())
+    }
+
+    /// MsgReceive of who will wait.
+    #[inline(always)]
+    pub fn receive_straight(
+        &mut self,
+        irq: &IrqOff,
+        channel: &mut Channel<'_>,
+        server: &Baggage,
+    ) -> Option<Blocked<'_, M>> {
+        if !channel.is_plain() {
+            return None;
+        }
+        let me = self.leaving()?;
+        let _is_kept = self.wait_for_message(channel, server, &me);
+        self.note_base(irq, &me);
+        Some(self.blocked(irq))
+    }
+
+    /// The thread is on its own account again, which is noted if it was not.
+    #[inline(always)]
+    pub(crate) fn note_base(&self, irq: &IrqOff, me: &Leaving<M>) {
+        if me.priority != me.base {
+            self.note(irq, Event::Boost, u32::from(me.base.level()), me.id.to_word());
+        }
+    }
+
+    /// The current thread waits for a message, and does so on its own account. Its wait.
+    #[inline(always)]
+    pub(crate) fn wait_for_message(
+        &mut self,
+        channel: &mut Channel<'_>,
+        server: &Baggage,
+        me: &Leaving<M>,
+    ) -> Wait {
+        let stand = Stand { queue: Which::Receive, priority: me.base, received: 0 };
+        let wait = channel.stand(me.record, me.id, server, &stand);
+        let since = channel.serve_straight(me.id, me.base);
+        let leaving = self.current_thread();
+        (leaving.serves, leaving.urgent_since) = (Some(wait.channel), since);
+        leaving.priority = me.base;
+        leaving.block_at_channel(Waiting::new(server.table, wait, None));
+        wait
+    }
+
     /// The current thread, which is about to block; none if it has not been at a channel
     /// yet.
     #[inline(always)]
-    fn leaving(&mut self) -> Option<Leaving<M>> {
+    pub(crate) fn leaving(&mut self) -> Option<Leaving<M>> {
         let id = self.current;
         let me = self.current_thread();
         let (priority, base, record) = (me.priority, me.base, me.record?);

@@ -18,8 +18,9 @@ use skimmer_core::{
     channel::{
         Channel, ChannelFlags, ChannelId, Guest, MessageId, Outcome, Waiters,
         connection::{ConnectionId, Connections, Directory, Target},
-        rendezvous::{Answer, Carrier, Fault, Obstacle, Transfer},
+        rendezvous::{Answer, Carrier, Fault, Obstacle},
         table::ChannelTable,
+        transfer::Transfer,
     },
     handover::HandOver,
     hart::Hart,
@@ -45,8 +46,9 @@ pub struct Ipc {
     directory: RefCell<Directory>,
     /// What threads that were woken straight are to find.
     handed: RefCell<HashMap<ThreadId, Outcome>>,
-    /// Messages and answers that went the short way.
-    pub straight: [Cell<u64>; 2],
+    /// What went the short way: messages, answers with a wait, answers, waits; messages
+    /// and answers with a wait to other harts.
+    pub straight: [Cell<u64>; 6],
     /// Sections that looked at anything here.
     uses: Cell<u64>,
     /// A wrong way: what handlers leave to do at channels is not done.

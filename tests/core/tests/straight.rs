@@ -26,4 +26,6 @@ fn it_is_what_the_usual_way_does() {
     let ways = run(0..300);
     eprintln!("{ways:?}");
     assert!(ways.sent > 500 && ways.answered > 500 && ways.in_a_turn > 50, "{ways:?}");
+    assert!(ways.replied > 200 && ways.waited > 500, "{ways:?}");
+    assert!(ways.afar.iter().all(|&it| it > 100), "{ways:?}");
 }

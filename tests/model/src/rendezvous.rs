@@ -25,8 +25,9 @@ use skimmer_core::{
     channel::{
         Channel, ChannelFlags, ChannelId, Guest, MessageId, Outcome, Wait, Waiters, Which,
         connection::{Connections, Directory, Target},
-        rendezvous::{AT_ONCE, Answer, Carrier, Fault, Got, Obstacle, Progress, Sent, Wake},
+        rendezvous::{AT_ONCE, Answer, Carrier, Fault, Got, Obstacle, Sent, Wake},
         table::ChannelTable,
+        transfer::Progress,
     },
     hart::Hart,
     ids::{HartIndex, Priority, ThreadId},

@@ -47,6 +47,10 @@ impl Machine for Parked {
         true
     }
 
+    fn give(_: &IrqOff, _: UserBytes, _: &u8, _: UserBytes) -> bool {
+        true
+    }
+
     fn ring_doorbell(&self, _: HartIndex) {
         unreachable!("hart 0 is told by nobody");
     }

@@ -105,7 +105,7 @@ struct Told {
 pub fn bench(args: &BenchArgs) -> Result<bool> {
     let tools = setup::ensure(&args.setup.wishes())?;
     if let Some(name) = &args.profile {
-        print!("{}", profile::markdown(name, &profile::of(&tools, name)?));
+        print!("{}", profile::markdown(name, &profile::of(&tools, name, args.listing.as_deref())?));
         return Ok(true);
     }
     let mut measured = measure(&tools, args.command_line())?;

@@ -8,6 +8,7 @@
 
 use std::fmt::Write as _;
 use std::io::{BufReader, Read as _};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
@@ -26,7 +27,7 @@ use crate::qemu;
 use crate::schedule::Schedule;
 use crate::setup::Tools;
 use crate::symbols::Symbols;
-use crate::workspace::target_dir;
+use crate::workspace::{short, target_dir};
 
 /// The figures of which it is committed.
 pub(super) const COMMITTED: &[&str] =
@@ -52,12 +53,13 @@ const ARGUMENTS: &[(&str, &str)] = &[
     ("pairs-1", "pairs count=1"),
 ];
 
-/// What a message of that name costs, by stage.
+/// What a message of that name costs, by stage. Every instruction of it goes to a file, if
+/// one is given.
 ///
 /// # Errors
 /// When there is no such message, it cannot be booted, or no turn of its loop takes
-/// as many instructions as were measured.
-pub(super) fn of(tools: &Tools, name: &str) -> Result<Vec<Part>> {
+/// as many instructions as were measured; or the file cannot be written.
+pub(super) fn of(tools: &Tools, name: &str, listing: Option<&Path>) -> Result<Vec<Part>> {
     let case = case_of(name)?;
     let claim = Claim::wait(&target_dir().join("bench"))?;
     claim.clear()?;
@@ -79,7 +81,12 @@ pub(super) fn of(tools: &Tools, name: &str) -> Result<Vec<Part>> {
     let cost = measured(&slow, name)?;
     check(case, name, due, cost)?;
     let turn = executed(boot, cost).with_context(|| format!("a turn of {name}"))?;
-    Ok(stages::group(&turn, &Symbols::load(&kernel.elf)?))
+    let symbols = Symbols::load(&kernel.elf)?;
+    if let Some(listing) = listing {
+        let text = stages::listing(&turn, &symbols);
+        std::fs::write(listing, text).with_context(|| short(listing))?;
+    }
+    Ok(stages::group(&turn, &symbols))
 }
 
 /// The boot that measures it.
@@ -138,7 +145,7 @@ fn executed(mut boot: Boot<'_>, cost: usize) -> Result<Vec<u64>> {
 /// As [`of`]; or when stages do not add up to what was measured on one hart.
 pub(super) fn committed(tools: &Tools, measured: &Table) -> Result<Vec<Profile>> {
     let profile = |name: &&str| {
-        let parts = of(tools, name)?;
+        let parts = of(tools, name, None)?;
         let (sum, due) = (sum(&parts), measured.instructions(name));
         ensure!(
             *name == CROSS_HART || due == Some(sum),

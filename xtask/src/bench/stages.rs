@@ -108,6 +108,7 @@ const STAGES: &[(&str, &[&str])] = &[
         "threads and scheduling",
         &[
             "kernel/core/src/straight",
+            "kernel/core/src/afar",
             "kernel/core/src/hart",
             "kernel/core/src/table",
             "kernel/core/src/thread",
@@ -169,6 +170,18 @@ pub(super) fn group(pcs: &[u64], kernel: &Symbols) -> Vec<Part> {
     }
     let part = |((_, stage), instructions)| Part { stage, instructions };
     counts.into_iter().map(part).collect()
+}
+
+/// The instructions in the order in which they were executed, one a line.
+pub(super) fn listing(pcs: &[u64], kernel: &Symbols) -> String {
+    let place = |place: &Place| {
+        format!("{} {}", place.function, place.at.as_deref().unwrap_or("(no line)"))
+    };
+    let line = |pc: &u64| {
+        let places: Vec<String> = kernel.places(*pc).iter().map(place).collect();
+        format!("{pc:#018x} | {} | {}\n", stage_at(*pc, kernel), places.join(" < "))
+    };
+    pcs.iter().map(line).collect()
 }
 
 /// Its place in the table.

@@ -32,6 +32,10 @@ pub struct BenchArgs {
     /// of two harts it is the figure of a boot an instruction at a time.
     #[arg(long, value_name = "NAME", conflicts_with_all = ["json", "report", "update"])]
     pub profile: Option<String>,
+    /// With --profile: write the turn that is shown, an instruction a line, as it was
+    /// executed: its address, its stage, and the functions that it is of, innermost first.
+    #[arg(long, value_name = "FILE", requires = "profile")]
+    pub listing: Option<PathBuf>,
 }
 
 impl BenchArgs {

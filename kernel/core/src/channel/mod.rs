@@ -34,6 +34,7 @@ mod slot;
 mod stock;
 pub(crate) mod straight;
 pub mod table;
+pub mod transfer;
 mod waiter;
 
 pub use id::{ChannelId, LAST_GENERATION, MessageId};

@@ -5,13 +5,8 @@
 //! blocked and its record is this lock's; so a fault is known for whose it is before
 //! anything has happened. Both stages of a copy of at most [`AT_ONCE`] bytes, out
 //! of one memory and into the other, and what follows from it are under the
-//! lock. For a longer one the peer is moved to the queue [`Which::Copying`], where
-//! nobody else chooses it, and the lock is taken anew for each part
-//! ([`Transfer`]): under it the peer is looked for, and copied from or to only if it
-//! is there still. Whoever ends a wait (destroy, detach, kill, timeout) takes the
-//! peer out of that queue as out of any other and waits for nobody; the copy finds
-//! it gone. So no byte is read or written after a wait has ended, as under one lock,
-//! and whoever asks for the lock waits for one part at the most.
+//! lock. A longer one goes part by part, with the peer in the queue
+//! [`Which::Copying`] ([`super::transfer`]); what follows from it is the same.
 //!
 //! A receiver waits only while no client is queued, and the other way round; who
 //! gives a peer back restores that ([`Channel::rouse`]).
@@ -25,6 +20,7 @@ use crate::{
         id::MessageId,
         outcome::{Outcome, Receipt},
         slot::Channel,
+        transfer::Transfer,
         waiter::{Guest, Node, Wait, Waiter, Which, Woken},
     },
     ids::{Priority, ThreadId},
@@ -211,8 +207,8 @@ pub struct Message {
 
 /// What the policy looks at of a thread that waits.
 #[derive(Clone, Copy, Debug)]
-struct Peer {
-    record: Node,
+pub(super) struct Peer {
+    pub(super) record: Node,
     thread: ThreadId,
     number: u64,
     owner: u64,
@@ -220,7 +216,7 @@ struct Peer {
     out: UserBytes,
     into: UserBytes,
     priority: Priority,
-    queue: Which,
+    pub(super) queue: Which,
 }
 
 /// The policy.
@@ -362,7 +358,7 @@ impl Channel<'_> {
         Some(Peer::of(record, which, self.owned.waiter(record)))
     }
 
-    fn waiting(&mut self, wait: Wait) -> Option<Peer> {
+    pub(super) fn waiting(&mut self, wait: Wait) -> Option<Peer> {
         let record = self.find(wait)?;
         let waiter = self.owned.waiter(record);
         Some(Peer::of(record, waiter.queue, waiter))
@@ -388,7 +384,12 @@ impl Channel<'_> {
     /// The client's message is in the server's memory: the client waits for the
     /// answer, the server is to be woken.
     #[inline]
-    fn hand_over(&mut self, client: &Guest, server: &Peer, copied: usize) -> Result<Sent, Errno> {
+    pub(super) fn hand_over(
+        &mut self,
+        client: &Guest,
+        server: &Peer,
+        copied: usize,
+    ) -> Result<Sent, Errno> {
         let wait =
             self.put_at(Which::Reply, client, client.priority, copied).ok_or(Errno::EBUSY)?;
         let id = MessageId::of(wait);
@@ -400,7 +401,7 @@ impl Channel<'_> {
 
     /// The client's message is in the server's memory, which called.
     #[inline]
-    fn accept(&mut self, server: &Guest, client: &Peer, copied: usize) -> Got {
+    pub(super) fn accept(&mut self, server: &Guest, client: &Peer, copied: usize) -> Got {
         let wait = self.wait_of(client);
         self.step(client.record, client.queue, Which::Reply);
         let waiter = self.owned.waiter(client.record);
@@ -464,236 +465,18 @@ impl Channel<'_> {
         }
     }
 
-    fn fail(&mut self, peer: &Peer, error: Errno) -> Wake {
+    pub(super) fn fail(&mut self, peer: &Peer, error: Errno) -> Wake {
         let wake = self.wake(peer, Outcome::Failed(error));
         Wake { error: Some(error), ..wake }
     }
 
     #[inline]
-    fn wake(&mut self, peer: &Peer, outcome: Outcome) -> Wake {
+    pub(super) fn wake(&mut self, peer: &Peer, outcome: Outcome) -> Wake {
         self.take_out(peer.record, peer.queue, outcome);
         Wake { thread: peer.thread, number: peer.number, urgency: None, error: None }
     }
 
-    #[cold]
-    fn begin(&mut self, peer: &Peer) -> Obstacle {
-        self.step(peer.record, peer.queue, Which::Copying);
-        Obstacle::Long(Transfer {
-            peer: self.wait_of(peer),
-            from: peer.queue,
-            done: 0,
-            #[cfg(feature = "bug-unlock-early")]
-            seen: None,
-        })
-    }
-
-    const fn wait_of(&self, peer: &Peer) -> Wait {
+    pub(super) const fn wait_of(&self, peer: &Peer) -> Wait {
         Wait { channel: self.id, thread: peer.thread, number: peer.number }
-    }
-}
-
-/// A long copy that is under way: the caller runs, the peer is in the queue
-/// [`Which::Copying`].
-#[derive(Debug)]
-#[must_use = "the peer is to be given back"]
-pub struct Transfer {
-    peer: Wait,
-    /// Where the peer stood, which says what is copied where.
-    from: Which,
-    done: usize,
-    #[cfg(feature = "bug-unlock-early")]
-    seen: Option<Far>,
-}
-
-/// The other side of a long copy: the same as long as the peer waits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Far {
-    /// Whose memory it is.
-    pub owner: u64,
-    bytes: UserBytes,
-}
-
-/// One part of a long copy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
-    /// Out of the peer's memory, into the caller's.
-    Fetch(UserBytes, UserBytes),
-    /// Out of the caller's memory, into the peer's.
-    Give(UserBytes, UserBytes),
-}
-
-fn carry(by: &mut impl Carrier, owner: u64, part: Part) -> Result<(), Fault> {
-    match part {
-        Part::Fetch(from, to) => by.fetch(owner, from, to),
-        Part::Give(from, to) => by.give(from, owner, to),
-    }
-}
-
-/// How far a long copy has come.
-#[derive(Debug)]
-pub enum Progress {
-    /// There is more.
-    More,
-    /// All is copied.
-    Done,
-    /// The peer's wait has ended: somebody else has woken it.
-    Gone,
-    /// A memory was bad.
-    Failed(Fault),
-}
-
-impl Transfer {
-    /// The wait of the thread whose memory it is.
-    #[must_use]
-    pub const fn peer(&self) -> Wait {
-        self.peer
-    }
-
-    /// The peer's memory, if it is there still.
-    pub fn far(&self, channel: &mut Channel<'_>) -> Option<Far> {
-        let node = channel.find(self.peer)?;
-        let peer = channel.owned.waiter(node);
-        let bytes = if self.from == Which::Send { peer.out } else { peer.into };
-        Some(Far { owner: peer.owner, bytes })
-    }
-
-    /// Copies one part: of the caller's bytes, or into them.
-    pub fn go_on(
-        &mut self,
-        channel: &mut Channel<'_>,
-        own: UserBytes,
-        by: &mut impl Carrier,
-    ) -> Progress {
-        match self.far(channel) {
-            Some(far) => self.copy(&far, own, |part| carry(by, far.owner, part)),
-            None => Progress::Gone,
-        }
-    }
-
-    /// The same, for who has looked at the other side already.
-    #[inline]
-    pub fn go_on_with(
-        &mut self,
-        channel: &mut Channel<'_>,
-        far: &Far,
-        own: UserBytes,
-        copy: impl FnOnce(Part) -> Result<(), Fault>,
-    ) -> Progress {
-        if channel.find(self.peer).is_none() {
-            return Progress::Gone;
-        }
-        self.copy(far, own, copy)
-    }
-
-    /// The named bug: looks for the peer, which may be gone as it is copied to or from.
-    #[cfg(feature = "bug-unlock-early")]
-    pub fn look_early(&mut self, channel: &mut Channel<'_>) {
-        self.seen = self.far(channel);
-    }
-
-    /// The named bug: copies one part, where nobody holds the lock.
-    #[cfg(feature = "bug-unlock-early")]
-    pub fn go_on_unlocked(&mut self, own: UserBytes, by: &mut impl Carrier) -> Progress {
-        match self.seen.take() {
-            Some(far) => self.copy(&far, own, |part| carry(by, far.owner, part)),
-            None => Progress::Gone,
-        }
-    }
-
-    /// A part ends where a page of the peer's does, so that it lies in one.
-    #[inline]
-    fn copy(
-        &mut self,
-        far: &Far,
-        own: UserBytes,
-        copy: impl FnOnce(Part) -> Result<(), Fault>,
-    ) -> Progress {
-        let length = own.length.min(far.bytes.length);
-        let place = far.bytes.start.get().wrapping_add(self.done);
-        let most = at_once(own, far.bytes);
-        let bytes = (most - place % most).min(length - self.done);
-        let theirs = UserBytes::new(place, bytes);
-        let own = UserBytes::new(own.start.get().wrapping_add(self.done), bytes);
-        let part = match self.from {
-            Which::Send => Part::Fetch(theirs, own),
-            _ => Part::Give(own, theirs),
-        };
-        if let Err(fault) = copy(part) {
-            return Progress::Failed(fault);
-        }
-        self.done += bytes;
-        if self.done == length { Progress::Done } else { Progress::More }
-    }
-
-    /// Of a send: all is copied, and the client goes on as after a short message.
-    ///
-    /// # Errors
-    /// As [`Channel::send`].
-    pub fn sent(
-        &self,
-        channel: &mut Channel<'_>,
-        client: &Guest,
-        by: &mut impl Carrier,
-    ) -> Result<Sent, Obstacle> {
-        let server = self.look(channel, by)?;
-        channel.hand_over(client, &server, self.done).map_err(Obstacle::Failed)
-    }
-
-    /// Of a receive: likewise the server.
-    ///
-    /// # Errors
-    /// As [`Channel::receive`].
-    pub fn received(
-        &self,
-        channel: &mut Channel<'_>,
-        server: &Guest,
-        by: &mut impl Carrier,
-    ) -> Result<Got, Obstacle> {
-        let client = self.look(channel, by)?;
-        Ok(channel.accept(server, &client, self.done))
-    }
-
-    /// Of an answer: likewise the server.
-    ///
-    /// # Errors
-    /// As [`Channel::answer`].
-    pub fn answered(
-        &self,
-        channel: &mut Channel<'_>,
-        status: i64,
-        by: &mut impl Carrier,
-    ) -> Result<Wake, Obstacle> {
-        let client = self.look(channel, by)?;
-        Ok(channel.wake(&client, Outcome::Answered(status)))
-    }
-
-    fn look(&self, channel: &mut Channel<'_>, by: &mut impl Carrier) -> Result<Peer, Obstacle> {
-        let peer = channel.waiting(self.peer);
-        let peer = peer.ok_or(Obstacle::Failed(Errno::ESRCH))?;
-        by.can_wake(self.peer.thread).map_err(Obstacle::Full)?;
-        Ok(peer)
-    }
-
-    /// The peer's memory is bad, or the answer to it: it is told.
-    ///
-    /// # Errors
-    /// The hart whose ring is full.
-    pub fn fail(
-        &self,
-        channel: &mut Channel<'_>,
-        error: Errno,
-        by: &mut impl Carrier,
-    ) -> Result<Option<Wake>, HartIndex> {
-        let Some(peer) = channel.waiting(self.peer) else {
-            return Ok(None);
-        };
-        by.can_wake(self.peer.thread)?;
-        Ok(Some(channel.fail(&peer, error)))
-    }
-
-    /// The caller gives up: the peer goes back to where it stood. Then
-    /// [`Channel::rouse`] is for the caller to call.
-    pub fn give_up(&self, channel: &mut Channel<'_>) {
-        channel.shift_back(self.peer, self.from);
     }
 }

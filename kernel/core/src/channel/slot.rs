@@ -168,7 +168,7 @@ impl Channel<'_> {
 
     /// The same at another priority than its own; a client of whose message so many bytes
     /// were received. None if the thread waits somewhere already, or has no record.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn put_at(
         &mut self,
         which: Which,

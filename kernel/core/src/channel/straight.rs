@@ -4,10 +4,10 @@
 
 use crate::{
     channel::{
-        ChannelFlags, MessageId,
+        ChannelFlags, MessageId, Outcome, Receipt,
         rendezvous::Moment,
         slot::Channel,
-        waiter::{Node, Wait, Waiter, Which},
+        waiter::{Guest, Node, Wait, Waiter, Which},
     },
     ids::{Priority, ThreadId},
     straight::Baggage,
@@ -18,6 +18,7 @@ use crate::{
 pub(crate) struct Server {
     pub(crate) thread: ThreadId,
     pub(crate) number: u64,
+    pub(crate) owner: u64,
     pub(crate) into: UserBytes,
 }
 
@@ -41,7 +42,7 @@ pub(crate) struct Stand {
 impl Channel<'_> {
     /// Whether servers are as urgent as their clients here, and no client is queued.
     #[inline(always)]
-    fn is_plain(&mut self) -> bool {
+    pub(crate) fn is_plain(&mut self) -> bool {
         self.is_empty(Which::Send) && !self.slot.flags.has(ChannelFlags::FIXED_PRIORITY)
     }
 
@@ -52,16 +53,19 @@ impl Channel<'_> {
         if !self.is_plain() {
             return None;
         }
-        let server = self.owned.waiter(node);
-        Some((node, Server { thread: server.thread, number: server.number, into: server.into }))
+        let &mut Waiter { thread, number, owner, into, .. } = self.owned.waiter(node);
+        Some((node, Server { thread, number, owner, into }))
     }
 
     /// The client of that message, for a server that will wait.
     #[inline(always)]
     pub(crate) fn lone_client(&mut self, message: MessageId) -> Option<(Node, Client)> {
-        if !self.is_plain() {
-            return None;
-        }
+        if self.is_plain() { self.client_to_answer(message) } else { None }
+    }
+
+    /// The client of that message.
+    #[inline(always)]
+    pub(crate) fn client_to_answer(&mut self, message: MessageId) -> Option<(Node, Client)> {
         let (node, client) = match self.oldest(message) {
             Some(oldest) => oldest,
             None => self.client(message)?,
@@ -88,15 +92,15 @@ impl Channel<'_> {
         baggage: &Baggage,
         stand: &Stand,
     ) -> Wait {
-        let arrival = self.slot.next_event();
-        let Some(waiter) = self.owned.claim(record, self.id) else {
-            unreachable!("who runs waits nowhere")
-        };
-        waiter.set_out(thread, baggage, stand, arrival);
-        let (channel, number) = (self.id, waiter.number);
-        let level = stand.queue.level(stand.priority);
-        self.slot.queues.of(stand.queue).push(&mut self.owned, record, level);
-        Wait { channel, thread, number }
+        let &Baggage { owner, tid, coid, out, into, .. } = baggage;
+        let &Stand { queue, priority, received } = stand;
+        let record = Some(record);
+        let timeouts = 0;
+        let guest = Guest { thread, record, priority, owner, tid, coid, out, into, timeouts };
+        match self.put_at(queue, &guest, priority, received) {
+            Some(wait) => wait,
+            None => unreachable!("who runs waits nowhere"),
+        }
     }
 
     /// The client's message is in the server's memory: as [`Channel::send`]. When the
@@ -117,6 +121,24 @@ impl Channel<'_> {
     pub(crate) fn answered_straight(&mut self, client: Node) {
         self.slot.queues.of(Which::Reply).remove(&mut self.owned, client);
         self.owned.give_up(client);
+    }
+
+    /// The same, and its status is where the client will look.
+    #[inline(always)]
+    pub(crate) fn answered_for_later(&mut self, client: Node, status: i64) {
+        self.take_out(client, Which::Reply, Outcome::Answered(status));
+    }
+
+    /// As [`Self::handed_straight`], and the receipt is where the server will look.
+    #[inline(always)]
+    pub(crate) fn handed_for_later(
+        &mut self,
+        (server, thread): (Node, ThreadId),
+        priority: Priority,
+        receipt: Receipt,
+    ) -> Moment {
+        self.take_out(server, Which::Receive, Outcome::Received(receipt));
+        self.serve_straight(thread, priority)
     }
 
     /// The server is that urgent, from then on.

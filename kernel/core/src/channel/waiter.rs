@@ -28,10 +28,8 @@ use crate::{
         id::{ChannelId, MessageId},
         outcome::{Outcome, OutcomeCell},
         queue::{Link, Links},
-        straight::Stand,
     },
     ids::{HartIndex, Priority, SlotId, ThreadId},
-    straight::Baggage,
     table::OutOfMemory,
     user::UserBytes,
 };
@@ -171,7 +169,7 @@ impl Waiter {
     }
 
     /// Takes in who it is for a new wait.
-    #[inline]
+    #[inline(always)]
     pub(crate) const fn come(&mut self, guest: &Guest) {
         // One by one: all at once would be a call that copies bytes.
         self.thread = guest.thread;
@@ -191,27 +189,6 @@ impl Waiter {
         if MessageId::is_nameless(self.number) {
             self.number += 1;
         }
-    }
-
-    /// Takes in all of a new wait: as [`Self::come`], for who goes the short way.
-    #[inline(always)]
-    pub(crate) const fn set_out(
-        &mut self,
-        thread: ThreadId,
-        baggage: &Baggage,
-        stand: &Stand,
-        arrival: u64,
-    ) {
-        self.thread = thread;
-        self.owner = baggage.owner;
-        self.tid = baggage.tid;
-        self.coid = baggage.coid;
-        self.out = baggage.out;
-        self.into = baggage.into;
-        self.timeouts = 0;
-        (self.queue, self.priority) = (stand.queue, stand.priority);
-        (self.received, self.arrival) = (stand.received, arrival);
-        self.next_number();
     }
 
     /// Who it came as, at the priority that it has now.

@@ -6,12 +6,16 @@ use skimmer_core::{
     channel::{
         Channel, Guest, MessageId, Outcome, Receipt, Which,
         connection::ConnectionId,
-        rendezvous::{Obstacle, Sent, Transfer},
+        rendezvous::{Obstacle, Sent},
+        transfer::Transfer,
     },
     waiting::Waiting,
 };
 
-use super::{Bearer, Call, Ipc, Step, certain, is_condemned, stopped, straight::send_straight};
+use super::{
+    Bearer, Call, Ipc, Step, certain, is_condemned, stopped,
+    straight::{send_afar, send_straight},
+};
 use crate::script::Me;
 
 impl Me {
@@ -30,6 +34,9 @@ impl Me {
                 return Ok(Step::Done(Err(Errno::EINTR)));
             }
             if begins && let Some(switch) = send_straight(ipc, (hart, irq), id, call) {
+                return Err(switch);
+            }
+            if begins && let Some(switch) = send_afar(ipc, (hart, irq), id, call) {
                 return Err(switch);
             }
             let Some(target) = ipc.connections.find(irq, id) else {

@@ -2,7 +2,10 @@
 //! What is copied part by part, in sections of its own.
 
 use skimmer_abi::{errno::Errno, inspect::bump};
-use skimmer_core::channel::rendezvous::{Obstacle, Progress, Transfer};
+use skimmer_core::channel::{
+    rendezvous::Obstacle,
+    transfer::{Progress, Transfer},
+};
 
 use super::{Call, Given, Ipc, Step, certain, is_condemned, stopped};
 use crate::script::Me;

@@ -5,7 +5,8 @@ use skimmer_abi::{errno::Errno, inspect::bump, trace::Event};
 use skimmer_core::{
     channel::{
         Channel, ChannelId, Guest, MessageId, Outcome, Receipt, Wait, Which,
-        rendezvous::{Got, Message, Obstacle, Transfer, Urgency},
+        rendezvous::{Got, Message, Obstacle, Urgency},
+        transfer::Transfer,
     },
     hart::Hart,
     ids::Priority,
@@ -14,7 +15,10 @@ use skimmer_core::{
 };
 use skimmer_sync::irq::IrqOff;
 
-use super::{Bearer, Call, Given, Ipc, Step, certain, is_condemned, stopped};
+use super::{
+    Bearer, Call, Given, Ipc, Step, certain, is_condemned, stopped,
+    straight::{receive_straight, reply_straight},
+};
 use crate::{fake::Fake, script::Me};
 
 /// What follows from a message that was received.
@@ -43,7 +47,7 @@ impl Me {
     async fn server(
         &self,
         ipc: &'static Ipc,
-        id: ChannelId,
+        (id, begins): (ChannelId, bool),
         call: &Call,
         work: impl FnOnce(&mut Channel<'_>, &Guest, Priority, &mut Bearer<'_>) -> Result<Got, Obstacle>,
     ) -> Option<Step<Receipt>> {
@@ -51,6 +55,9 @@ impl Me {
         self.attempt(|hart, irq| {
             if is_condemned(hart) {
                 return Ok(Step::Done(Err(Errno::EINTR)));
+            }
+            if begins && let Some(switch) = receive_straight(ipc, (hart, irq), id, call) {
+                return Err(switch);
             }
             let Visitor { priority, base, .. } = hart.visitor(ipc.waiters);
             let guest = Guest { priority, ..guest };
@@ -82,14 +89,16 @@ impl Me {
         id: ChannelId,
         call: Call,
     ) -> Result<Receipt, Errno> {
+        let mut begins = true;
         loop {
-            let step = self.server(ipc, id, &call, |channel, guest, base, by| {
+            let at = (id, std::mem::take(&mut begins));
+            let step = self.server(ipc, at, &call, |channel, guest, base, by| {
                 channel.receive(guest, base, by)
             });
             let step = match step.await {
                 Some(Step::Long(transfer)) => {
                     let received = async |transfer: &Transfer| {
-                        self.server(ipc, id, &call, |channel, guest, _, by| {
+                        self.server(ipc, (id, false), &call, |channel, guest, _, by| {
                             transfer.received(channel, guest, by)
                         })
                         .await
@@ -128,9 +137,16 @@ impl Me {
     pub(super) async fn answer(&self, ipc: &'static Ipc, given: &Given) -> Result<(), Errno> {
         let (message, answer) = (given.message, given.answer());
         let id = ipc.waiters.channel_of(message).ok_or(Errno::ESRCH)?;
+        let mut begins = true;
         loop {
             let step = self
                 .section(|hart, irq| {
+                    ipc.count_use();
+                    if std::mem::take(&mut begins)
+                        && reply_straight(ipc, (hart, irq), given).is_some()
+                    {
+                        return Step::Done(Ok(()));
+                    }
                     let answered =
                         ipc.with(hart, irq, id, |channel, by| channel.answer(message, &answer, by));
                     match answered.unwrap_or(Err(Obstacle::Failed(Errno::ESRCH))) {

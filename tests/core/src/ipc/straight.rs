@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! An answer and a receive in one, and the short way of both and of a message.
+//! An answer and a receive in one, and the short ways of all calls.
 
 use skimmer_abi::{errno::Errno, inspect::bump, trace::Event};
 use skimmer_core::{
@@ -9,8 +9,10 @@ use skimmer_core::{
         rendezvous::{AT_ONCE, Got},
     },
     hart::Hart,
+    machine::Machine,
     sched::Switch,
     straight::Baggage,
+    user::UserBytes,
     waiting::Visitor,
 };
 use skimmer_sync::irq::IrqOff;
@@ -67,6 +69,89 @@ fn answer_straight(
     Some(passed.into_switch())
 }
 
+/// MsgReply the short way, if that can be.
+pub(super) fn reply_straight(
+    ipc: &'static Ipc,
+    (hart, irq): (&mut Hart<Fake>, &IrqOff),
+    given: &Given,
+) -> Option<()> {
+    let (id, answer) = (hart.served()?, (given.status, given.bytes()));
+    let replied = ipc.table.with(irq, ipc.waiters, id, |channel| {
+        let is_connected = |irq: &_, _, coid| ipc.is_connected(irq, coid);
+        hart.reply_straight(irq, channel, given.message, answer, is_connected)
+    });
+    replied.ok().flatten()?;
+    ipc.count_straight(2);
+    Some(())
+}
+
+/// MsgReceive the short way, if that can be: where threads can be parked.
+pub(super) fn receive_straight(
+    ipc: &'static Ipc,
+    (hart, irq): (&mut Hart<Fake>, &IrqOff),
+    id: ChannelId,
+    call: &Call,
+) -> Option<Switch<Fake>> {
+    if call.timeout.is_some() || !Fake::is_parked(hart.current_context()) {
+        return None;
+    }
+    let (table, into) = (&ipc.table, call.bytes());
+    let server = Baggage { table, owner: 0, tid: 0, coid: 0, out: UserBytes::NONE, into };
+    let waits = table.with(irq, ipc.waiters, id, |channel| {
+        let blocked = hart.receive_straight(irq, channel, &server)?;
+        Some(blocked.switch(irq))
+    });
+    let switch = waits.ok().flatten()?;
+    ipc.count_straight(3);
+    Some(switch)
+}
+
+/// MsgSend the short way to another hart, if that can be: where threads can be parked.
+pub(super) fn send_afar(
+    ipc: &'static Ipc,
+    (hart, irq): (&mut Hart<Fake>, &IrqOff),
+    id: ConnectionId,
+    call: &Call,
+) -> Option<Switch<Fake>> {
+    if call.timeout.is_some() || !Fake::is_parked(hart.current_context()) {
+        return None;
+    }
+    let (table, bytes) = (&ipc.table, call.bytes());
+    let (target, sight) = ipc.connections.look(irq, id)?;
+    let coid = id.to_register();
+    let client = Baggage { table, owner: 0, tid: 0, coid, out: bytes, into: bytes };
+    let asking = table.with(irq, ipc.waiters, target.channel, |channel| {
+        let is_open = sight.is_current();
+        is_open.then(|| hart.send_afar(irq, channel, &client, |_, _, _, _| true)).flatten()
+    });
+    let switch = asking.ok().flatten()?.switch(irq);
+    ipc.count_straight(4);
+    Some(switch)
+}
+
+/// MsgReplyReceive the short way to another hart, if that can be: likewise.
+fn answer_afar(
+    ipc: &'static Ipc,
+    (hart, irq): (&mut Hart<Fake>, &IrqOff),
+    given: &Given,
+    id: ChannelId,
+    call: &Call,
+) -> Option<Switch<Fake>> {
+    if !Fake::is_parked(hart.current_context()) {
+        return None;
+    }
+    let (table, out, into) = (&ipc.table, given.bytes(), call.bytes());
+    let server = Baggage { table, owner: 0, tid: 0, coid: 0, out, into };
+    let asking = table.with(irq, ipc.waiters, id, |channel| {
+        let answer = (given.message, given.status);
+        let is_connected = |irq: &_, _, coid| ipc.is_connected(irq, coid);
+        hart.answer_afar(irq, channel, answer, &server, |_, _, _, _| true, is_connected)
+    });
+    let switch = asking.ok().flatten()?.switch(irq);
+    ipc.count_straight(5);
+    Some(switch)
+}
+
 impl Me {
     /// Answers, and waits for a message.
     ///
@@ -113,6 +198,9 @@ impl Me {
         self.attempt(|hart, irq| {
             ipc.count_use();
             if let Some(switch) = answer_straight(ipc, (hart, irq), given, id, call) {
+                return Err(switch);
+            }
+            if let Some(switch) = answer_afar(ipc, (hart, irq), given, id, call) {
                 return Err(switch);
             }
             let Visitor { priority, base, .. } = hart.visitor(ipc.waiters);

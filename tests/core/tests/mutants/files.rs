@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The files that are broken.
 
+pub(crate) const AFAR: &str = "kernel/core/src/afar.rs";
 pub(crate) const CHANNEL: &str = "kernel/core/src/channel/slot.rs";
 pub(crate) const CHANNEL_PORT: &str = "kernel/core/src/channel/port.rs";
 pub(crate) const CHANNELS: &str = "kernel/core/src/channel/table.rs";
@@ -20,4 +21,5 @@ pub(crate) const STOCK: &str = "kernel/core/src/channel/stock.rs";
 pub(crate) const STRAIGHT: &str = "kernel/core/src/straight.rs";
 pub(crate) const STRAIGHT_AT: &str = "kernel/core/src/channel/straight.rs";
 pub(crate) const TABLE: &str = "kernel/core/src/table.rs";
+pub(crate) const TRANSFER: &str = "kernel/core/src/channel/transfer.rs";
 pub(crate) const WAITING: &str = "kernel/core/src/waiting.rs";

@@ -3,7 +3,7 @@
 
 use super::{
     Mutant,
-    files::{CHANNEL, HANDOVER, RENDEZVOUS, WAITING},
+    files::{CHANNEL, HANDOVER, RENDEZVOUS, TRANSFER, WAITING},
 };
 
 pub(crate) const MUTANTS: &[Mutant] = &[
@@ -25,7 +25,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "who gives up puts its client behind its equals",
-        file: RENDEZVOUS,
+        file: TRANSFER,
         good: "channel.shift_back(self.peer, self.from);",
         bad: "channel.shift(self.peer, self.from);",
         test: (
@@ -125,7 +125,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "a part is copied whoever waits there now",
-        file: RENDEZVOUS,
+        file: TRANSFER,
         good: "let node = channel.find(self.peer)?;",
         bad: "let node = channel.owned.waiters.of(self.peer.thread)?;
         channel.owned.get(node)?;",

@@ -3,7 +3,7 @@
 
 use super::{
     Mutant,
-    files::{HANDOVER, SHARES, STRAIGHT, STRAIGHT_AT, WAITING},
+    files::{AFAR, HANDOVER, SHARES, STRAIGHT, STRAIGHT_AT, WAITING},
 };
 
 pub(crate) const MUTANTS: &[Mutant] = &[
@@ -34,11 +34,13 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "the short way answers on a connection that is gone",
         file: STRAIGHT,
-        good: "!is_connected(irq, client.owner, client.coid)",
-        bad: "!{
+        good: "            || !is_connected(irq, client.owner, client.coid)
+        {",
+        bad: "            || !{
                 let _unheard = is_connected(irq, client.owner, client.coid);
                 true
-            }",
+            }
+        {",
         test: ("straight", "refused::what_an_answer_finds_in_its_way_stays_as_it_was"),
         says: "Detached was not in the way",
     },
@@ -173,5 +175,43 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         bad: "",
         test: ("straight", "refused::what_a_message_finds_in_its_way_stays_as_it_was"),
         says: "Timed was not in the way",
+    },
+    Mutant {
+        name: "an answer alone leaves no slice to an equal",
+        file: STRAIGHT,
+        good: "        self.set_slice_of(irq, mine, own_family, queued);
+",
+        bad: "        let _unused = (mine, own_family, queued);
+",
+        test: ("straight", "it_is_what_the_usual_way_does"),
+        says: "slice",
+    },
+    Mutant {
+        name: "an answer alone goes to who is more urgent",
+        file: STRAIGHT,
+        good: "highest.max(Some(priority)) <= Some(mine)",
+        bad: "highest <= Some(mine)",
+        test: ("straight", "it_is_what_the_usual_way_does"),
+        says: "usual",
+    },
+    Mutant {
+        name: "a wait alone keeps the client's priority",
+        file: STRAIGHT,
+        good: "        leaving.priority = me.base;
+",
+        bad: "",
+        test: ("straight", "it_is_what_the_usual_way_does"),
+        says: "usual",
+    },
+    Mutant {
+        name: "a message to another hart says not how urgent the server is",
+        file: AFAR,
+        good: "Op::EndWaitAt(server.thread, server.number, urgency)",
+        bad: "{
+            let _unused = urgency;
+            Op::EndWait(server.thread, server.number)
+        }",
+        test: ("straight", "it_is_what_the_usual_way_does"),
+        says: "usual",
     },
 ];

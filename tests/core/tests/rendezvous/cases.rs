@@ -6,9 +6,9 @@ use skimmer_core::{
     channel::{
         ChannelFlags, Guest, MessageId, Outcome, Wait, Which,
         rendezvous::{
-            AT_ONCE, AT_ONCE_ACROSS, Answer, Boost, Fault, Got, Message, Obstacle, Progress, Sent,
-            Transfer, Wake,
+            AT_ONCE, AT_ONCE_ACROSS, Answer, Boost, Fault, Got, Message, Obstacle, Sent, Wake,
         },
+        transfer::{Progress, Transfer},
     },
     ids::{HartIndex, Priority, ThreadId},
     user::UserBytes,

@@ -10,7 +10,8 @@ use skimmer_abi::errno::Errno;
 use skimmer_core::{
     channel::{
         Channel, ChannelFlags, Guest, MessageId, Outcome, Wait, Which,
-        rendezvous::{Answer, Got, Obstacle, Progress, Sent, Transfer, Wake},
+        rendezvous::{Answer, Got, Obstacle, Sent, Wake},
+        transfer::{Progress, Transfer},
     },
     ids::Priority,
     user::UserBytes,

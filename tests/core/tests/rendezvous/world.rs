@@ -6,7 +6,8 @@ use skimmer_abi::errno::Errno;
 use skimmer_core::{
     channel::{
         Channel, ChannelFlags, Guest, MessageId, Outcome, Wait, Which,
-        rendezvous::{Answer, Boost, Fault, Got, Obstacle, Progress, Sent, Transfer, Wake},
+        rendezvous::{Answer, Boost, Fault, Got, Obstacle, Sent, Wake},
+        transfer::{Progress, Transfer},
     },
     ids::{HartIndex, Priority},
     user::UserBytes,

@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Two worlds in step.
 
-use std::{cell::RefCell, fmt::Write, rc::Rc, sync::atomic::Ordering};
+use std::{
+    cell::{Cell, RefCell},
+    fmt::Write,
+    rc::Rc,
+    sync::atomic::Ordering,
+};
 
 use skimmer_abi::{errno::Errno, message::states};
 use skimmer_core::{
@@ -24,21 +29,30 @@ use skimmer_core_tests::{
 pub(crate) struct Ways {
     /// Messages that went the short way.
     pub(crate) sent: u64,
-    /// Answers that did.
+    /// Answers that did, of a server that waits.
     pub(crate) answered: u64,
-    /// Of both, while equals waited.
+    /// Answers alone.
+    pub(crate) replied: u64,
+    /// Waits alone.
+    pub(crate) waited: u64,
+    /// Messages to other harts, and answers with a wait.
+    pub(crate) afar: [u64; 2],
+    /// Of all, while equals waited.
     pub(crate) in_a_turn: u64,
 }
 
 impl Ways {
-    pub(crate) const fn add(&mut self, other: Self) {
+    pub(crate) fn add(&mut self, other: Self) {
         self.sent += other.sent;
         self.answered += other.answered;
+        self.replied += other.replied;
+        self.waited += other.waited;
+        self.afar = [0, 1].map(|way| self.afar[way] + other.afar[way]);
         self.in_a_turn += other.in_a_turn;
     }
 
-    const fn sum(&self) -> u64 {
-        self.sent + self.answered
+    fn sum(&self) -> u64 {
+        self.sent + self.answered + self.replied + self.waited + self.afar.iter().sum::<u64>()
     }
 }
 
@@ -269,9 +283,8 @@ impl Twin {
         self.world.state(id).is_some()
     }
 
-    fn straight(&self) -> [u64; 2] {
-        let [sent, answered] = &self.town.ipc.straight;
-        [sent.get(), answered.get()]
+    fn straight(&self) -> [u64; 6] {
+        self.town.ipc.straight.each_ref().map(Cell::get)
     }
 
     fn is_in_turn(&self, hart: usize) -> bool {
@@ -362,8 +375,9 @@ impl Twins {
         next.happens(&self.plain.world);
         next.happens(&self.parked.world);
         let after = self.parked.straight();
-        let ways =
-            Ways { sent: after[0] - before[0], answered: after[1] - before[1], in_a_turn: 0 };
+        let [sent, answered, replied, waited, asked, told]: [u64; 6] =
+            std::array::from_fn(|way| after[way] - before[way]);
+        let ways = Ways { sent, answered, replied, waited, afar: [asked, told], in_a_turn: 0 };
         let in_a_turn = if in_turn { ways.sum() } else { 0 };
         self.ways.add(Ways { in_a_turn, ..ways });
         let running = self.running();
@@ -423,7 +437,7 @@ impl Twins {
             self.plain.town.threads.borrow().iter().find(|it| self.plain.is_there(**it)).copied();
         assert_eq!(left, None, "left over: {:?}", self.log.first());
         assert_eq!(*self.plain.town.told.borrow(), *self.parked.town.told.borrow());
-        assert_eq!(self.plain.straight(), [0; 2], "nobody is parked");
+        assert_eq!(self.plain.straight(), [0; 6], "nobody is parked");
         self.ways
     }
 }

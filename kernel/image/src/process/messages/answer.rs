@@ -5,29 +5,31 @@ use skimmer_abi::{errno::Errno, inspect::bump, trace::Event};
 use skimmer_arch::{
     cpu::{Riscv, enter},
     message::{Next, Parkable},
+    stack,
     user::Call,
 };
 use skimmer_core::{
     channel::{
-        ChannelId, MessageId, Receipt,
-        rendezvous::{Answer, Fault, Obstacle, Progress},
+        Channel, ChannelId, MessageId, Receipt,
+        rendezvous::{Answer, Fault, Obstacle},
         table::ChannelTable,
+        transfer::Progress,
     },
     hart::Hart,
     process::Tid,
-    straight::{Baggage, Passed},
+    straight::Baggage,
     user::UserBytes,
     waiting::Timeout,
 };
 use skimmer_sync::irq::IrqOff;
 
 use super::{
-    Bearer, Step, anyhow, bytes, certain,
+    Bearer, Step, bytes, certain,
     copying::Copying,
-    done, fair, is_connected, judged, note,
+    done, fair, give, give_up, heir, is_connected, judged, note,
     receive::{Both, Receiver, told},
     send::answered,
-    stopped,
+    stopped, usual_way,
 };
 use crate::{
     lwkt,
@@ -125,37 +127,85 @@ pub(super) fn begin_both(
 /// MsgReplyReceive the short way, if that can be.
 #[inline(always)]
 pub(super) fn straight(process: &'static Process, tid: u64, call: &Call<'_>, entry: Parkable) {
-    match pass(process, tid, call, &entry) {
-        Some((passed, status)) => entry.straight(passed, answered(Ok(status))),
-        None => anyhow(),
+    let passed = entry.decide(|hart, irq| {
+        at_own(hart, irq, (process, tid, call), |hart, channel, id, server| {
+            hart.answer_straight(irq, channel, id, server, is_connected)
+        })
+    });
+    match passed {
+        Some(passed) => entry.straight(passed, answered(Ok(status(call)))),
+        None => usual_way(),
     }
 }
 
+/// The same to another hart.
 #[inline(always)]
-fn pass(
-    process: &'static Process,
-    tid: u64,
-    call: &Call<'_>,
-    entry: &Parkable,
-) -> Option<(Passed<Riscv>, i64)> {
+pub(super) fn afar(process: &'static Process, tid: u64, call: &Call<'_>, entry: Parkable) {
+    let passed = entry.decide(|hart, irq| {
+        let asking = at_own(hart, irq, (process, tid, call), |hart, channel, id, server| {
+            hart.answer_afar(irq, channel, (id, status(call)), server, give, is_connected)
+        });
+        Some(heir(asking?.switch(irq), hart, irq))
+    });
+    match passed {
+        Some(heir) => give_up(entry, heir),
+        None => usual_way(),
+    }
+}
+
+/// What the client is to find.
+#[inline(always)]
+const fn status(call: &Call<'_>) -> i64 {
+    call.argument(1).cast_signed()
+}
+
+/// Does something at a channel of the server's own.
+#[inline(always)]
+fn at_own<'h, R>(
+    hart: &'h mut Hart<Riscv>,
+    irq: &IrqOff,
+    (process, tid, call): (&'static Process, u64, &Call<'_>),
+    work: impl FnOnce(&'h mut Hart<Riscv>, &mut Channel<'_>, MessageId, &Baggage) -> Option<R>,
+) -> Option<R> {
     if cfg!(feature = "bug-inherit-stuck") {
         return None;
     }
-    let [id, status, from, length, channel, into, room] = call.arguments();
+    let [id, _, from, length, channel, into, room] = call.arguments();
     let (out, into) = (fair(from, length)?, fair(into, room)?);
     let (id, channel) = (MessageId::from_register(id)?, ChannelId::from_register(channel)?);
     let table = &process.channels;
     let server = Baggage { table, owner: process.number, tid, coid: 0, out, into };
-    let passed = entry.decide(|hart, irq| {
-        table.with_or(
+    table.with_or(irq, waiters(), channel, || None, |channel| work(hart, channel, id, &server))
+}
+
+/// MsgReply the short way, if that can be.
+#[inline(always)]
+pub(super) fn reply_straight(process: &'static Process, call: Call<'_>, entry: Parkable) {
+    match reply_here(process, &call, &entry) {
+        Some(()) => entry.back_at_once(call, replied(Ok(()))),
+        None => usual_way(),
+    }
+}
+
+/// To a client of the channel that the caller received from last.
+#[inline(always)]
+fn reply_here(process: &'static Process, call: &Call<'_>, entry: &Parkable) -> Option<()> {
+    let [id, status, from, length, ..] = call.arguments();
+    let (id, out) = (MessageId::from_register(id)?, fair(from, length)?);
+    let answer = (status.cast_signed(), out);
+    entry.decide(|hart, irq| {
+        let channel = hart.served()?;
+        process.channels.with_or(
             irq,
             waiters(),
             channel,
             || None,
-            |channel| hart.answer_straight(irq, channel, id, &server, is_connected),
+            |channel| {
+                let is_connected = |irq: &_, owner, coid| is_connected(irq, owner, coid);
+                hart.reply_straight(irq, channel, id, answer, is_connected)
+            },
         )
-    })?;
-    Some((passed, status.cast_signed()))
+    })
 }
 
 /// MsgReply, from where the thread can be parked.
@@ -232,6 +282,7 @@ fn section(
     match answered {
         Ok((client, failed)) => {
             bump(&hart.inspect().answered);
+            stack::note_afar(hart.is_elsewhere(client.thread));
             certain(hart.wake(irq, &client));
             hart.note(irq, Event::MsgReply, channel.index(), id.to_register());
             Step::Done(failed.map_or(Ok(()), Err))

@@ -10,12 +10,13 @@ use skimmer_arch::{
 #[cfg(not(feature = "bug-unlock-early"))]
 use skimmer_arch::{paging::UserSpace, user_copy};
 #[cfg(not(feature = "bug-unlock-early"))]
-use skimmer_core::channel::rendezvous::{Far, Part};
+use skimmer_core::channel::transfer::{Far, Part};
 use skimmer_core::{
     channel::{
         Channel,
-        rendezvous::{Fault, Progress, Transfer, Wake},
+        rendezvous::{Fault, Wake},
         table::ChannelTable,
+        transfer::{Progress, Transfer},
     },
     hart::Hart,
     ids::HartIndex,

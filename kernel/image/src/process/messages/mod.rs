@@ -75,6 +75,22 @@ impl Owns for Process {
         answer::straight(self, name, &call, entry);
     }
 
+    fn send_afar(&'static self, name: u64, call: Call<'_>, entry: Parkable) {
+        send::afar(self, name, &call, entry);
+    }
+
+    fn answer_afar(&'static self, name: u64, call: Call<'_>, entry: Parkable) {
+        answer::afar(self, name, &call, entry);
+    }
+
+    fn reply_straight(&'static self, call: Call<'_>, entry: Parkable) {
+        answer::reply_straight(self, call, entry);
+    }
+
+    fn receive_straight(&'static self, name: u64, call: Call<'_>, entry: Parkable) {
+        receive::straight(self, name, &call, entry);
+    }
+
     fn message(&'static self, name: u64, call: &mut Call<'_>, entry: Parkable) -> Next {
         let who = (self, Tid::from_word(name));
         match Name::from_number(call.number()) {
@@ -147,21 +163,57 @@ impl Turn {
     fn into_next(self, entry: Parkable, call: &mut Call<'_>) -> Next {
         match self {
             Self::Mine => entry.back(call),
-            Self::Another(switch) => match entry.decide(Hart::woken_parked) {
-                Some(Outcome::Answered(status)) => entry.over(switch, send::answered(Ok(status))),
-                Some(Outcome::Received(receipt)) => entry.over(switch, receive::told(&receipt)),
-                _ => entry.away(switch),
+            Self::Another(switch) => match entry.decide(found_by_next) {
+                Some(results) => entry.over(switch, results),
+                None => entry.away(switch),
             },
             Self::Straight(switch, results) => entry.over(switch, results),
         }
     }
 }
 
-/// The short way cannot be gone. That all that leads here is called cold keeps what the short
+/// The call goes the usual way. That all that leads here is called cold keeps what the short
 /// way needs most in registers.
 #[cold]
 #[inline(never)]
-const fn anyhow() {}
+const fn usual_way() {}
+
+/// To whom the hart goes, and what that finds if it is parked and is to look at nothing else.
+type Heir = (Switch<Riscv>, Option<[u64; 3]>);
+
+/// The calling thread is parked the short way. It does not return.
+#[inline(always)]
+fn give_up(entry: Parkable, (switch, found): Heir) {
+    match found {
+        Some(results) => entry.over_at_once(switch, results),
+        None => entry.away(switch),
+    }
+}
+
+/// Copies as much as both have to the memory of that process, of which a thread is blocked.
+/// Whether it could.
+#[inline(always)]
+fn give(irq: &IrqOff, from: UserBytes, owner: u64, to: UserBytes) -> bool {
+    let is_nothing = from.length.min(to.length) == 0;
+    is_nothing || user_copy::give(irq, from, &rooms::at(owner).loaded, to).is_ok()
+}
+
+/// Of the thread to which the hart is about to go.
+#[inline(always)]
+fn heir(switch: Switch<Riscv>, hart: &mut Hart<Riscv>, irq: &IrqOff) -> Heir {
+    (switch, found_by_next(hart, irq))
+}
+
+/// What a parked thread finds to which the hart is about to go, if that is all that it is to
+/// look at.
+#[inline(always)]
+fn found_by_next(hart: &mut Hart<Riscv>, irq: &IrqOff) -> Option<[u64; 3]> {
+    match hart.woken_parked(irq)? {
+        Outcome::Answered(status) => Some(send::answered(Ok(status))),
+        Outcome::Received(receipt) => Some(receive::told(&receipt)),
+        Outcome::Failed(_) | Outcome::Again => None,
+    }
+}
 
 /// The call is over.
 fn done(entry: Parkable, call: &mut Call<'_>, results: [u64; 3]) -> Next {

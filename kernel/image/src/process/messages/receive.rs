@@ -17,14 +17,15 @@ use skimmer_core::{
     ids::{Priority, ThreadId},
     process::Tid,
     sched::Blocked,
+    straight::Baggage,
     user::{UserAddr, UserBytes},
     waiting::{Timeout, Visitor, Waiting},
 };
 use skimmer_sync::irq::IrqOff;
 
 use super::{
-    Bearer, Section, Step, Turn, bytes, certain, copying::Copying, done, info, judged,
-    send::answered, stopped, woken,
+    Bearer, Heir, Section, Step, Turn, bytes, certain, copying::Copying, done, fair, give_up, heir,
+    info, judged, send::answered, stopped, usual_way, woken,
 };
 use crate::{
     lwkt,
@@ -264,6 +265,36 @@ pub(super) fn receive_and_tell(
 ) {
     let received = receive(who, timeout, call);
     call.finish_with(found(received));
+}
+
+/// MsgReceive the short way, if that can be.
+#[inline(always)]
+pub(super) fn straight(process: &'static Process, tid: u64, call: &Call<'_>, entry: Parkable) {
+    match wait(process, tid, call, &entry) {
+        Some(heir) => give_up(entry, heir),
+        None => usual_way(),
+    }
+}
+
+#[inline(always)]
+fn wait(process: &'static Process, tid: u64, call: &Call<'_>, entry: &Parkable) -> Option<Heir> {
+    let [channel, into, room, to, ..] = call.arguments();
+    if cfg!(feature = "bug-inherit-stuck") || to != 0 {
+        return None;
+    }
+    let (channel, into) = (ChannelId::from_register(channel)?, fair(into, room)?);
+    let (table, owner) = (&process.channels, process.number);
+    let server = Baggage { table, owner, tid, coid: 0, out: UserBytes::NONE, into };
+    entry.decide(|hart, irq| {
+        let blocked = table.with_or(
+            irq,
+            waiters(),
+            channel,
+            || None,
+            |channel| hart.receive_straight(irq, channel, &server),
+        )?;
+        Some(heir(blocked.switch(irq), hart, irq))
+    })
 }
 
 /// MsgReceive, from where the thread can be parked.

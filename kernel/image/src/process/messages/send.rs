@@ -19,14 +19,14 @@ use skimmer_core::{
     hart::Hart,
     ids::{Priority, ThreadId},
     process::Tid,
-    straight::{Baggage, Passed},
+    straight::Baggage,
     waiting::{Timeout, Visitor, Waiting},
 };
 use skimmer_sync::irq::IrqOff;
 
 use super::{
-    Bearer, Section, Step, Turn, anyhow, bytes, certain, copying::Copying, done, fair, judged,
-    note, receive::told, stopped, woken,
+    Bearer, Section, Step, Turn, bytes, certain, copying::Copying, done, fair, give, give_up, heir,
+    judged, note, receive::told, stopped, usual_way, woken,
 };
 use crate::{
     lwkt,
@@ -214,38 +214,57 @@ pub(super) fn begin(
 /// MsgSend the short way, if that can be.
 #[inline(always)]
 pub(super) fn straight(process: &'static Process, tid: u64, call: &Call<'_>, entry: Parkable) {
-    match pass(process, tid, call, &entry) {
+    let passed = entry.decide(|hart, irq| {
+        at_open(hart, irq, (process, tid, call), |hart, channel, client| {
+            hart.send_straight(irq, channel, client)
+        })
+    });
+    match passed {
         Some((passed, receipt)) => entry.straight(passed, told(&receipt)),
-        None => anyhow(),
+        None => usual_way(),
     }
 }
 
+/// The same to another hart.
 #[inline(always)]
-fn pass(
-    process: &'static Process,
-    tid: u64,
-    call: &Call<'_>,
-    entry: &Parkable,
-) -> Option<(Passed<Riscv>, Receipt)> {
+pub(super) fn afar(process: &'static Process, tid: u64, call: &Call<'_>, entry: Parkable) {
+    let passed = entry.decide(|hart, irq| {
+        let asking = at_open(hart, irq, (process, tid, call), |hart, channel, client| {
+            hart.send_afar(irq, channel, client, give)
+        });
+        Some(heir(asking?.switch(irq), hart, irq))
+    });
+    match passed {
+        Some(heir) => give_up(entry, heir),
+        None => usual_way(),
+    }
+}
+
+/// Does something at the channel, if the connection is there.
+#[inline(always)]
+fn at_open<'h, R>(
+    hart: &'h mut Hart<Riscv>,
+    irq: &IrqOff,
+    (process, tid, call): (&'static Process, u64, &Call<'_>),
+    work: impl FnOnce(&'h mut Hart<Riscv>, &mut Channel<'_>, &Baggage) -> Option<R>,
+) -> Option<R> {
     let [coid, out, sent, into, room, ..] = call.arguments();
     let (out, into) = (fair(out, sent)?, fair(into, room)?);
     let id = ConnectionId::from_register(coid);
-    entry.decide(|hart, irq| {
-        let (target, sight) = process.connections.look(irq, id)?;
-        let table = &target.server.channels;
-        table.with_or(
-            irq,
-            waiters(),
-            target.channel,
-            || None,
-            |channel| {
-                let is_open = table.owner() == target.pid && sight.is_current();
-                let owner = process.number;
-                let client = Baggage { table, owner, tid, coid, out, into };
-                is_open.then(|| hart.send_straight(irq, channel, &client)).flatten()
-            },
-        )
-    })
+    let (target, sight) = process.connections.look(irq, id)?;
+    let table = &target.server.channels;
+    table.with_or(
+        irq,
+        waiters(),
+        target.channel,
+        || None,
+        |channel| {
+            let is_open = table.owner() == target.pid && sight.is_current();
+            let owner = process.number;
+            let client = Baggage { table, owner, tid, coid, out, into };
+            is_open.then(|| work(hart, channel, &client)).flatten()
+        },
+    )
 }
 
 /// What the client finds.
