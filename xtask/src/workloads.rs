@@ -20,7 +20,7 @@ pub const WITH_ALL: &[(&str, &str)] = &[("all", "chanstorm"), ("ipcstorm", "ipcs
 pub const NAMES: &[&str] = &["chanstorm", "conform", "faults", "hogs", "spawnstorm"];
 
 /// Ways of `faults` (`WAYS` in user/programs/faults), and its neighbour.
-const FAULTS: u64 = 71;
+const FAULTS: u64 = 72;
 
 /// How much a program was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -338,7 +338,7 @@ mod tests {
         let spawn = work("spawnstorm", &[], None, 3).expect("work");
         assert_eq!((spawn.verified(), spawn.channels(), spawn.digest()), (400, None, 0));
         assert_eq!(spawn.arguments().join(" "), "threads=4 rounds=100 seed=3 plain=0 steps=0");
-        assert_eq!(work("faults", &[], None, 1).map(|faults| faults.verified()), Some(71));
+        assert_eq!(work("faults", &[], None, 1).map(|faults| faults.verified()), Some(72));
     }
 
     #[test]

@@ -123,7 +123,8 @@ pub(super) fn reserve(process: &Process, maker: Option<Tid>) -> Result<Tid, Errn
     }
 }
 
-/// A new thread of the calling process.
+/// A new thread of the calling process. A caller that is to end does so here: it may not
+/// have been condemned yet, and a program is never told of its own end.
 pub(super) fn create(process: &'static Process, me: Tid, wanted: &Wanted) -> Result<u64, Errno> {
     let (hart, priority) = (hart(wanted.hart)?, priority(process, wanted.priority)?);
     let line = process.line();
@@ -131,6 +132,10 @@ pub(super) fn create(process: &'static Process, me: Tid, wanted: &Wanted) -> Res
         return Err(Errno::ENOMEM);
     }
     let tid = reserve(process, Some(me));
+    if tid == Err(Errno::ESRCH) {
+        line.give(limits::FRAMES_OF_THREAD);
+        death::end_thread(process, me, 0)
+    }
     let made = tid.and_then(|tid| {
         let made = create_as(process, tid, wanted, priority, hart);
         made.map(|()| tid.to_word()).inspect_err(|_| {

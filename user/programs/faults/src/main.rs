@@ -26,7 +26,7 @@ use skimmer_rt::process::{Child, ExitStatus, Program};
 use skimmer_rt::report::{Report, report};
 use skimmer_rt::{Args, Errno, println};
 
-use ways::{Ends, NEIGHBOUR, WAYS};
+use ways::{Ends, NEIGHBOUR, VICTIM, WAYS};
 
 skimmer_rt::program!(main);
 
@@ -41,7 +41,7 @@ fn main(args: Args) -> Result<(), String> {
         let times = args.number("times", 1).map_err(|error| error.to_string())?;
         return (0..times).try_for_each(|_| drive());
     };
-    let Some(way) = WAYS.iter().chain([&NEIGHBOUR]).find(|way| way.name == name) else {
+    let Some(way) = WAYS.iter().chain([&NEIGHBOUR, &VICTIM]).find(|way| way.name == name) else {
         return Err(format!("there is no way named {name}"));
     };
     skimmer_rt::process::exit((way.run)())

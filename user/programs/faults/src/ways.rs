@@ -161,6 +161,7 @@ pub(crate) const WAYS: &[Way] = &[
     way("lock-of-one-made-urgent", works::lock_of_one_made_urgent, Ends::With(0)),
     way("processes", works::processes, Ends::With(0)),
     way("kill-oneself", works::kill_oneself, Ends::Killed),
+    way("kill-who-makes-threads", works::kill_who_makes_threads, Ends::With(0)),
     way("channels", works::channels, Ends::With(0)),
     way("registers", fresh::calls_keep_registers, Ends::With(0)),
     way("float", fresh::threads_keep_floats, Ends::With(0)),
@@ -170,6 +171,9 @@ pub(crate) const WAYS: &[Way] = &[
 
 /// The one that behaves, and looks after its memory until it is killed.
 pub(crate) const NEIGHBOUR: Way = way("neighbour", neighbour, Ends::With(SURVIVED));
+
+/// One that is killed by another way.
+pub(crate) const VICTIM: Way = way("makes-threads", works::makes_threads, Ends::Killed);
 
 /// `ret`, twice.
 static RET: [u16; 2] = [0x8082; 2];

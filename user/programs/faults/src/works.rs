@@ -5,9 +5,13 @@
 
 use core::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
+use alloc::string::ToString as _;
+
 use skimmer_abi::call::{Call, Exit};
 use skimmer_rt::channel::{Channel, ChannelFlags};
+use skimmer_rt::connection::Connection;
 use skimmer_rt::process::{self, ExitStatus, ProcessId, Program};
+use skimmer_rt::report::{Report, report};
 use skimmer_rt::thread::{self, JoinHandle};
 use skimmer_rt::{Errno, Lock, Result, env, println, raw};
 
@@ -129,6 +133,52 @@ fn wait_for(id: ProcessId) -> Result<()> {
 pub(crate) fn kill_oneself() -> i64 {
     let _ = process::id().and_then(ProcessId::kill);
     1
+}
+
+/// The variable that says where the one that makes threads says that it does.
+const HERALD: &str = "HERALD";
+
+/// So many threads are condemned before the one that makes others.
+const BEFORE: u64 = 64;
+
+/// Kills processes of which a thread makes others, on another hart.
+pub(crate) fn kill_who_makes_threads() -> i64 {
+    first_wrong(|check| {
+        let herald = Channel::create(ChannelFlags::NONE)?;
+        for _ in 0..8 {
+            let number = herald.id().number().to_string();
+            let child = Program::new(NAME).arg("makes-threads").env(HERALD, &number);
+            let child = child.env(PARENT, &process::id()?.to_string()).spawn()?;
+            herald.receive(&mut [])?.reply(0, &[])?;
+            child.kill()?;
+            check(child.wait() == Ok(ExitStatus::Killed));
+        }
+        Ok(())
+    })
+}
+
+/// Makes threads until it is killed, and never hears why it could not.
+pub(crate) fn makes_threads() -> i64 {
+    let number = |name| env::var(name).and_then(|number| number.parse().ok()).unwrap_or(0);
+    first_wrong(|_| {
+        for _ in 0..BEFORE {
+            thread::spawn(|| {
+                let nobody = Channel::create(ChannelFlags::NONE);
+                nobody.and_then(|nobody| nobody.receive(&mut []).map(drop))
+            })?;
+        }
+        let makes = thread::Builder::new().hart(env::harts() - 1).spawn(move || {
+            let herald = Connection::attach(number(PARENT), number(HERALD))?;
+            herald.send(&[], &mut [])?;
+            loop {
+                let made = thread::spawn(|| ()).and_then(JoinHandle::join);
+                if made.is_err() {
+                    report(&Report { errors: 1, ..Report::default() })?;
+                }
+            }
+        })?;
+        makes.join()?
+    })
 }
 
 /// Of two flags a process has one channel each, until that is destroyed.
